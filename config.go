@@ -2,41 +2,92 @@ package sailpoint
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
 )
 
 // APIVersion names a version of the API.
 type APIVersion string
 
 // The versions of the API. V1 is the newest despite its number: the first of the per-API versions that follow V2026.
+// Tokens without an expiry, and changes of an expiry, are known to V2025 and later.
 const (
 	V3    APIVersion = "v3"
 	Beta  APIVersion = "beta"
-	V2024 APIVersion = "v2024"
+	V2024 APIVersion = "v2024" // the default
 	V2025 APIVersion = "v2025"
 	V2026 APIVersion = "v2026"
 	V1    APIVersion = "v1"
 )
 
-// Config says which tenant a client works with, as whom, and how. BaseURL and either ClientID with ClientSecret, or
-// TokenSource, are required; the zero value of everything else is a sensible default.
+// hasNeverExpires reports whether a token without an expiry exists in v, and has to be acknowledged.
+func (v APIVersion) hasNeverExpires() bool { return v == V2025 || v == V2026 || v == V1 }
+
+// Config says which tenant a client works with, as whom, and how. BaseURL is required, and either ClientID with
+// ClientSecret or TokenSource; the zero value of everything else is a sensible default.
 type Config struct {
-	BaseURL        string
-	ClientID       string
-	ClientSecret   Secret
-	TokenSource    func(ctx context.Context, refused Secret) (AccessToken, error)
-	TokenURL       string
-	APIVersion     APIVersion
-	HTTPClient     *http.Client
-	Limiter        Limiter
-	Logger         *slog.Logger
-	UserAgent      string
-	MaxRetries     int
-	MaxRetryWait   time.Duration
+	// BaseURL is https://{tenant}.api.identitynow.com or its like; http only for a loopback address.
+	BaseURL string
+
+	// ClientID is the id of the PAT that the client uses, which is its OAuth2 client_id. With TokenSource it is
+	// optional: the PAT behind its bearers, which DeleteSelf and ErrSelf need.
+	ClientID string
+	// ClientSecret is that PAT's secret. It is sent to TokenURL only.
+	ClientSecret Secret
+
+	// TokenSource replaces ClientSecret. It is asked only for a new bearer: the client keeps the bearer until shortly
+	// before its Expiry, and asks once for all calls that wait. refused is the bearer that the API has just answered
+	// with 401; zero otherwise. ctx ends when the last call that waits for it has left.
+	TokenSource func(ctx context.Context, refused Secret) (AccessToken, error)
+
+	// TokenURL is where bearers are fetched. "": BaseURL + /oauth/token.
+	TokenURL string
+
+	// APIVersion. "": V2024.
+	APIVersion APIVersion
+
+	// HTTPClient sends the requests; nil: one on NewTransport. It is copied, never modified, and no redirect is
+	// followed whatever it says: a bearer goes to BaseURL only.
+	HTTPClient *http.Client
+
+	// Limiter is asked before every request to the API, also before one that is sent again; nil: none. The documented
+	// limit is 100 requests in 10 seconds for a client id and API version; an answer of 429 is waited out in any case.
+	Limiter Limiter
+
+	// Logger gets one debug record for each request, without headers and bodies; nil: silent.
+	Logger *slog.Logger
+
+	// UserAgent is put before "sailpoint-go/<version>".
+	UserAgent string
+
+	// MaxRetries is how often a call is sent again at most; 0: 3; negative: never, but for a bearer that was refused.
+	MaxRetries int
+
+	// MaxRetryWait is the longest Retry-After that is waited for; 0: 60 s. A longer one is returned at once, as
+	// Error.RetryAfter: waiting less than was asked for makes a rate limit worse.
+	MaxRetryWait time.Duration
+
+	// AttemptTimeout bounds each request; 0: 30 s; negative: none. For List it includes the last byte of the answer,
+	// for All the first token, and from there each wait for more. Where the context has no deadline, a call ends
+	// after 2 minutes in all; the loop over All does not.
 	AttemptTimeout time.Duration
-	MaxListBytes   int64
+
+	// MaxListBytes bounds the decoded answer to List; 0: 256 MiB. All needs no such bound.
+	MaxListBytes int64
 }
 
 // AccessToken is a bearer as a Config.TokenSource returns it.
@@ -45,7 +96,170 @@ type AccessToken struct {
 	Expiry time.Time // zero: assumed to last 5 minutes
 }
 
-// Limiter is asked before every attempt of an API call. *rate.Limiter of golang.org/x/time/rate is one.
+// Limiter is asked before every request to the API. *rate.Limiter of golang.org/x/time/rate is one.
 type Limiter interface {
 	Wait(ctx context.Context) error
+}
+
+// LoadConfig returns the BaseURL, ClientID and ClientSecret of the environment variables SAIL_BASE_URL, SAIL_CLIENT_ID
+// and SAIL_CLIENT_SECRET, if all are set, and otherwise those of the file ./config.json with BaseURL, ClientId and
+// ClientSecret, if it has all. The two are never mixed, so that a file in the working directory can't send a secret
+// of the environment to a host of its choice.
+func LoadConfig() (Config, error) {
+	names := []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET"}
+	values := make([]string, len(names))
+	for i, name := range names {
+		values[i] = os.Getenv(name)
+	}
+	env := missing(names, values)
+	if env == "" {
+		return Config{BaseURL: values[0], ClientID: values[1], ClientSecret: NewSecret(values[2])}, nil
+	}
+
+	var file struct {
+		BaseURL      string
+		ClientID     string `json:"ClientId"`
+		ClientSecret string
+	}
+	data, err := os.ReadFile("config.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, invalidArgument("no configuration: the environment has no %s, and there is no file config.json", env)
+	}
+	if err != nil {
+		return Config{}, invalidArgument("the environment has no %s, and config.json can't be read: %w", env, err)
+	}
+	// Like the tools that write this file, without regard to the case of its keys.
+	if err := json.Unmarshal(data, &file, json.MatchCaseInsensitiveNames(true)); err != nil {
+		return Config{}, invalidArgument("config.json: %w", withoutValues(err))
+	}
+	inFile := missing([]string{"BaseURL", "ClientId", "ClientSecret"}, []string{file.BaseURL, file.ClientID, file.ClientSecret})
+	if inFile != "" {
+		return Config{}, invalidArgument("the environment has no %s, and config.json no %s: one of them has to have all three", env, inFile)
+	}
+	return Config{BaseURL: file.BaseURL, ClientID: file.ClientID, ClientSecret: NewSecret(file.ClientSecret)}, nil
+}
+
+// missing returns the names whose value is empty.
+func missing(names, values []string) string {
+	var list []string
+	for i, name := range names {
+		if values[i] == "" {
+			list = append(list, name)
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// complete returns cfg with its defaults filled in, or every problem that it has.
+func (cfg Config) complete() (Config, error) {
+	var problems []error
+	problem := func(format string, args ...any) {
+		problems = append(problems, invalidArgument(format, args...))
+	}
+
+	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/")
+	if err := checkURL(cfg.BaseURL); err != nil {
+		problem("BaseURL: %v", err)
+	}
+	if cfg.TokenURL == "" {
+		cfg.TokenURL = cfg.BaseURL + "/oauth/token"
+	} else if err := checkURL(cfg.TokenURL); err != nil {
+		problem("TokenURL: %v", err)
+	}
+
+	switch {
+	case cfg.TokenSource != nil && !cfg.ClientSecret.IsZero():
+		problem("ClientSecret and TokenSource are both set: keep one")
+	case cfg.TokenSource == nil && cfg.ClientID == "":
+		problem("ClientID is missing: it is the PAT's id")
+	}
+	if cfg.TokenSource == nil && cfg.ClientSecret.IsZero() {
+		problem("ClientSecret is missing: set it, or TokenSource")
+	}
+	if strings.ContainsFunc(cfg.ClientID, unprintable) {
+		problem("ClientID has a space or a control character: is a line break pasted with it?")
+	}
+	if strings.ContainsFunc(cfg.ClientSecret.Reveal(), unprintable) {
+		problem("ClientSecret has a space or a control character: is a line break pasted with it?")
+	}
+
+	versions := []APIVersion{V3, Beta, V2024, V2025, V2026, V1}
+	if cfg.APIVersion == "" {
+		cfg.APIVersion = V2024
+	} else if !slices.Contains(versions, cfg.APIVersion) {
+		problem("APIVersion %.80q: must be one of %q", string(cfg.APIVersion), versions)
+	}
+	if strings.ContainsFunc(cfg.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
+		problem("UserAgent %.80q: a header takes printable ASCII only", cfg.UserAgent)
+	}
+	if cfg.MaxRetryWait < 0 {
+		problem("MaxRetryWait %s is negative: use MaxRetries for no retries", cfg.MaxRetryWait)
+	}
+	if cfg.MaxListBytes < 0 {
+		problem("MaxListBytes %d is negative", cfg.MaxListBytes)
+	}
+	if len(problems) > 0 {
+		return Config{}, errors.Join(problems...)
+	}
+
+	if cfg.MaxRetries == 0 {
+		cfg.MaxRetries = 3
+	}
+	if cfg.MaxRetryWait == 0 {
+		cfg.MaxRetryWait = time.Minute
+	}
+	if cfg.AttemptTimeout == 0 {
+		cfg.AttemptTimeout = 30 * time.Second
+	}
+	if cfg.MaxListBytes == 0 {
+		cfg.MaxListBytes = defaultMaxListBytes
+	}
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = &http.Client{Transport: NewTransport()}
+	} else {
+		given := *cfg.HTTPClient
+		cfg.HTTPClient = &given
+	}
+	return cfg, nil
+}
+
+func unprintable(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
+
+// plainPath keeps what a path could mean more than one thing by out of a URL: dot segments, escapes, empty segments.
+var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
+
+// plainHost is a host name in ASCII or an IP address.
+var plainHost = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
+
+// checkURL accepts a URL that secrets may be sent to. It doesn't repeat the URL, which may hold a password.
+func checkURL(raw string) error {
+	if raw == "" {
+		return errors.New("is missing: it is https://{tenant}.api.identitynow.com or its like")
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return errors.New("is not a URL: it is https://{tenant}.api.identitynow.com or its like")
+	case u.User != nil:
+		return errors.New("has a user name or password: credentials go to ClientID and ClientSecret")
+	case strings.ContainsAny(raw, "?#"):
+		return errors.New("has a query or fragment: end it behind the path")
+	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
+		return errors.New("is not https: only a loopback address may be http")
+	case !plainHost.MatchString(u.Hostname()) || strings.HasSuffix(u.Host, ":"):
+		return errors.New("has no host, or one that isn't plain ASCII: write an international name as punycode")
+	case !plainPath.MatchString(u.EscapedPath()):
+		return errors.New("has a path with empty or dot segments or with escapes")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("has the port %s: ports are 1 to 65535", port)
+		}
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -1,6 +1,10 @@
 package sailpoint
 
-import "time"
+import (
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
 
 const (
 	// ScopeAll grants every right of the token's owner. The API also takes it where scope is left out, which this
@@ -41,16 +45,30 @@ type PersonalAccessTokenOwner struct {
 // CreatePersonalAccessTokenRequest says what token Create makes. It belongs to the identity that the client acts for.
 type CreatePersonalAccessTokenRequest struct {
 	// Name is required and unique among the owner's tokens.
-	Name string
+	Name string `json:"name"`
 	// Scope is required: what bearers of the token may do. Every right of the owner is []string{ScopeAll}.
-	Scope []string
+	Scope []string `json:"scope"`
 	// AccessTokenValiditySeconds is how long a bearer of the token lasts, 15 to 43200 seconds; 0: 43200.
-	AccessTokenValiditySeconds int
+	AccessTokenValiditySeconds int `json:"accessTokenValiditySeconds,omitzero"`
 	// ExpirationDate is sent in milliseconds. Zero: in V3, Beta and V2024 six months, which is also their maximum;
 	// in V2025 and later the token never expires, which UserAwareTokenNeverExpires has to acknowledge.
-	ExpirationDate time.Time
+	ExpirationDate time.Time `json:"expirationDate,omitzero"`
 	// UserAwareTokenNeverExpires acknowledges a token without an expiry. V2025 and later.
-	UserAwareTokenNeverExpires bool
+	UserAwareTokenNeverExpires bool `json:"userAwareTokenNeverExpires,omitzero"`
+}
+
+// MarshalJSON writes the expiry as the API does, in milliseconds and UTC, and leaves out what is not set: versions
+// before V2025 refuse a member that they don't know.
+func (r CreatePersonalAccessTokenRequest) MarshalJSON() ([]byte, error) {
+	type fields CreatePersonalAccessTokenRequest // without this method
+	wire := struct {
+		fields
+		ExpirationDate string `json:"expirationDate,omitzero"`
+	}{fields: fields(r)}
+	if !r.ExpirationDate.IsZero() {
+		wire.ExpirationDate = formatTime(r.ExpirationDate)
+	}
+	return json.Marshal(wire)
 }
 
 // CreatePersonalAccessTokenResponse is the token that Create made, with its secret.

@@ -1,0 +1,237 @@
+package sailpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+)
+
+const (
+	maxBearerBytes    = 16 << 10
+	assumedLifetime   = 5 * time.Minute // of a bearer whose lifetime isn't told
+	maxLifetime       = 24 * time.Hour  // the API's own maximum is 12 h
+	renewalMargin     = time.Minute     // before the end of a bearer, or a quarter of its lifetime if that is less
+	renewalRetryDelay = 5 * time.Second // after a renewal failed while the old bearer is still good
+)
+
+// bearer is an access token and when to replace it.
+type bearer struct {
+	Secret
+	renewAt, expiry time.Time
+}
+
+// newBearer checks what a token endpoint or a TokenSource returned. requested is when it was asked: the lifetime may
+// have begun then.
+func newBearer(secret Secret, requested, expiry time.Time) (*bearer, error) {
+	value := secret.Reveal()
+	switch {
+	case value == "":
+		return nil, errors.New("no access token")
+	case len(value) > maxBearerBytes:
+		return nil, fmt.Errorf("an access token of more than %d bytes", maxBearerBytes)
+	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return nil, errors.New("an access token with a character that can't stand in a header")
+	}
+	lifetime := min(expiry.Sub(requested), maxLifetime)
+	if lifetime <= 0 {
+		return nil, errors.New("an access token that has expired")
+	}
+	expiry = requested.Add(lifetime)
+	return &bearer{secret, expiry.Add(-min(renewalMargin, lifetime/4)), expiry}, nil
+}
+
+// bearerSource keeps the bearer of a client. It is fetched once for all calls that wait for it.
+type bearerSource struct {
+	fetch func(ctx context.Context, refused Secret) (*bearer, error)
+
+	current atomic.Pointer[bearer] // nil: none
+
+	mu      sync.Mutex
+	flight  *flight // the fetch under way
+	refused Secret  // by the API, since the last fetch that succeeded
+	renewAt time.Time
+}
+
+// flight is one fetch. It is cancelled when nobody waits for it any more, so that it outlives no caller.
+type flight struct {
+	waiters int
+	cancel  context.CancelFunc
+	done    chan struct{}
+	bearer  *bearer
+	err     error
+}
+
+// cached returns the bearer, if it needs no renewal.
+func (s *bearerSource) cached() *bearer {
+	if b := s.current.Load(); b != nil && time.Now().Before(b.renewAt) {
+		return b
+	}
+	return nil
+}
+
+// get returns a bearer. Each caller waits until its own ctx ends, whoever began the fetch. One caller renews a bearer
+// that is about to expire, while the others go on with it; so does the one if the renewal fails.
+func (s *bearerSource) get(ctx context.Context) (*bearer, error) {
+	for {
+		s.mu.Lock()
+		old := s.current.Load()
+		good := old != nil && time.Now().Before(old.expiry)
+		if good && (s.flight != nil || time.Now().Before(old.renewAt) || time.Now().Before(s.renewAt)) {
+			s.mu.Unlock()
+			return old, nil
+		}
+		f := s.flight
+		abandoned := f != nil && f.waiters == 0 // and cancelled: its end is waited for, so that there is one fetch at a time
+		if f == nil {
+			f = s.start(ctx)
+		}
+		if !abandoned {
+			f.waiters++
+		}
+		s.mu.Unlock()
+
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			if !abandoned {
+				s.leave(f)
+			}
+			return nil, ended(ctx)
+		}
+		switch {
+		case abandoned:
+		case f.err != nil && good && time.Now().Before(old.expiry):
+			return old, nil
+		default:
+			return f.bearer, f.err
+		}
+	}
+}
+
+// start begins a fetch with the values of ctx, but not its end.
+func (s *bearerSource) start(ctx context.Context) *flight {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f := &flight{cancel: cancel, done: make(chan struct{})}
+	s.flight = f
+	refused := s.refused
+	go func() {
+		defer close(f.done)
+		defer cancel()
+		b, err := s.guardedFetch(ctx, refused)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.flight = nil
+		f.bearer, f.err = b, err
+		if err != nil {
+			s.renewAt = time.Now().Add(renewalRetryDelay)
+			return
+		}
+		s.refused = Secret{}
+		s.current.Store(b)
+	}()
+	return f
+}
+
+// guardedFetch turns a panic of a TokenSource or a transport into an error, because it would end the program from a
+// goroutine that the caller doesn't know. The panic's value isn't repeated: it may hold what it was about.
+func (s *bearerSource) guardedFetch(ctx context.Context, refused Secret) (b *bearer, err error) {
+	defer func() {
+		if recover() != nil {
+			b, err = nil, errors.New("the fetch of an access token panicked")
+		}
+	}()
+	return s.fetch(ctx, refused)
+}
+
+func (s *bearerSource) leave(f *flight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.waiters--; f.waiters == 0 {
+		f.cancel()
+	}
+}
+
+// refuse drops b after a 401, if it is still the one that is kept: another call may have renewed it meanwhile.
+func (s *bearerSource) refuse(b *bearer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current.CompareAndSwap(b, nil) {
+		s.refused = b.Secret
+	}
+}
+
+// ended returns why ctx ended, in an error that matches its Err.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return errors.Join(err, cause)
+}
+
+// askTokenSource makes a Config.TokenSource a fetch.
+func askTokenSource(source func(context.Context, Secret) (AccessToken, error)) func(context.Context, Secret) (*bearer, error) {
+	return func(ctx context.Context, refused Secret) (*bearer, error) {
+		requested := time.Now()
+		token, err := source(ctx, refused)
+		if err != nil {
+			return nil, fmt.Errorf("TokenSource: %w", err)
+		}
+		if token.Expiry.IsZero() {
+			token.Expiry = requested.Add(assumedLifetime)
+		}
+		b, err := newBearer(token.Bearer, requested, token.Expiry)
+		if err != nil {
+			return nil, fmt.Errorf("TokenSource returned %w", err)
+		}
+		return b, nil
+	}
+}
+
+// fetchBearer gets a bearer for the client's credentials (RFC 6749 section 4.4).
+func (c *Client) fetchBearer(ctx context.Context, _ Secret) (*bearer, error) {
+	var fetched *bearer
+	// clientcredentials writes the request. It is sent like any other of this package: bounded, not redirected, sent
+	// again by the matrix. The answer is read here, because clientcredentials takes any lifetime and token type, and
+	// repeats the whole answer in its errors.
+	transport := roundTripperFunc(func(req *http.Request) (*http.Response, error) {
+		defer req.Body.Close()
+		form, err := io.ReadAll(req.Body)
+		if err != nil {
+			return nil, err
+		}
+		requested := time.Now()
+		op := operation{
+			method: req.Method, url: req.URL.String(), template: req.URL.Path, column: fetch,
+			contentType: req.Header.Get("Content-Type"), body: form,
+		}
+		err = c.call(req.Context(), op, func(body io.Reader) (err error) {
+			fetched, err = decodeBearer(body, requested)
+			return err
+		}).do()
+		if err != nil {
+			return nil, err
+		}
+		const accepted = `{"access_token":"accepted"}`
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(accepted))}, nil
+	})
+	config := clientcredentials.Config{
+		ClientID: c.cfg.ClientID, ClientSecret: c.cfg.ClientSecret.Reveal(),
+		TokenURL: c.cfg.TokenURL, AuthStyle: oauth2.AuthStyleInParams,
+	}
+	_, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: transport}))
+	return fetched, err
+}
+
+type roundTripperFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripperFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

@@ -1,0 +1,581 @@
+package sailpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// callTimeout bounds a call whose context has no deadline.
+const callTimeout = 2 * time.Minute
+
+// Client calls one tenant's API with one PAT's rights. It is safe for concurrent use, needs no closing, and is made
+// by [NewClient].
+type Client struct {
+	PersonalAccessTokens *PersonalAccessTokensService
+
+	cfg         Config // complete
+	userAgent   string
+	bearers     *bearerSource
+	pause       pause
+	budget      budget
+	clockOffset atomic.Int64 // of the server's clock, in nanoseconds
+}
+
+// NewClient returns a client for cfg, or every problem of cfg at once, each wrapping ErrInvalidArgument. It reads no
+// environment and sends nothing: credentials are first tried by the first call.
+func NewClient(cfg Config) (*Client, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{cfg: cfg, userAgent: userAgent()}
+	if cfg.UserAgent != "" {
+		c.userAgent = cfg.UserAgent + " " + c.userAgent
+	}
+	c.bearers = &bearerSource{fetch: c.fetchBearer}
+	if cfg.TokenSource != nil {
+		c.bearers.fetch = askTokenSource(cfg.TokenSource)
+	}
+	c.PersonalAccessTokens = &PersonalAccessTokensService{client: c}
+	return c, nil
+}
+
+// ClientID returns the id of the PAT that the client uses, or "" where a TokenSource doesn't tell it.
+func (c *Client) ClientID() string {
+	if c == nil {
+		return ""
+	}
+	return c.cfg.ClientID
+}
+
+// WithCredentials returns a client that works with another PAT of the same tenant: on the same transport, limiter and
+// logger, but with a bearer of its own.
+func (c *Client) WithCredentials(clientID string, clientSecret Secret) (*Client, error) {
+	if c == nil || c.PersonalAccessTokens == nil {
+		return nil, invalidArgument("no client: make one with NewClient")
+	}
+	cfg := c.cfg
+	cfg.ClientID, cfg.ClientSecret, cfg.TokenSource = clientID, clientSecret, nil
+	return NewClient(cfg)
+}
+
+// serverTime returns t, taken from the local clock, by the server's.
+func (c *Client) serverTime(t time.Time) time.Time {
+	return t.Add(time.Duration(c.clockOffset.Load()))
+}
+
+// userAgent is "sailpoint-go/" and the version of this module in the running program.
+var userAgent = sync.OnceValue(func() string {
+	const path = "github.com/sailpoint-go/sailpoint"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, module := range append(info.Deps, &info.Main) {
+			if module.Path == path && module.Version != "" && module.Version != "(devel)" {
+				return "sailpoint-go/" + module.Version
+			}
+		}
+	}
+	return "sailpoint-go/devel"
+})
+
+// operation is one call of the API, as pat.go states it.
+type operation struct {
+	method      string
+	url         string
+	template    string // the path without what differs between calls
+	contentType string
+	body        []byte
+	column      column
+}
+
+func (op *operation) name() string { return op.method + " " + op.template }
+
+// expects reports whether an answer with this status says that op was carried out.
+func (op *operation) expects(status int) bool {
+	switch op.column {
+	case remove:
+		return status/100 == 2
+	case create:
+		return status == http.StatusOK || status == http.StatusCreated
+	}
+	return status == http.StatusOK
+}
+
+// call is one operation under way: everything that its attempts share. It is the http.RoundTripper of its own
+// http.Client, so that each attempt is known to be this call's.
+type call struct {
+	operation
+	client  *Client
+	decode  func(io.Reader) error // reads the body of an answer of success
+	streams bool                  // leave the body of the answer open
+	http    http.Client
+
+	ctx      context.Context // the caller's
+	deadline time.Time       // ctx's, or callTimeout from the start
+
+	bearer     *bearer
+	attempt    *attempt
+	failure    *Error // the last attempt's
+	attempts   int
+	retries    int // what counts against MaxRetries
+	paid       int // the part of it that the budget paid for
+	renewed    bool
+	repeated   bool
+	carriedOut certainty
+	wait       time.Duration // before the next attempt
+}
+
+// call returns op ready to be done, with decode to read the answer within the attempt.
+func (c *Client) call(ctx context.Context, op operation, decode func(io.Reader) error) *call {
+	call := &call{operation: op, client: c, decode: decode, ctx: ctx, http: *c.cfg.HTTPClient}
+	call.http.Transport = call
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(callTimeout)
+	}
+	call.deadline = deadline
+	return call
+}
+
+// do sends the request until it succeeds or the matrix says that it failed.
+func (c *call) do() error {
+	err := c.prepare(nil)
+	if err == nil {
+		err = c.send()
+	}
+	if err == nil && c.streams {
+		return nil
+	}
+	c.close()
+	if err != nil {
+		return c.fail(err)
+	}
+	return nil
+}
+
+func (c *call) send() error {
+	var body any
+	if c.body != nil {
+		body = c.body
+	}
+	req, err := retryablehttp.NewRequestWithContext(c.ctx, c.method, c.url, body)
+	if err != nil {
+		return err
+	}
+	retrying := retryablehttp.Client{
+		HTTPClient:   &c.http,
+		RetryMax:     math.MaxInt, // check counts
+		PrepareRetry: c.prepare,
+		CheckRetry:   c.check,
+		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.wait },
+		ErrorHandler: func(_ *http.Response, err error, _ int) (*http.Response, error) { return nil, err },
+	}
+	_, err = retrying.Do(req) //nolint:bodyclose // check reads the body and close closes it
+	return err
+}
+
+// prepare gets what an attempt needs before it may leave: the end of a pause, the limiter's consent, a bearer.
+func (c *call) prepare(*http.Request) error {
+	c.attempt = nil
+	if err := c.ctx.Err(); err != nil || c.column == fetch {
+		return err
+	}
+	limiter, bearers := c.client.cfg.Limiter, c.client.bearers
+	if limiter == nil && c.client.pause.left() == 0 && bearers.cached() != nil {
+		c.bearer = bearers.cached()
+		return nil
+	}
+
+	ctx, cancel := context.WithDeadlineCause(c.ctx, c.deadline, &timeoutError{callTimeout})
+	defer cancel()
+	for left := c.client.pause.left(); left > 0; left = c.client.pause.left() {
+		if !c.fits(left) {
+			failure := c.lastFailure()
+			failure.RetryAfter, failure.paused = left, true
+			return failure
+		}
+		if err := sleep(ctx, left+rand.N(spread)); err != nil {
+			return err
+		}
+	}
+	if limiter != nil {
+		if err := limiter.Wait(ctx); err != nil {
+			return fmt.Errorf("limiter: %w", err)
+		}
+	}
+	bearer, err := bearers.get(ctx)
+	if err != nil {
+		return err
+	}
+	if c.renewed && bearer.Equal(c.bearer.Secret) {
+		return c.failure // the 401: with the same bearer the answer would be the same
+	}
+	c.bearer = bearer
+	return nil
+}
+
+// RoundTrip sends one attempt.
+func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
+	a := c.begin(req.Context())
+	c.attempt = a
+	c.attempts++
+	req = req.WithContext(httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { a.connecting.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { a.connected.Store(true) },
+	}))
+	// A header of its own for each attempt: the transport may still read the last one's.
+	req.Header = req.Header.Clone()
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.client.userAgent)
+	if c.contentType != "" {
+		req.Header.Set("Content-Type", c.contentType)
+	}
+	if c.bearer != nil {
+		req.Header.Set("Authorization", "Bearer "+c.bearer.Reveal())
+	}
+
+	transport := c.client.cfg.HTTPClient.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	resp, err := transport.RoundTrip(req)
+	if err == nil && resp == nil {
+		err = errors.New("the transport returned neither an answer nor an error")
+	}
+	if resp != nil && resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	if err != nil {
+		if resp != nil {
+			_ = resp.Body.Close()
+		}
+		a.end()
+		return nil, err
+	}
+	if resp.StatusCode/100 == 3 {
+		if to, err := req.URL.Parse(resp.Header.Get("Location")); err == nil {
+			a.redirect = to.Host
+		}
+		resp.Header.Del("Location") // without it http.Client follows no redirect, and needs to understand none
+	}
+	a.body, resp.Body = resp.Body, a
+	return resp, nil
+}
+
+// check is told how an attempt ended, and reports whether to send again.
+func (c *call) check(_ context.Context, resp *http.Response, err error) (bool, error) {
+	event, failure := c.examine(resp, err)
+	c.log(resp, failure)
+	if failure == nil {
+		c.client.budget.give(c.paid)
+		return false, nil
+	}
+	c.failure = failure
+	row := &matrix[event]
+	verdict := row.verdicts[c.column]
+	if verdict == passed || verdict == gone && c.carriedOut != no {
+		return false, nil
+	}
+	c.carriedOut = max(c.carriedOut, row.carriedOut)
+	if !c.repeats(verdict, event) {
+		return false, failure
+	}
+	return true, nil
+}
+
+// examine reads an answer and returns what is wrong with it, or with not getting one; nil: nothing.
+func (c *call) examine(resp *http.Response, err error) (event, *Error) {
+	if err != nil {
+		sent := c.attempt != nil && (c.attempt.connected.Load() || !c.attempt.connecting.Load())
+		failure := c.lastFailure()
+		failure.Err = c.cause(err)
+		return transportEvent(err, sent), failure
+	}
+
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		c.client.clockOffset.Store(int64(date.Sub(time.Now().Truncate(time.Second))))
+	}
+	failure := &Error{StatusCode: resp.StatusCode, RequestID: resp.Header.Get("SLPT-Request-ID")}
+	if c.expects(resp.StatusCode) {
+		err := c.decode(resp.Body)
+		if err == nil && c.streams {
+			c.attempt.stream(c.client.cfg.AttemptTimeout)
+			return 0, nil
+		}
+		_ = resp.Body.Close()
+		if err == nil {
+			return 0, nil
+		}
+		return c.damage(failure, err)
+	}
+
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
+	_ = resp.Body.Close()
+	failure.readProblem(body, c.scrub)
+	failure.RetryAfter, _ = retryAfter(resp.Header, time.Now())
+	failure.invalid = resp.StatusCode < http.StatusMultipleChoices
+	switch {
+	case failure.invalid:
+		failure.Err = errors.New("an answer with an unexpected status")
+	case resp.StatusCode/100 == 3:
+		failure.Err = fmt.Errorf("a redirect to the host %.200q was not followed", c.attempt.redirect)
+	case c.column == fetch:
+		failure.limitToOAuth()
+	}
+	return statusEvent(resp.StatusCode), failure
+}
+
+// damage fills failure with what is wrong with an answer of success that was read up to err.
+func (c *call) damage(failure *Error, err error) (event, *Error) {
+	failure.invalid = true
+	failure.Err = c.cause(err)
+	return bodyEvent(err, c.attempt.readErr != nil), failure
+}
+
+// repeats reports whether the call is to be sent again, and sets how long to wait before.
+func (c *call) repeats(verdict verdict, event event) bool {
+	switch verdict {
+	case renew:
+		if c.renewed {
+			return false
+		}
+		c.renewed = true
+		c.wait = 0
+		c.client.bearers.refuse(c.bearer)
+		return true
+	case once:
+		if c.repeated {
+			return false
+		}
+		c.repeated = true
+	case again:
+	default:
+		return false
+	}
+
+	c.wait = backoff(c.retries)
+	if asked := c.failure.RetryAfter; asked > 0 {
+		if asked > c.client.cfg.MaxRetryWait {
+			return false
+		}
+		c.wait = asked + rand.N(spread)
+	}
+	if event == rateLimited && c.column != fetch {
+		c.client.pause.extend(time.Now().Add(c.wait))
+	}
+	if err := c.ctx.Err(); err != nil {
+		c.failure.Err = errors.Join(err, c.failure.Err)
+		return false
+	}
+	if c.retries >= c.client.cfg.MaxRetries || !c.fits(c.wait) {
+		return false
+	}
+	if event != rateLimited {
+		if !c.client.budget.take() {
+			return false
+		}
+		c.paid++
+	}
+	c.retries++
+	return true
+}
+
+// fits reports whether a wait ends before the call has to.
+func (c *call) fits(wait time.Duration) bool { return wait < time.Until(c.deadline) }
+
+// lastFailure returns a copy of the last attempt's failure, for one without an answer of its own: what the last answer
+// said still holds.
+func (c *call) lastFailure() *Error {
+	if c.failure == nil {
+		return &Error{}
+	}
+	failure := *c.failure
+	return &failure
+}
+
+// fail returns the error of a call that ended in err: one *Error, of this call's own.
+func (c *call) fail(err error) error {
+	var failure *Error
+	if errors.As(err, &failure) {
+		own := *failure // it may be shared by the calls that waited for one bearer
+		failure = &own
+	} else { // the context ended, or the limiter refused, perhaps while a failure was to be tried again
+		failure = c.lastFailure()
+		failure.Err = errors.Join(err, failure.Err)
+	}
+	if failure.Op == "" {
+		failure.Op = c.name()
+		failure.Attempts = c.attempts
+	}
+	failure.unknown = c.column.changes() && c.carriedOut != no
+	return failure
+}
+
+// cutShort returns the error of an answer that was read in part, up to err.
+func (c *call) cutShort(err error) error {
+	_, failure := c.damage(&Error{StatusCode: http.StatusOK}, err)
+	return c.fail(failure)
+}
+
+// cause returns err as an Error keeps it: without the URL, saying which time limit it was, and nothing secret.
+func (c *call) cause(err error) error {
+	if wrapper := (*url.Error)(nil); errors.As(err, &wrapper) {
+		err = wrapper.Err
+	}
+	var timeout *timeoutError
+	switch ended := c.ctx.Err(); {
+	case ended != nil && !errors.Is(err, ended):
+		err = errors.Join(ended, err)
+	case c.attempt != nil && errors.As(context.Cause(c.attempt.ctx), &timeout):
+		err = timeout
+	}
+	if text := err.Error(); c.scrub(text) != text {
+		return errors.New(c.scrub(text))
+	}
+	return err
+}
+
+// minScrubbed keeps scrub from eating words: a secret is longer.
+const minScrubbed = 6
+
+// scrub replaces the secrets that this call sent, in what came back: a server, or a proxy before it, may echo them.
+func (c *call) scrub(text string) string {
+	secrets := []Secret{c.client.cfg.ClientSecret}
+	if c.bearer != nil {
+		secrets = append(secrets, c.bearer.Secret)
+	}
+	for _, secret := range secrets {
+		if value := secret.Reveal(); len(value) >= minScrubbed {
+			text = strings.ReplaceAll(text, value, redacted)
+		}
+	}
+	return text
+}
+
+// log writes the record of an attempt.
+func (c *call) log(resp *http.Response, failure *Error) {
+	logger := c.client.cfg.Logger
+	if logger == nil || c.attempt == nil || !logger.Enabled(c.ctx, slog.LevelDebug) {
+		return
+	}
+	// A handler that panics must not cost the caller the secret of a token that was just created.
+	defer func() { _ = recover() }()
+	attrs := make([]slog.Attr, 0, 8)
+	attrs = append(attrs,
+		slog.String("operation", c.name()),
+		slog.String("method", c.method),
+		slog.String("path", c.template),
+		slog.Int("attempt", c.attempts),
+		slog.Duration("duration", time.Since(c.attempt.started)),
+	)
+	if resp != nil {
+		attrs = append(attrs, slog.Int("status", resp.StatusCode), slog.String("request_id", printable(resp.Header.Get("SLPT-Request-ID"))))
+	}
+	if failure != nil && failure.Err != nil {
+		attrs = append(attrs, slog.String("error", printable(failure.Err.Error())))
+	}
+	logger.LogAttrs(c.ctx, slog.LevelDebug, "sailpoint: request", attrs...)
+}
+
+// close ends the last attempt.
+func (c *call) close() {
+	if c.attempt != nil {
+		_ = c.attempt.Close()
+	}
+}
+
+// attempt is one request under way, and the body of its answer.
+type attempt struct {
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	started time.Time
+	timer   *time.Timer   // cancels ctx; nil: no limit
+	idle    time.Duration // the limit of each read; 0: none but timer
+
+	// A connection was asked for and not got: the request provably never left. A transport that tells nothing
+	// proves nothing.
+	connecting, connected atomic.Bool
+
+	redirect string // the host that an answer points to
+	body     io.ReadCloser
+	readErr  error // that ended the reading of body
+}
+
+// begin starts an attempt and its time limit.
+func (c *call) begin(ctx context.Context) *attempt {
+	a := &attempt{started: time.Now()}
+	a.ctx, a.cancel = context.WithCancelCause(ctx)
+	limit := c.client.cfg.AttemptTimeout
+	if _, bounded := c.ctx.Deadline(); !bounded {
+		if left := time.Until(c.deadline); limit < 0 || left < limit {
+			limit = left
+		}
+	}
+	if limit >= 0 {
+		a.timer = time.AfterFunc(limit, func() { a.cancel(&timeoutError{limit}) })
+	}
+	return a
+}
+
+// stream ends the time limit of the whole answer; from now on each read has one.
+func (a *attempt) stream(idle time.Duration) {
+	if a.timer == nil {
+		return
+	}
+	a.timer.Stop()
+	a.idle = max(idle, 0)
+}
+
+// Read implements io.Reader for the body of the answer.
+func (a *attempt) Read(p []byte) (int, error) {
+	if a.idle > 0 {
+		a.timer.Reset(a.idle)
+		defer a.timer.Stop()
+	}
+	n, err := a.body.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader returns it unwrapped
+		a.readErr = err
+	}
+	return n, err
+}
+
+// Close implements io.Closer for the body of the answer.
+func (a *attempt) Close() error {
+	if a.body != nil {
+		_ = a.body.Close()
+	}
+	a.end()
+	return nil
+}
+
+func (a *attempt) end() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	a.cancel(nil)
+}
+
+// timeoutError is a time limit of this package, not of the caller's context.
+type timeoutError struct{ limit time.Duration }
+
+func (e *timeoutError) Error() string { return fmt.Sprintf("no answer within %s", e.limit) }
+
+// Is matches context.DeadlineExceeded, as the time limits of net/http do.
+func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// Timeout implements net.Error's way to tell.
+func (e *timeoutError) Timeout() bool { return true }

@@ -1,0 +1,290 @@
+package sailpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+)
+
+// PersonalAccessTokensService is the API of personal access tokens: see [Client].
+type PersonalAccessTokensService struct {
+	client *Client
+}
+
+// Create makes a token for the identity that the client acts for, and returns it with its secret, which is shown only
+// here.
+//
+//	POST /{version}/personal-access-tokens
+//
+// Needs sp:my-personal-access-tokens:manage. An owner has at most ten tokens, with unique names.
+//
+// It is sent again only where the API can't have carried it out: never sent, 429, once after 401 and 425. A second
+// Create could not return the first one's secret, so where it was or may have been carried out and the secret is lost,
+// the error is a [CreateOutcomeError]. A complete answer is returned even if ctx has ended meanwhile.
+func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePersonalAccessTokenRequest) (*CreatePersonalAccessTokenResponse, error) {
+	op, err := s.collection(ctx, http.MethodPost, create)
+	if err != nil {
+		return nil, err
+	}
+	if err := req.check(s.client.cfg.APIVersion); err != nil {
+		return nil, err
+	}
+	if op.body, err = json.Marshal(req); err != nil {
+		return nil, invalidArgument("the request can't be sent: %v", err)
+	}
+	op.contentType = "application/json"
+
+	started := time.Now()
+	var created CreatePersonalAccessTokenResponse
+	call := s.client.call(ctx, op, func(body io.Reader) error { return decodeCreated(body, &created) })
+	err = call.do()
+	var failure *Error
+	if errors.As(err, &failure) && failure.unknown {
+		return nil, &CreateOutcomeError{
+			Name:      req.Name,
+			StartedAt: s.client.serverTime(started),
+			Created:   call.carriedOut == yes,
+			ID:        created.ID,
+			Err:       err,
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &created, nil
+}
+
+// List returns every token that opts select: the API has no pages, and no order is promised.
+//
+//	GET /{version}/personal-access-tokens
+//
+// Needs sp:my-personal-access-tokens:read for OwnerMe, sp:all-personal-access-tokens:read otherwise; managed tokens
+// are listed only with idn:managed-personal-access-tokens:read. It is sent again after any failure that may pass. An
+// answer of more than Config.MaxListBytes is ErrInvalidResponse: use All, which needs no more memory than one token.
+func (s *PersonalAccessTokensService) List(ctx context.Context, opts ListPersonalAccessTokensOptions) ([]PersonalAccessToken, error) {
+	op, err := s.collection(ctx, http.MethodGet, read)
+	if err != nil {
+		return nil, err
+	}
+	op.url += opts.query()
+	var tokens []PersonalAccessToken
+	err = s.client.call(ctx, op, func(body io.Reader) (err error) {
+		tokens, err = decodeTokens(body, s.client.cfg.MaxListBytes)
+		return err
+	}).do()
+	if err != nil {
+		return nil, err
+	}
+	return tokens, nil
+}
+
+// All is List for a loop: it yields each token as it arrives and holds one at a time, however large the tenant. It
+// yields one error at most, and then stops.
+//
+//	GET /{version}/personal-access-tokens
+//
+// Each range over it is a request of its own, sent again only before its first token. The answer stays open while the
+// loop runs; after the first token the attempt's time limit applies to each wait for more of it, not to the whole.
+// Rights as for List.
+func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonalAccessTokensOptions) iter.Seq2[PersonalAccessToken, error] {
+	return func(yield func(PersonalAccessToken, error) bool) {
+		op, err := s.collection(ctx, http.MethodGet, read)
+		if err != nil {
+			yield(PersonalAccessToken{}, err)
+			return
+		}
+		op.url += opts.query()
+		var stream *tokenStream
+		call := s.client.call(ctx, op, func(body io.Reader) (err error) {
+			stream, err = openTokenStream(body)
+			return err
+		})
+		call.streams = true
+		if err := call.do(); err != nil {
+			yield(PersonalAccessToken{}, err)
+			return
+		}
+		defer call.close()
+		for stream.next() {
+			if !yield(stream.token, nil) {
+				return
+			}
+		}
+		if stream.err != nil {
+			yield(PersonalAccessToken{}, call.cutShort(stream.err))
+		}
+	}
+}
+
+// Patch changes the token with this id as patch says, all of it or nothing, and returns the token as it is then.
+//
+//	PATCH /{version}/personal-access-tokens/{id}
+//
+// Needs sp:my-personal-access-tokens:manage, also for an administrator: another owner's token can't be patched. A patch
+// that only replaces whole fields is sent again after any failure that may pass, the last writer winning; any other is
+// sent again only where it can't have been carried out. Where it may have been and no answer says so, the error matches
+// ErrOutcomeUnknown.
+func (s *PersonalAccessTokensService) Patch(ctx context.Context, id string, patch *PersonalAccessTokenPatch) (*PersonalAccessToken, error) {
+	op, err := s.item(ctx, http.MethodPatch, id, patchAny)
+	if err != nil {
+		return nil, err
+	}
+	body, idempotent, err := patch.encode(s.client.cfg.APIVersion)
+	if err != nil {
+		return nil, err
+	}
+	if idempotent {
+		op.column = patchReplace
+	}
+	op.body, op.contentType = body, "application/json-patch+json"
+	var token PersonalAccessToken
+	err = s.client.call(ctx, op, func(body io.Reader) error { return decodeToken(body, &token) }).do()
+	if err != nil {
+		return nil, err
+	}
+	return &token, nil
+}
+
+// Delete revokes the token with this id for good. The token that the client itself uses is ErrSelf: see DeleteSelf.
+//
+//	DELETE /{version}/personal-access-tokens/{id}
+//
+// Needs sp:my-personal-access-tokens:manage, for other owners' tokens sp:all-personal-access-tokens:manage. It is sent
+// again after any failure that may pass; 404 after an attempt that may have been carried out is success. Where no
+// answer tells, the error matches ErrOutcomeUnknown, and calling it again is safe.
+func (s *PersonalAccessTokensService) Delete(ctx context.Context, id string) error {
+	op, err := s.item(ctx, http.MethodDelete, id, remove)
+	if err != nil {
+		return err
+	}
+	if strings.EqualFold(id, s.client.cfg.ClientID) {
+		return fmt.Errorf("%w: deleting it ends this client's access: call DeleteSelf if that is meant", ErrSelf)
+	}
+	return s.client.call(ctx, op, decodeNothing).do()
+}
+
+// DeleteSelf revokes the token that the client itself uses, after which its calls fail. With a TokenSource it needs
+// Config.ClientID.
+//
+//	DELETE /{version}/personal-access-tokens/{id}
+//
+// Rights, repetition and errors as for Delete.
+func (s *PersonalAccessTokensService) DeleteSelf(ctx context.Context) error {
+	if s != nil && s.client.ClientID() == "" {
+		return invalidArgument("the client's own token is not known: set Config.ClientID beside TokenSource")
+	}
+	op, err := s.item(ctx, http.MethodDelete, s.client.cfg.ClientID, remove)
+	if err != nil {
+		return err
+	}
+	return s.client.call(ctx, op, decodeNothing).do()
+}
+
+// collection returns an operation on all tokens.
+func (s *PersonalAccessTokensService) collection(ctx context.Context, method string, column column) (operation, error) {
+	if s == nil || s.client == nil {
+		return operation{}, invalidArgument("no client: make one with NewClient")
+	}
+	if ctx == nil {
+		return operation{}, invalidArgument("the context is nil: use context.Background")
+	}
+	path := "/" + string(s.client.cfg.APIVersion) + "/personal-access-tokens"
+	if s.client.cfg.APIVersion == V1 {
+		path = "/personal-access-tokens/v1"
+	}
+	return operation{method: method, url: s.client.cfg.BaseURL + path, template: path, column: column}, nil
+}
+
+// item returns an operation on one token.
+func (s *PersonalAccessTokensService) item(ctx context.Context, method, id string, column column) (operation, error) {
+	op, err := s.collection(ctx, method, column)
+	if err != nil {
+		return op, err
+	}
+	if !validID.MatchString(id) {
+		return op, invalidArgument("the id %.80q is not a token's: ids are letters, digits, - and _", id)
+	}
+	op.url += "/" + id
+	op.template += "/{id}"
+	return op, nil
+}
+
+// validID is an allow-list, because an id such as "..", "a?b" or "" would reach another resource. It is wider than
+// the 32 hexadecimal digits of today's ids.
+var validID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+func (o ListPersonalAccessTokensOptions) query() string {
+	values := url.Values{}
+	if o.OwnerID != "" {
+		values.Set("owner-id", o.OwnerID)
+	}
+	if o.Filter != "" {
+		values.Set("filters", string(o.Filter))
+	}
+	if len(values) == 0 {
+		return ""
+	}
+	// The API's documents show a space as %20 only; a literal plus is %2B by now.
+	return "?" + strings.ReplaceAll(values.Encode(), "+", "%20")
+}
+
+// check refuses what can't be right, and what would grant every right or never expire without saying so.
+func (r CreatePersonalAccessTokenRequest) check(version APIVersion) error {
+	var problems []error
+	if strings.TrimSpace(r.Name) == "" || !utf8.ValidString(r.Name) {
+		problems = append(problems, invalidArgument("Name %.80q: a token needs a name in UTF-8", r.Name))
+	}
+	if err := checkScope(r.Scope); err != nil {
+		problems = append(problems, invalidArgument("Scope: %v", err))
+	}
+	if v := r.AccessTokenValiditySeconds; v != 0 && (v < minValiditySeconds || v > maxValiditySeconds) {
+		problems = append(problems, invalidArgument("AccessTokenValiditySeconds %d: must be %d to %d, or 0 for the API's default",
+			v, minValiditySeconds, maxValiditySeconds))
+	}
+	switch {
+	case !r.ExpirationDate.IsZero():
+		if err := checkExpiry(r.ExpirationDate); err != nil {
+			problems = append(problems, invalidArgument("ExpirationDate: %v", err))
+		}
+	case version.hasNeverExpires() && !r.UserAwareTokenNeverExpires:
+		problems = append(problems, invalidArgument("ExpirationDate: set it, or acknowledge a token that never expires by UserAwareTokenNeverExpires"))
+	}
+	if r.UserAwareTokenNeverExpires && !version.hasNeverExpires() {
+		problems = append(problems, invalidArgument("UserAwareTokenNeverExpires: %s knows no token that never expires: use V2025 or later", version))
+	}
+	return errors.Join(problems...)
+}
+
+// checkScope refuses an empty scope, which the API takes for every right of the owner.
+func checkScope(scope []string) error {
+	if len(scope) == 0 {
+		return errors.New("it is empty, which would grant every right: name the scopes, or say ScopeAll")
+	}
+	for _, name := range scope {
+		if strings.TrimSpace(name) == "" || !utf8.ValidString(name) {
+			return fmt.Errorf("%.80q is no scope", name)
+		}
+	}
+	return nil
+}
+
+// checkExpiry refuses an expiry that the API can't take.
+func checkExpiry(t time.Time) error {
+	if !t.After(time.Now()) {
+		return fmt.Errorf("%s is in the past", formatTime(t))
+	}
+	if t.UTC().Year() > 9999 {
+		return errors.New("it is after the year 9999, which RFC 3339 can't write")
+	}
+	return nil
+}

@@ -1,0 +1,260 @@
+package sailpoint
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// column is what an operation's repetition depends on: its column of the matrix.
+type column int
+
+const (
+	read         column = iota // List and All, up to the first token
+	remove                     // Delete
+	patchReplace               // Patch that replaces whole fields only: twice is the same as once
+	patchAny                   // any other Patch
+	create                     // Create: a second one can't return the first one's secret
+	fetch                      // of a bearer
+	columns
+)
+
+// changes reports whether an operation of this column may leave something behind when its answer is lost.
+func (c column) changes() bool { return c != read && c != fetch }
+
+// verdict is what follows a failure.
+type verdict int
+
+const (
+	stop   verdict = iota // return the failure
+	again                 // send again, as often as the configuration, the deadline and the budget allow
+	once                  // send again, once in a call
+	renew                 // send again with a new bearer, once in a call
+	passed                // no failure after all
+	gone                  // no failure if an earlier attempt may have been carried out; else return it
+)
+
+// certainty says whether a changing operation was carried out.
+type certainty int
+
+const (
+	no certainty = iota
+	maybe
+	yes
+)
+
+// event is how an attempt failed: its row of the matrix.
+type event int
+
+const (
+	notSent      event = iota // no connection: never sent, as httptrace proves
+	hostUnknown               // the name of the host does not exist
+	peerRefused               // TLS can't be agreed on, or the proxy wants authentication: the same again next time
+	unanswered                // may have been sent; no answer came, or not the whole header of one
+	cutShort                  // the answer of success ended too early
+	untrusted                 // an answer of success that isn't the API's: an intermediary may have sent it
+	incomplete                // the API's answer to a Create, without id or secret
+	tooLarge                  // an answer beyond its bound
+	redirected                // 3xx
+	rejected                  // 4xx that has no row of its own, 501, 505
+	unauthorized              // 401
+	notFound                  // 404
+	timedOut                  // 408
+	tooEarly                  // 425: RFC 8470 section 5.2, not carried out
+	rateLimited               // 429: answered by the gateway, not carried out
+	serverFailed              // 500, 502, 503, 504
+	unexpected                // any other status
+	events
+)
+
+// matrix is the one place that says what is sent again and what a failure means for a changing operation.
+var matrix = [events]struct {
+	carriedOut certainty
+	verdicts   [columns]verdict
+}{
+	//                       read    remove  replace patch  create  fetch
+	notSent:      {no, [...]verdict{again, again, again, again, again, again}},
+	hostUnknown:  {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
+	peerRefused:  {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
+	unanswered:   {maybe, [...]verdict{again, again, again, stop, stop, again}},
+	cutShort:     {yes, [...]verdict{again, passed, stop, stop, stop, again}},
+	untrusted:    {maybe, [...]verdict{stop, stop, stop, stop, stop, once}},
+	incomplete:   {yes, [...]verdict{stop, stop, stop, stop, stop, stop}},
+	tooLarge:     {maybe, [...]verdict{stop, stop, stop, stop, stop, stop}},
+	redirected:   {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
+	rejected:     {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
+	unauthorized: {no, [...]verdict{renew, renew, renew, renew, renew, stop}},
+	notFound:     {no, [...]verdict{stop, gone, stop, stop, stop, stop}},
+	timedOut:     {maybe, [...]verdict{again, again, again, stop, stop, again}},
+	tooEarly:     {no, [...]verdict{once, once, once, once, once, once}},
+	rateLimited:  {no, [...]verdict{again, again, again, again, again, again}},
+	serverFailed: {maybe, [...]verdict{again, again, again, stop, stop, again}},
+	unexpected:   {maybe, [...]verdict{stop, stop, stop, stop, stop, stop}},
+}
+
+// statusEvent returns the row of an answer that is no success.
+func statusEvent(status int) event {
+	switch status {
+	case http.StatusUnauthorized:
+		return unauthorized
+	case http.StatusNotFound:
+		return notFound
+	case http.StatusRequestTimeout:
+		return timedOut
+	case http.StatusTooEarly:
+		return tooEarly
+	case http.StatusTooManyRequests:
+		return rateLimited
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return serverFailed
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return rejected
+	}
+	switch status / 100 {
+	case 2:
+		return untrusted
+	case 3:
+		return redirected
+	case 4:
+		return rejected
+	}
+	return unexpected
+}
+
+// transportEvent returns the row of a request that ended in err. sent says whether it may have left: it went on a
+// connection, or nothing is known of that.
+func transportEvent(err error, sent bool) event {
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return hostUnknown
+	case errors.As(err, &certificate), errors.Is(err, http.ErrSchemeMismatch), errors.Is(err, errProxyAuthentication),
+		errors.As(err, &network) && (network.Op == "remote error" || network.Op == "local error"): // TLS alerts
+		return peerRefused
+	case !sent:
+		return notSent
+	// net/http has no type for these two.
+	case strings.Contains(err.Error(), "server response headers exceeded"),
+		strings.Contains(err.Error(), "response header list larger than"):
+		return tooLarge
+	}
+	return unanswered
+}
+
+// bodyEvent returns the row of an answer of success whose body was read up to err. failed says whether the reading
+// failed, and not what was read.
+func bodyEvent(err error, failed bool) event {
+	var large *tooLargeError
+	switch {
+	case errors.As(err, &large):
+		return tooLarge
+	case errors.Is(err, errIncomplete):
+		return incomplete
+	case failed, errors.Is(err, io.ErrUnexpectedEOF):
+		return cutShort
+	}
+	return untrusted
+}
+
+const (
+	minBackoff = 250 * time.Millisecond
+	maxBackoff = 10 * time.Second
+	spread     = 250 * time.Millisecond // what is waited beyond a Retry-After, so that callers don't return at once
+)
+
+// backoff returns how long to wait before retry n, the first being 0: full jitter, which spreads callers best.
+func backoff(n int) time.Duration {
+	return rand.N(min(minBackoff<<min(n, 10), maxBackoff)) //nolint:gosec // jitter needs no unpredictability
+}
+
+// retryAfter returns how long the answer asks to wait: seconds, or a date, which is compared with the server's own.
+// false: it doesn't ask, or not in a way that RFC 9110 section 10.2.3 knows.
+func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	if seconds, err := strconv.ParseUint(value, 10, 63); err == nil || errors.Is(err, strconv.ErrRange) {
+		const most = uint64(1<<63-1) / uint64(time.Second)
+		return time.Duration(min(seconds, most)) * time.Second, true //nolint:gosec // at most most
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0, false
+	}
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
+	return max(at.Sub(now), 0), true
+}
+
+// pause is what all calls of a client wait for after one of them was rate limited.
+type pause struct {
+	until atomic.Pointer[time.Time]
+}
+
+// extend makes calls wait until t.
+func (p *pause) extend(t time.Time) {
+	for {
+		old := p.until.Load()
+		if old != nil && !old.Before(t) || p.until.CompareAndSwap(old, &t) {
+			return
+		}
+	}
+}
+
+// left returns how long calls have to wait from now on.
+func (p *pause) left() time.Duration {
+	t := p.until.Load()
+	if t == nil {
+		return 0
+	}
+	return max(time.Until(*t), 0)
+}
+
+const (
+	budgetSize = 100
+	retryCost  = 10
+)
+
+// budget bounds the retries of all calls of a client: in an outage they cost about one request a call. A retry takes
+// from it, a success gives back what its call took, and one more. A retry after 429 is free: the pause holds it back.
+type budget struct{ spent atomic.Int64 }
+
+// take reports whether there is budget for a retry, and takes it.
+func (b *budget) take() bool {
+	if b.spent.Add(retryCost) > budgetSize {
+		b.spent.Add(-retryCost)
+		return false
+	}
+	return true
+}
+
+// give is told of a call that succeeded after so many paid retries.
+func (b *budget) give(retries int) {
+	if b.spent.Load() == 0 {
+		return
+	}
+	if left := b.spent.Add(int64(-retries*retryCost - 1)); left < 0 {
+		b.spent.CompareAndSwap(left, 0)
+	}
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ended(ctx)
+	}
+}
