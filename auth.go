@@ -124,32 +124,30 @@ func (s *bearerSource) start(ctx context.Context) *flight {
 	s.flight = f
 	refused := s.refused
 	go func() {
-		defer close(f.done)
-		defer cancel()
-		b, err := s.guardedFetch(ctx, refused)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.flight = nil
-		f.bearer, f.err = b, err
-		if err != nil {
-			s.renewAt = time.Now().Add(renewalRetryDelay)
-			return
-		}
-		s.refused = Secret{}
-		s.current.Store(b)
+		// What stands for a fetch that doesn't return: a panic of a TokenSource or a transport, which would end the
+		// program from a goroutine that the caller doesn't know, or runtime.Goexit, which a test's FailNow calls. The
+		// panic's value isn't repeated: it may hold what it was about.
+		f.err = errors.New("the fetch of an access token panicked")
+		defer s.land(f)
+		defer func() { _ = recover() }()
+		f.bearer, f.err = s.fetch(ctx, refused)
 	}()
 	return f
 }
 
-// guardedFetch turns a panic of a TokenSource or a transport into an error, because it would end the program from a
-// goroutine that the caller doesn't know. The panic's value isn't repeated: it may hold what it was about.
-func (s *bearerSource) guardedFetch(ctx context.Context, refused Secret) (b *bearer, err error) {
-	defer func() {
-		if recover() != nil {
-			b, err = nil, errors.New("the fetch of an access token panicked")
-		}
-	}()
-	return s.fetch(ctx, refused)
+// land ends a fetch, and keeps its bearer.
+func (s *bearerSource) land(f *flight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer close(f.done)
+	f.cancel()
+	s.flight = nil
+	if f.err != nil {
+		s.renewAt = time.Now().Add(renewalRetryDelay)
+		return
+	}
+	s.refused = Secret{}
+	s.current.Store(f.bearer)
 }
 
 func (s *bearerSource) leave(f *flight) {
@@ -209,16 +207,21 @@ func (c *Client) fetchBearer(ctx context.Context, _ Secret) (*bearer, error) {
 		if err != nil {
 			return nil, err
 		}
-		requested := time.Now()
+		template, below := strings.CutPrefix(c.cfg.TokenURL, c.cfg.BaseURL+"/")
+		if !below {
+			template = strings.TrimPrefix(req.URL.Path, "/")
+		}
 		op := operation{
-			method: req.Method, url: req.URL.String(), template: req.URL.Path, column: fetch,
+			method: req.Method, url: c.cfg.TokenURL, template: "/" + template, column: fetch,
 			contentType: req.Header.Get("Content-Type"), body: form,
 		}
-		err = c.call(req.Context(), op, func(body io.Reader) (err error) {
-			fetched, err = decodeBearer(body, requested)
+		var exchange *call
+		exchange = c.call(req.Context(), op, func(body io.Reader) (err error) {
+			// The lifetime may have begun when the answered request left, but not before.
+			fetched, err = decodeBearer(body, exchange.attempt.started)
 			return err
-		}).do()
-		if err != nil {
+		})
+		if err := exchange.do(); err != nil {
 			return nil, err
 		}
 		const accepted = `{"access_token":"accepted"}`

@@ -195,8 +195,8 @@ func (c *call) prepare(*http.Request) error {
 		return err
 	}
 	limiter, bearers := c.client.cfg.Limiter, c.client.bearers
-	if limiter == nil && c.client.pause.left() == 0 && bearers.cached() != nil {
-		c.bearer = bearers.cached()
+	if b := bearers.cached(); b != nil && limiter == nil && c.client.pause.left() == 0 {
+		c.bearer = b
 		return nil
 	}
 
@@ -309,7 +309,7 @@ func (c *call) examine(resp *http.Response, err error) (event, *Error) {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		c.client.clockOffset.Store(int64(date.Sub(time.Now().Truncate(time.Second))))
 	}
-	failure := &Error{StatusCode: resp.StatusCode, RequestID: resp.Header.Get("SLPT-Request-ID")}
+	failure := &Error{StatusCode: resp.StatusCode, RequestID: c.scrub(resp.Header.Get("SLPT-Request-ID"))}
 	if c.expects(resp.StatusCode) {
 		err := c.decode(resp.Body)
 		if err == nil && c.streams {
@@ -323,18 +323,21 @@ func (c *call) examine(resp *http.Response, err error) (event, *Error) {
 		return c.damage(failure, err)
 	}
 
+	if resp.StatusCode < http.StatusMultipleChoices {
+		_ = resp.Body.Close() // unread: it may hold a secret
+		failure.invalid = true
+		failure.Err = errors.New("an answer with an unexpected status")
+		return untrusted, failure
+	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
 	_ = resp.Body.Close()
 	failure.readProblem(body, c.scrub)
 	failure.RetryAfter, _ = retryAfter(resp.Header, time.Now())
-	failure.invalid = resp.StatusCode < http.StatusMultipleChoices
-	switch {
-	case failure.invalid:
-		failure.Err = errors.New("an answer with an unexpected status")
-	case resp.StatusCode/100 == 3:
-		failure.Err = fmt.Errorf("a redirect to the host %.200q was not followed", c.attempt.redirect)
-	case c.column == fetch:
+	if c.column == fetch {
 		failure.limitToOAuth()
+	}
+	if resp.StatusCode/100 == 3 {
+		failure.Err = fmt.Errorf("a redirect to the host %.200q was not followed", c.scrub(c.attempt.redirect))
 	}
 	return statusEvent(resp.StatusCode), failure
 }
@@ -460,7 +463,7 @@ func (c *call) scrub(text string) string {
 	}
 	for _, secret := range secrets {
 		if value := secret.Reveal(); len(value) >= minScrubbed {
-			text = strings.ReplaceAll(text, value, redacted)
+			text = strings.NewReplacer(value, redacted, url.QueryEscape(value), redacted).Replace(text)
 		}
 	}
 	return text
@@ -483,7 +486,7 @@ func (c *call) log(resp *http.Response, failure *Error) {
 		slog.Duration("duration", time.Since(c.attempt.started)),
 	)
 	if resp != nil {
-		attrs = append(attrs, slog.Int("status", resp.StatusCode), slog.String("request_id", printable(resp.Header.Get("SLPT-Request-ID"))))
+		attrs = append(attrs, slog.Int("status", resp.StatusCode), slog.String("request_id", printable(c.scrub(resp.Header.Get("SLPT-Request-ID")))))
 	}
 	if failure != nil && failure.Err != nil {
 		attrs = append(attrs, slog.String("error", printable(failure.Err.Error())))

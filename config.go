@@ -130,7 +130,8 @@ func LoadConfig() (Config, error) {
 	}
 	// Like the tools that write this file, without regard to the case of its keys.
 	if err := json.Unmarshal(data, &file, json.MatchCaseInsensitiveNames(true)); err != nil {
-		return Config{}, invalidArgument("config.json: %w", withoutValues(err))
+		// Without the library's text, which may hold the secret.
+		return Config{}, invalidArgument("config.json is not JSON with BaseURL, ClientId and ClientSecret, each once and a text")
 	}
 	inFile := missing([]string{"BaseURL", "ClientId", "ClientSecret"}, []string{file.BaseURL, file.ClientID, file.ClientSecret})
 	if inFile != "" {

@@ -19,8 +19,8 @@ const (
 	defaultMaxListBytes = 256 << 20
 )
 
-// errIncomplete is the API's answer to a Create without the token's id or secret.
-var errIncomplete = errors.New("the answer holds no id or no secret")
+// errIncomplete is the API's answer to a Create whose secret or id is missing or damaged.
+var errIncomplete = errors.New("the answer holds no usable id and secret")
 
 // tooLargeError is an answer beyond its bound.
 type tooLargeError struct{ limit int64 }
@@ -155,20 +155,34 @@ func decodeTokens(body io.Reader, limit int64) ([]PersonalAccessToken, error) {
 	return tokens, s.err
 }
 
-// decodeCreated reads the answer to a Create. What it could read of a damaged one is in c: at best the token's id.
+// decodeCreated reads the answer to a Create. Of a damaged one c holds the token's id at best, which also tells that it
+// is the API's and that the token exists.
 func decodeCreated(body io.Reader, c *CreatePersonalAccessTokenResponse) error {
 	data, err := io.ReadAll(bounded(body, maxTokenBytes))
 	if err == nil {
-		err = json.Unmarshal(data, c)
+		err = unmarshalObject(data, c)
 	}
 	if err == nil && (damaged(c.ID) || damaged(c.Secret.Reveal())) {
 		err = errIncomplete
 	}
-	if err != nil {
-		*c = CreatePersonalAccessTokenResponse{ID: salvageID(data)}
-		return withoutValues(err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	err = withoutValues(err)
+	*c = CreatePersonalAccessTokenResponse{ID: salvageID(data)}
+	if c.ID != "" && !errors.Is(err, errIncomplete) {
+		err = fmt.Errorf("%w: %w", errIncomplete, err)
+	}
+	return err
+}
+
+// unmarshalObject reads data, one JSON object, into v. Nothing at all is not an answer that was cut short: something
+// between may have sent it.
+func unmarshalObject(data []byte, v any) error {
+	if data = bytes.TrimLeft(data, " \t\r\n"); len(data) == 0 || data[0] != '{' {
+		return errors.New("not a JSON object")
+	}
+	return json.Unmarshal(data, v)
 }
 
 // damaged reports whether s is empty or holds what stands for lost characters.
@@ -215,13 +229,11 @@ func withoutValues(err error) error {
 
 // decodeNothing accepts an answer without a body.
 func decodeNothing(body io.Reader) error {
-	switch n, err := io.ReadFull(body, make([]byte, 1)); {
-	case n > 0:
+	n, err := io.Copy(io.Discard, bounded(body, maxTokenBytes))
+	if err == nil && n > 0 {
 		return errors.New("an answer with a body where none is expected")
-	case err != io.EOF: //nolint:errorlint // io.ReadFull returns it unwrapped where nothing was read
-		return err
 	}
-	return nil
+	return err
 }
 
 // decodeBearer reads the answer of the token endpoint (RFC 6749 section 5.1).

@@ -60,8 +60,8 @@ type Error struct {
 	Causes     []string
 	RetryAfter time.Duration // how long the last answer asked to wait; 0: it did not
 	Attempts   int           // requests sent
-	Body       []byte        `json:"-"` // of the last answer, at most 64 KiB
-	Err        error         `json:"-"` // transport, context, decoding, limiter; nil where the answer itself is the error
+	Body       []byte        `json:"-" xml:"-" yaml:"-"` // of the last answer, at most 64 KiB
+	Err        error         `json:"-" xml:"-" yaml:"-"` // transport, context, decoding, limiter; nil where the answer itself is the error
 
 	refused bool // the token endpoint refused the credentials
 	invalid bool // an answer of success that can't be trusted
@@ -166,7 +166,7 @@ func (e *Error) LogValue() slog.Value {
 		{"detail_code", e.DetailCode}, {"tracking_id", e.TrackingID}, {"request_id", e.RequestID},
 	} {
 		if field.value != "" {
-			attrs = append(attrs, slog.String(field.key, field.value))
+			attrs = append(attrs, slog.String(field.key, printable(field.value)))
 		}
 	}
 	return slog.GroupValue(append(attrs, slog.String("message", e.Error()))...)
@@ -216,21 +216,25 @@ const maxErrorBytes = 64 << 10
 // those of services beside it. A body that isn't JSON is kept and not shown. Secrets are replaced in all of it.
 func (e *Error) readProblem(body []byte, scrub func(string) string) {
 	e.Body = []byte(scrub(string(body)))
+	e.Body = e.Body[:min(len(e.Body), maxErrorBytes)] // what stands for a secret may be longer
 
 	// Member by member, because one of an unexpected type must not cost the others.
+	tolerant := json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	var members map[string]jsontext.Value
-	_ = json.Unmarshal(body, &members, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	_ = json.Unmarshal(body, &members, tolerant)
 	text := func(name string) string {
 		var s string
-		_ = json.Unmarshal(members[name], &s, jsontext.AllowInvalidUTF8(true))
+		_ = json.Unmarshal(members[name], &s, tolerant)
 		return strings.TrimSpace(scrub(s))
 	}
 	texts := func(name string) (list []string) {
-		var entries []struct {
-			Text string `json:"text"`
-		}
-		_ = json.Unmarshal(members[name], &entries, jsontext.AllowInvalidUTF8(true))
-		for _, entry := range entries {
+		var entries []jsontext.Value
+		_ = json.Unmarshal(members[name], &entries, tolerant)
+		for _, value := range entries {
+			var entry struct {
+				Text string `json:"text"`
+			}
+			_ = json.Unmarshal(value, &entry, tolerant)
 			if s := strings.TrimSpace(scrub(entry.Text)); s != "" {
 				list = append(list, s)
 			}
@@ -267,13 +271,19 @@ var refusalCodes = map[string]bool{
 }
 
 // limitToOAuth drops what an answer of the token endpoint may hold of the client secret that it was sent, in whatever
-// encoding: all but a known code and the ids.
+// encoding, or of a bearer: all but a known code, and ids that look like ids.
 func (e *Error) limitToOAuth() {
 	e.Body, e.Messages, e.Causes = nil, nil, nil
 	if !oauthCodes[e.DetailCode] {
 		e.DetailCode = ""
 	}
-	e.refused = e.StatusCode == http.StatusUnauthorized || refusalCodes[e.DetailCode]
+	for _, id := range []*string{&e.TrackingID, &e.RequestID} {
+		if !validID.MatchString(*id) {
+			*id = ""
+		}
+	}
+	e.refused = e.StatusCode == http.StatusUnauthorized ||
+		e.StatusCode/100 == 4 && e.StatusCode != http.StatusTooManyRequests && refusalCodes[e.DetailCode]
 }
 
 // maxTextBytes bounds each text from outside in an error's text.

@@ -180,11 +180,15 @@ func (s *PersonalAccessTokensService) Delete(ctx context.Context, id string) err
 //
 // Rights, repetition and errors as for Delete.
 func (s *PersonalAccessTokensService) DeleteSelf(ctx context.Context) error {
-	if s != nil && s.client.ClientID() == "" {
+	op, err := s.collection(ctx, http.MethodDelete, remove)
+	if err != nil {
+		return err
+	}
+	self := s.client.cfg.ClientID
+	if self == "" {
 		return invalidArgument("the client's own token is not known: set Config.ClientID beside TokenSource")
 	}
-	op, err := s.item(ctx, http.MethodDelete, s.client.cfg.ClientID, remove)
-	if err != nil {
+	if op, err = op.of(self); err != nil {
 		return err
 	}
 	return s.client.call(ctx, op, decodeNothing).do()
@@ -211,6 +215,11 @@ func (s *PersonalAccessTokensService) item(ctx context.Context, method, id strin
 	if err != nil {
 		return op, err
 	}
+	return op.of(id)
+}
+
+// of returns op on the token with this id.
+func (op operation) of(id string) (operation, error) {
 	if !validID.MatchString(id) {
 		return op, invalidArgument("the id %.80q is not a token's: ids are letters, digits, - and _", id)
 	}

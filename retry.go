@@ -61,7 +61,7 @@ const (
 	unanswered                // may have been sent; no answer came, or not the whole header of one
 	cutShort                  // the answer of success ended too early
 	untrusted                 // an answer of success that isn't the API's: an intermediary may have sent it
-	incomplete                // the API's answer to a Create, without id or secret
+	incomplete                // the API's answer to a Create, with its id or secret missing or damaged
 	tooLarge                  // an answer beyond its bound
 	redirected                // 3xx
 	rejected                  // 4xx that has no row of its own, 501, 505
@@ -119,8 +119,6 @@ func statusEvent(status int) event {
 		return rejected
 	}
 	switch status / 100 {
-	case 2:
-		return untrusted
 	case 3:
 		return redirected
 	case 4:
@@ -143,9 +141,10 @@ func transportEvent(err error, sent bool) event {
 		return peerRefused
 	case !sent:
 		return notSent
-	// net/http has no type for these two.
+	// net/http has no types for these: of HTTP/1.1, of HTTP/2, and of HTTP/2 where a single field is beyond the bound.
 	case strings.Contains(err.Error(), "server response headers exceeded"),
-		strings.Contains(err.Error(), "response header list larger than"):
+		strings.Contains(err.Error(), "response header list larger than"),
+		strings.Contains(err.Error(), "COMPRESSION_ERROR"):
 		return tooLarge
 	}
 	return unanswered
@@ -156,10 +155,10 @@ func transportEvent(err error, sent bool) event {
 func bodyEvent(err error, failed bool) event {
 	var large *tooLargeError
 	switch {
-	case errors.As(err, &large):
-		return tooLarge
 	case errors.Is(err, errIncomplete):
 		return incomplete
+	case errors.As(err, &large):
+		return tooLarge
 	case failed, errors.Is(err, io.ErrUnexpectedEOF):
 		return cutShort
 	}

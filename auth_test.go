@@ -1,0 +1,975 @@
+package sailpoint_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+func neverAsked(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+	panic("a TokenSource is asked by a call only")
+}
+
+// TestTokenRequestOnTheWire, to the letter. No form of Basic authentication (F78).
+func TestTokenRequestOnTheWire(t *testing.T) {
+	for secret, encoded := range map[string]string{
+		"0123456789abcdef":     "0123456789abcdef",
+		`&=+%ü/?#;:@"\<>~-_.'`: "%26%3D%2B%25%C3%BC%2F%3F%23%3B%3A%40%22%5C%3C%3E~-_.%27",
+	} {
+		t.Run(secret, func(t *testing.T) {
+			n := &network{}
+			client := n.client(t, func(cfg *sailpoint.Config) {
+				cfg.ClientID, cfg.ClientSecret, cfg.UserAgent = "id&1", sailpoint.NewSecret(secret), "golden/1"
+			})
+			require.NoError(t, list(t.Context(), client))
+			n.requireCounts(t, 1, 1)
+			got := n.fetches[0]
+			assert.Equal(t, "POST", got.method)
+			assert.Equal(t, "https://acme.example/oauth/token", got.url)
+			assert.Equal(t, http.Header{
+				"Accept":       {"application/json"},
+				"Content-Type": {"application/x-www-form-urlencoded"},
+				"User-Agent":   {"golden/1 sailpoint-go/devel"},
+			}, got.header)
+			assert.Equal(t, "client_id=id%261&client_secret="+encoded+"&grant_type=client_credentials", got.body)
+			form, err := url.ParseQuery(got.body)
+			require.NoError(t, err)
+			assert.Equal(t, secret, form.Get("client_secret"), "as a server reads it")
+			assert.Equal(t, []string{"bearer-1"}, n.bearersSent())
+		})
+	}
+}
+
+// TestSecretsGoToTheirOwnHostOnly: the bearer to BaseURL's, the client secret to TokenURL's (F76).
+func TestSecretsGoToTheirOwnHostOnly(t *testing.T) {
+	for _, tt := range []struct{ base, token, op string }{
+		{"https://acme.example", "https://login.example/oauth/token", "POST /oauth/token"},
+		{"https://acme.example", "https://acme.example:8443/oauth/token", "POST /oauth/token"},
+		{"https://acme.example", "https://acme.example.org/idp/token", "POST /idp/token"},
+		{"https://acme.example:44", "https://acme.example:443/oauth/token", "POST /oauth/token"},
+		{"https://acme.example/gateway", "https://acme.example/gateway/oauth/token", "POST /oauth/token"},
+		{"https://acme.example/gateway", "https://acme.example/gateways/token", "POST /gateways/token"},
+	} {
+		t.Run(tt.token, func(t *testing.T) {
+			n := &network{token: inTurn(issued("the-bearer", 60), answer{status: 400})}
+			client := n.client(t, func(cfg *sailpoint.Config) { cfg.BaseURL, cfg.TokenURL = tt.base, tt.token })
+			require.NoError(t, list(t.Context(), client))
+			n.requireCounts(t, 1, 1)
+			assert.Equal(t, tt.base+"/v2024/personal-access-tokens", n.calls[0].url)
+			assert.Equal(t, "Bearer the-bearer", n.calls[0].header.Get("Authorization"))
+			assert.NotContains(t, fmt.Sprint(n.calls[0]), "the-client-secret")
+			assert.Equal(t, tt.token, n.fetches[0].url)
+			assert.Contains(t, n.fetches[0].body, "client_secret=the-client-secret")
+			assert.NotContains(t, fmt.Sprint(n.fetches[0]), "the-bearer")
+
+			other, err := client.WithCredentials("id", sailpoint.NewSecret("other-secret"))
+			require.NoError(t, err)
+			assert.Equal(t, tt.op, requireOneError(t, list(t.Context(), other)).Op)
+		})
+	}
+}
+
+// redirects are all that a server may try (F43, F64).
+var redirects = []string{
+	"https://evil.example/", "//evil.example/", "http://acme.example/", "https://acme.example:8443/", "/elsewhere/token",
+	"https://acme.example/oauth/token", "https://user:password@evil.example/?code=hunter2#hunter2", "https://evil.example/\r\nX: y",
+	"javascript:alert(1)", "https://[evil", "%zz", "",
+}
+
+func TestNoRedirectIsFollowed(t *testing.T) {
+	for _, status := range []int{300, 301, 302, 303, 304, 305, 307, 308} {
+		for _, location := range redirects {
+			t.Run(fmt.Sprint(status, location), func(t *testing.T) {
+				away := answer{status: status, header: map[string]string{"Location": location}, body: "moved"}
+
+				api := &network{api: always(away)}
+				client := api.client(t)
+				_, err := client.PersonalAccessTokens.Create(t.Context(), newToken())
+				requireMatches(t, err)
+				assert.NotContains(t, err.Error(), "hunter2")
+				assert.NotContains(t, err.Error(), "password")
+				api.requireCounts(t, 1, 1)
+
+				token := &network{token: always(away)}
+				err = list(t.Context(), token.client(t))
+				requireMatches(t, err)
+				assert.NotContains(t, err.Error(), "hunter2")
+				assert.Equal(t, status, requireOneError(t, err).StatusCode)
+				token.requireCounts(t, 0, 1)
+			})
+		}
+	}
+}
+
+func TestOneFetchForAllCallsThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		token := issued("the-bearer", 3600)
+		token.after = 3 * time.Second
+		n := &network{token: always(token)}
+		client := n.client(t)
+		var calls sync.WaitGroup
+		for range 200 {
+			calls.Go(func() { assert.NoError(t, list(t.Context(), client)) })
+		}
+		calls.Wait()
+		n.requireCounts(t, 200, 1)
+		assert.Equal(t, slices.Repeat([]string{"the-bearer"}, 200), n.bearersSent())
+	})
+}
+
+// TestEachWaiterLeavesAtItsOwnDeadline, and the fetch ends with the last one (F66).
+func TestEachWaiterLeavesAtItsOwnDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{token: always(answer{after: time.Hour})}
+		client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = -1 })
+		started := time.Now()
+		var calls sync.WaitGroup
+		for i := range 50 {
+			calls.Go(func() {
+				deadline := time.Duration(i+1) * time.Second
+				ctx, cancel := context.WithTimeout(t.Context(), deadline)
+				defer cancel()
+				err := list(ctx, client)
+				assert.Equal(t, deadline, time.Since(started))
+				assert.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.NotErrorIs(t, err, context.Canceled)
+			})
+		}
+		<-time.After(49*time.Second + 500*time.Millisecond)
+		synctest.Wait()
+		assert.Zero(t, n.canceled, "one still waits")
+		calls.Wait()
+		synctest.Wait()
+		assert.Equal(t, 1, n.canceled, "nobody waits for it any more")
+		n.requireCounts(t, 0, 1)
+	})
+}
+
+// TestLeaderLeavesAlone: who began a fetch doesn't matter to the others (F67).
+func TestLeaderLeavesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		token := issued("the-bearer", 3600)
+		token.after = 10 * time.Second
+		n := &network{token: always(token)}
+		client := n.client(t)
+		cause := errors.New("no longer wanted")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var calls sync.WaitGroup
+		calls.Go(func() {
+			err := list(ctx, client)
+			assert.ErrorIs(t, err, context.Canceled)
+			assert.ErrorIs(t, err, cause)
+		})
+		synctest.Wait()
+		for range 5 {
+			calls.Go(func() { assert.NoError(t, list(t.Context(), client)) })
+		}
+		synctest.Wait()
+		cancel(cause)
+		calls.Wait()
+		n.requireCounts(t, 5, 1)
+		assert.Zero(t, n.canceled)
+	})
+}
+
+// TestFetchThatNobodyWaitsForIsNotJoined: a call that comes while it ends begins another.
+func TestFetchThatNobodyWaitsForIsNotJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ended []error
+		running, most := 0, 0
+		source := func(ctx context.Context, _ sailpoint.Secret) (sailpoint.AccessToken, error) {
+			running++
+			most = max(most, running)
+			defer func() { running-- }()
+			select {
+			case <-time.After(5 * time.Second):
+				return sailpoint.AccessToken{Bearer: sailpoint.NewSecret("the-bearer")}, nil
+			case <-ctx.Done():
+				<-time.After(3 * time.Second) // and takes its time to end
+				ended = append(ended, ctx.Err())
+				return sailpoint.AccessToken{}, ctx.Err()
+			}
+		}
+		n := &network{}
+		client := n.client(t, withSource(source))
+		started := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, list(ctx, client), context.DeadlineExceeded)
+		assert.Equal(t, time.Second, time.Since(started))
+
+		var calls sync.WaitGroup
+		for range 5 {
+			calls.Go(func() { assert.NoError(t, list(t.Context(), client)) })
+		}
+		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, list(impatient, client), context.DeadlineExceeded)
+		calls.Wait()
+		assert.Equal(t, 9*time.Second, time.Since(started), "1 s, 3 s to end, 5 s for the second")
+		assert.Equal(t, []error{context.Canceled}, ended)
+		assert.Equal(t, 1, most, "one fetch at a time")
+		n.requireCounts(t, 5, 0)
+	})
+}
+
+// TestFetchThatPanics is an error of the calls that wait, and the next call begins another (F68).
+func TestFetchThatPanics(t *testing.T) {
+	for name, crash := range map[string]func(){
+		"panic":  func() { panic("hunter2") },
+		"goexit": runtime.Goexit, // as by FailNow in a test's TokenSource
+	} {
+		t.Run(name, func(t *testing.T) {
+			for where, client := range map[string]func(*network, func()) *sailpoint.Client{
+				"transport": func(n *network, crash func()) *sailpoint.Client {
+					n.token = func(arrival) answer { crash(); return issued("the-bearer", 60) }
+					return n.client(t)
+				},
+				"TokenSource": func(n *network, crash func()) *sailpoint.Client {
+					return n.client(t, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+						crash()
+						return sailpoint.AccessToken{Bearer: sailpoint.NewSecret("the-bearer")}, nil
+					}))
+				},
+			} {
+				t.Run(where, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						fetches := 0
+						n := &network{}
+						client := client(n, func() {
+							fetches++
+							<-time.After(time.Second)
+							if fetches == 1 {
+								crash()
+							}
+						})
+						var calls sync.WaitGroup
+						for range 10 {
+							calls.Go(func() {
+								err := list(t.Context(), client)
+								assert.EqualError(t, err, "sailpoint: GET /v2024/personal-access-tokens: the fetch of an access token panicked")
+							})
+						}
+						calls.Wait()
+						require.NoError(t, list(t.Context(), client))
+						assert.Equal(t, 2, fetches)
+						assert.Equal(t, []string{"the-bearer"}, n.bearersSent())
+					})
+				})
+			}
+		})
+	}
+}
+
+// TestRefusedCredentialsAreTriedOnce, however many calls queue (F58).
+func TestRefusedCredentialsAreTriedOnce(t *testing.T) {
+	for _, status := range []int{400, 401} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{token: always(answer{
+					after: time.Second, status: status, body: `{"error":"invalid_client","error_description":"Bad client credentials"}`,
+				})}
+				client := n.client(t)
+				errs := make([]error, 50)
+				var calls sync.WaitGroup
+				for i := range errs {
+					calls.Go(func() { errs[i] = list(t.Context(), client) })
+				}
+				calls.Wait()
+				n.requireCounts(t, 0, 1)
+				distinct := map[*sailpoint.Error]bool{}
+				for _, err := range errs {
+					requireMatches(t, err, sailpoint.ErrInvalidCredentials)
+					failure := requireOneError(t, err)
+					assert.Equal(t, "invalid_client", failure.DetailCode)
+					distinct[failure] = true
+				}
+				assert.Len(t, distinct, len(errs), "each caller may change its own")
+
+				require.ErrorIs(t, list(t.Context(), client), sailpoint.ErrInvalidCredentials)
+				n.requireCounts(t, 0, 2)
+			})
+		})
+	}
+}
+
+// TestFailureOfTheTokenEndpointThatPasses is not the caller's (F59).
+func TestFailureOfTheTokenEndpointThatPasses(t *testing.T) {
+	for name, failure := range map[string]answer{
+		"408":            {status: 408},
+		"425":            {status: 425},
+		"429":            {status: 429},
+		"500":            {status: 500},
+		"502 with HTML":  {status: 502, body: "<html>Bad Gateway</html>"},
+		"503":            {status: 503, header: map[string]string{"Retry-After": "3"}},
+		"504":            {status: 504},
+		"no answer":      {err: io.EOF},
+		"timeout":        {after: time.Hour},
+		"cut short":      {body: `{"access_token":"a`, cut: io.ErrUnexpectedEOF},
+		"200 with HTML":  {body: "<html>Sign in</html>"},
+		"200, no bearer": {body: `{}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{token: inTurn(failure, issued("the-bearer", 60))}
+				require.NoError(t, list(t.Context(), n.client(t)))
+				n.requireCounts(t, 1, 2)
+				assert.Equal(t, n.fetches[0].body, n.fetches[1].body)
+				assert.Equal(t, []string{"the-bearer"}, n.bearersSent())
+			})
+		})
+	}
+}
+
+// TestFailureOfTheTokenEndpointThatStays is returned after as many attempts as the configuration says, and the calls
+// above don't multiply them.
+func TestFailureOfTheTokenEndpointThatStays(t *testing.T) {
+	for configured, want := range map[int]int{0: 4, 1: 2, -1: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &network{token: always(answer{status: 503})}
+			_, err := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = configured }).
+				PersonalAccessTokens.Create(t.Context(), newToken())
+			requireMatches(t, err, sailpoint.ErrServer)
+			assert.Equal(t, want, requireOneError(t, err).Attempts)
+			n.requireCounts(t, 0, want)
+		})
+	}
+}
+
+// TestAnswerThatIsNoToken is asked for once more, and then ErrInvalidResponse (F60).
+func TestAnswerThatIsNoToken(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer answer
+		most   int
+	}{
+		"HTML":                {answer{body: `<html>Sign in</html>`}, 2},
+		"JSON sent as text":   {answer{body: `access_token=a&token_type=bearer`, header: map[string]string{"Content-Type": "text/plain"}}, 2},
+		"an empty object":     {answer{body: `{}`}, 2},
+		"another object":      {answer{body: `{"access_token":null,"expires_in":60}`}, 2},
+		"a list":              {answer{body: `[]`}, 2},
+		"null":                {answer{body: `null`}, 4},
+		"empty":               {answer{}, 4},
+		"truncated":           {answer{body: `{"access_token":"a`}, 4},
+		"two values":          {answer{body: `{"access_token":"a"}{"access_token":"b"}`}, 2},
+		"two bearers":         {answer{body: `{"access_token":"a","access_token":"b"}`}, 2},
+		"an error of success": {answer{body: `{"error":"invalid_client"}`}, 2},
+		"unexpected success":  {answer{status: 204}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{token: always(tt.answer)}
+				err := list(t.Context(), n.client(t))
+				requireMatches(t, err, sailpoint.ErrInvalidResponse)
+				assert.Equal(t, "POST /oauth/token", requireOneError(t, err).Op)
+				calls, fetches := n.counts()
+				assert.Zero(t, calls)
+				assert.GreaterOrEqual(t, fetches, 2)
+				assert.LessOrEqual(t, fetches, tt.most)
+			})
+		})
+	}
+}
+
+// TestLifetimeOfABearer: it is renewed a minute before its end, or a quarter of its lifetime, and no lifetime makes
+// every call fetch (F61).
+func TestLifetimeOfABearer(t *testing.T) {
+	for _, tt := range []struct {
+		expiresIn string
+		renewed   time.Duration // after the fetch; 0: the answer is refused
+	}{
+		{``, 4 * time.Minute},
+		{`"expires_in":null,`, 4 * time.Minute},
+		{`"expires_in":1,`, 750 * time.Millisecond},
+		{`"expires_in":5,`, 3750 * time.Millisecond},
+		{`"expires_in":15,`, 11250 * time.Millisecond},
+		{`"expires_in":240,`, 3 * time.Minute},
+		{`"expires_in":749,`, 689 * time.Second},
+		{`"expires_in":"749",`, 689 * time.Second},
+		{`"expires_in":43200,`, 43140 * time.Second},
+		{`"expires_in":86400,`, 24*time.Hour - time.Minute},
+		{`"expires_in":2147483647,`, 24*time.Hour - time.Minute},
+		{`"expires_in":0,`, 0},
+		{`"expires_in":-1,`, 0},
+		{`"expires_in":-4294963697,`, 0},
+		{`"expires_in":3600.5,`, 0},
+		{`"expires_in":1e3,`, 0},
+		{`"expires_in":100000000000000000000,`, 0},
+		{`"expires_in":"",`, 0},
+		{`"expires_in":"soon",`, 0},
+		{`"expires_in":[60],`, 0},
+		{`"expires_in":true,`, 0},
+	} {
+		t.Run(tt.expiresIn, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{token: always(answer{body: `{` + tt.expiresIn + `"access_token":"the-bearer"}`})}
+				client := n.client(t)
+				if tt.renewed == 0 {
+					err := list(t.Context(), client)
+					requireMatches(t, err, sailpoint.ErrInvalidResponse)
+					assert.ErrorContains(t, err, "expires_in")
+					n.requireCounts(t, 0, 2)
+					return
+				}
+				for range 10 {
+					require.NoError(t, list(t.Context(), client))
+				}
+				<-time.After(tt.renewed - 1)
+				require.NoError(t, list(t.Context(), client))
+				n.requireCounts(t, 11, 1)
+				<-time.After(1)
+				require.NoError(t, list(t.Context(), client))
+				n.requireCounts(t, 12, 2)
+			})
+		})
+	}
+}
+
+// TestLifetimeBeginsWithTheAnsweredRequest: not later, and not when an earlier one failed.
+func TestLifetimeBeginsWithTheAnsweredRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := issued("bearer-1", 100)
+		slow.after = 20 * time.Second
+		n := &network{token: inTurn(
+			answer{status: 429, header: map[string]string{"Retry-After": "50"}}, slow, issued("bearer-2", 100),
+		)}
+		client := n.client(t)
+		require.NoError(t, list(t.Context(), client))
+		second := n.fetches[1].at
+		<-time.After(time.Until(second.Add(75*time.Second - 1)))
+		require.NoError(t, list(t.Context(), client))
+		n.requireCounts(t, 2, 2)
+		<-time.After(1)
+		require.NoError(t, list(t.Context(), client))
+		n.requireCounts(t, 3, 3)
+	})
+}
+
+func TestTokenType(t *testing.T) {
+	for tokenType, taken := range map[string]bool{
+		`"bearer"`: true, `"Bearer"`: true, `"BEARER"`: true, `""`: true, `null`: true,
+		`"mac"`: false, `"Bearer x"`: false, `" bearer"`: false, `"DPoP"`: false, `"N_A"`: false, `1`: false, `["bearer"]`: false,
+	} {
+		t.Run(tokenType, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{token: always(answer{body: `{"access_token":"the-bearer","token_type":` + tokenType + `}`})}
+				err := list(t.Context(), n.client(t))
+				if taken {
+					require.NoError(t, err)
+					assert.Equal(t, "Bearer the-bearer", n.calls[0].header.Get("Authorization"))
+					return
+				}
+				requireMatches(t, err, sailpoint.ErrInvalidResponse)
+				n.requireCounts(t, 0, 2)
+			})
+		})
+	}
+}
+
+// TestBearerThatCantStandInAHeader is refused, and its value isn't repeated (F63), wherever it comes from.
+func TestBearerThatCantStandInAHeader(t *testing.T) {
+	for name, value := range map[string]string{
+		"CRLF":          "hunter2\r\nX-Evil: 1",
+		"newline":       "hunter2\n",
+		"space":         "hunter2 hunter2",
+		"tab":           "hunter2\t",
+		"NUL":           "hunter2\x00",
+		"DEL":           "hunter2\x7f",
+		"not ASCII":     "hunter2ü",
+		"look-alike":    "hunter2\u2028",
+		"too long":      "hunter2" + strings.Repeat("a", 16<<10),
+		"much too long": strings.Repeat("hunter2", 100_000/7),
+		"empty":         "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{token: always(answer{body: fmt.Sprintf(`{"access_token":%s,"expires_in":60}`, jsonString(value))})}
+				source := func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+					return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(value)}, nil
+				}
+				for from, client := range map[string]*sailpoint.Client{"endpoint": n.client(t), "source": n.client(t, withSource(source))} {
+					err := list(t.Context(), client)
+					failure := requireOneError(t, err)
+					assert.NotContains(t, fmt.Sprintf("%+v %s", err, failure.Body), "hunter2", from)
+					assert.ErrorContains(t, err, "access token", from)
+					assert.Equal(t, from == "endpoint", errors.Is(err, sailpoint.ErrInvalidResponse))
+				}
+				n.requireCounts(t, 0, 2)
+			})
+		})
+	}
+}
+
+func TestLongestBearerThatIsTaken(t *testing.T) {
+	bearer := "!~" + strings.Repeat("a", 16<<10-2)
+	n := &network{token: always(issued(bearer, 60))}
+	require.NoError(t, list(t.Context(), n.client(t)))
+	require.Equal(t, []string{bearer}, n.bearersSent())
+}
+
+// jsonString writes s as a string of JSON. The tests' values need no more than this.
+func jsonString(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		fmt.Fprintf(&b, `\u%04x`, r)
+	}
+	return `"` + b.String() + `"`
+}
+
+// TestOneCallRenews, while the others go on with the bearer that is still good.
+func TestOneCallRenews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		second := issued("bearer-2", 43200)
+		second.after = 5 * time.Second
+		n := &network{token: inTurn(issued("bearer-1", 43200), second)}
+		client := n.client(t)
+		require.NoError(t, list(t.Context(), client))
+		<-time.After(43150 * time.Second)
+
+		started := time.Now()
+		waits := make([]time.Duration, 20)
+		var calls sync.WaitGroup
+		for i := range waits {
+			calls.Go(func() {
+				assert.NoError(t, list(t.Context(), client))
+				waits[i] = time.Since(started)
+			})
+		}
+		calls.Wait()
+		slices.Sort(waits)
+		assert.Zero(t, waits[18])
+		assert.Equal(t, 5*time.Second, waits[19])
+		assert.Equal(t, append(slices.Repeat([]string{"bearer-1"}, 20), "bearer-2"), n.bearersSent())
+		n.requireCounts(t, 21, 2)
+	})
+}
+
+// TestRenewalThatFails: the bearer is used as long as it is good, and at least 5 s lie between the tries (F70).
+func TestRenewalThatFails(t *testing.T) {
+	for name, failure := range map[string]answer{
+		"no answer": {err: io.EOF}, "503": {status: 503}, "refused": {status: 401}, "429": {status: 429}, "HTML": {body: "<html>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{token: inTurn(issued("bearer-1", 400), failure)}
+				client := n.client(t, withoutRetries)
+				started := time.Now()
+				require.NoError(t, list(t.Context(), client))
+				<-time.After(340 * time.Second)
+				for time.Since(started) < 400*time.Second {
+					var calls sync.WaitGroup
+					for range 3 {
+						calls.Go(func() { assert.NoError(t, list(t.Context(), client)) })
+					}
+					calls.Wait()
+					<-time.After(500 * time.Millisecond)
+				}
+				n.requireCounts(t, 1+120*3, 1+12)
+				for i := 2; i < len(n.fetches); i++ {
+					assert.Equal(t, 5*time.Second, n.fetches[i].at.Sub(n.fetches[i-1].at))
+				}
+				require.Error(t, list(t.Context(), client), "it is over")
+				assert.Equal(t, slices.Repeat([]string{"bearer-1"}, 361), n.bearersSent())
+			})
+		})
+	}
+}
+
+// TestRenewalThatHangs: when the old bearer ends, calls wait for the one that is under way.
+func TestRenewalThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		second := issued("bearer-2", 400)
+		second.after = 70 * time.Second
+		n := &network{token: inTurn(issued("bearer-1", 400), second)}
+		client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = -1 })
+		require.NoError(t, list(t.Context(), client))
+		<-time.After(350 * time.Second)
+		var calls sync.WaitGroup
+		calls.Go(func() { assert.NoError(t, list(t.Context(), client)) })
+		<-time.After(55 * time.Second)
+		require.NoError(t, list(t.Context(), client))
+		calls.Wait()
+		assert.Equal(t, []string{"bearer-1", "bearer-2", "bearer-2"}, n.bearersSent())
+		n.requireCounts(t, 3, 2)
+	})
+}
+
+// TestRetryAfterOfTheTokenEndpoint is waited for, or returned at once (F71).
+func TestRetryAfterOfTheTokenEndpoint(t *testing.T) {
+	for _, tt := range []struct {
+		retryAfter string
+		wait       time.Duration
+		returned   time.Duration
+	}{
+		{"7", 7 * time.Second, 0},
+		{"60", 60 * time.Second, 0},
+		{"61", 0, 61 * time.Second},
+		{"86400", 0, 24 * time.Hour},
+		{"18446744073709551616", 0, 9223372036 * time.Second},
+	} {
+		t.Run(tt.retryAfter, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{token: inTurn(
+					answer{status: 429, header: map[string]string{"Retry-After": tt.retryAfter}}, issued("the-bearer", 60),
+				)}
+				client := n.client(t)
+				started := time.Now()
+				err := list(t.Context(), client)
+				if tt.returned > 0 {
+					requireMatches(t, err, sailpoint.ErrRateLimited)
+					assert.Equal(t, tt.returned, requireOneError(t, err).RetryAfter)
+					assert.Zero(t, time.Since(started))
+					n.requireCounts(t, 0, 1)
+					return
+				}
+				require.NoError(t, err)
+				assert.GreaterOrEqual(t, time.Since(started), tt.wait)
+				assert.Less(t, time.Since(started), tt.wait+time.Second)
+				n.requireCounts(t, 1, 2)
+			})
+		})
+	}
+}
+
+const expired = `{"error":"JWT validation failed: JWT is expired"}`
+
+// refuses answers 401 to these bearers.
+func refuses(success answer, bearers ...string) func(arrival) answer {
+	return func(a arrival) answer {
+		if slices.Contains(bearers, a.bearer()) {
+			return answer{status: 401, body: expired}
+		}
+		return success
+	}
+}
+
+// TestRefusedBearerIsRenewedOnce, and the call sent again as it was (F36).
+func TestRefusedBearerIsRenewedOnce(t *testing.T) {
+	n := &network{api: refuses(answer{body: `{"id":"86f1","secret":"s","name":"deploy"}`}, "bearer-1")}
+	created, err := n.client(t, withoutRetries).PersonalAccessTokens.Create(t.Context(), newToken())
+	require.NoError(t, err)
+	assert.Equal(t, "86f1", created.ID)
+	n.requireCounts(t, 2, 2)
+	assert.Equal(t, []string{"bearer-1", "bearer-2"}, n.bearersSent())
+	first, second := n.calls[0], n.calls[1]
+	assert.JSONEq(t, `{"name":"deploy","scope":["s"]}`, first.body)
+	assert.Equal(t, first.body, second.body)
+	assert.Equal(t, first.method+first.url, second.method+second.url)
+	first.header.Del("Authorization")
+	second.header.Del("Authorization")
+	assert.Equal(t, first.header, second.header)
+}
+
+// TestBearerThatIsAlwaysRefused: two requests, two fetches (F37). The next call does not trust the bearer either.
+func TestBearerThatIsAlwaysRefused(t *testing.T) {
+	n := &network{api: always(answer{status: 401, body: expired})}
+	client := n.client(t)
+	err := list(t.Context(), client)
+	requireMatches(t, err, sailpoint.ErrUnauthorized)
+	assert.Equal(t, 2, requireOneError(t, err).Attempts)
+	n.requireCounts(t, 2, 2)
+}
+
+// TestSameBearerAgainIsNotSentAgain: the answer would be the same (F39).
+func TestSameBearerAgainIsNotSentAgain(t *testing.T) {
+	n := &network{api: always(answer{status: 401, body: expired}), token: always(issued("the-bearer", 3600))}
+	err := list(t.Context(), n.client(t))
+	requireMatches(t, err, sailpoint.ErrUnauthorized)
+	assert.ErrorContains(t, err, "JWT is expired")
+	assert.Equal(t, 1, requireOneError(t, err).Attempts)
+	n.requireCounts(t, 1, 2)
+}
+
+// TestBearerRefusedToManyCalls is renewed once for all of them (F38).
+func TestBearerRefusedToManyCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{}
+		n.api = func(a arrival) answer {
+			r := refuses(answer{body: `[]`}, "bearer-1")(a)
+			r.after = time.Duration(a.n%7+1) * time.Second
+			return r
+		}
+		client := n.client(t)
+		var calls sync.WaitGroup
+		for range 50 {
+			calls.Go(func() { assert.NoError(t, list(t.Context(), client)) })
+		}
+		calls.Wait()
+		n.requireCounts(t, 100, 2)
+		sent := n.bearersSent()
+		slices.Sort(sent)
+		assert.Equal(t, append(slices.Repeat([]string{"bearer-1"}, 50), slices.Repeat([]string{"bearer-2"}, 50)...), sent)
+	})
+}
+
+// TestLateRefusalDropsNoNewerBearer: a 401 is about the bearer that the call was sent with.
+func TestLateRefusalDropsNoNewerBearer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{}
+		n.api = func(a arrival) answer {
+			r := refuses(answer{body: `[]`}, "bearer-1")(a)
+			if a.n == 1 {
+				r.after = 10 * time.Second
+			}
+			return r
+		}
+		client := n.client(t)
+		var calls sync.WaitGroup
+		calls.Go(func() { assert.NoError(t, list(t.Context(), client)) })
+		<-time.After(time.Second)
+		require.NoError(t, list(t.Context(), client))
+		calls.Wait()
+		require.NoError(t, list(t.Context(), client))
+		assert.Equal(t, []string{"bearer-1", "bearer-1", "bearer-2", "bearer-2", "bearer-2"}, n.bearersSent())
+		n.requireCounts(t, 5, 2)
+	})
+}
+
+// TestNoBearerAfterARefusal: what the token endpoint says is returned, as its own.
+func TestNoBearerAfterARefusal(t *testing.T) {
+	n := &network{
+		api:   always(answer{status: 401, body: expired}),
+		token: inTurn(issued("bearer-1", 3600), answer{status: 401, body: `{"error":"invalid_client"}`}),
+	}
+	_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), newToken())
+	requireMatches(t, err, sailpoint.ErrInvalidCredentials)
+	assert.Equal(t, "POST /oauth/token", requireOneError(t, err).Op)
+	n.requireCounts(t, 1, 2)
+}
+
+// tokenSource returns its tokens in turn, and keeps what it was told.
+type tokenSource struct {
+	tokens  []sailpoint.AccessToken
+	refused []string
+}
+
+func (s *tokenSource) ask(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
+	s.refused = append(s.refused, refused.Reveal())
+	return s.tokens[min(len(s.refused), len(s.tokens))-1], nil
+}
+
+func bearers(values ...string) *tokenSource {
+	s := &tokenSource{}
+	for _, value := range values {
+		s.tokens = append(s.tokens, sailpoint.AccessToken{Bearer: sailpoint.NewSecret(value)})
+	}
+	return s
+}
+
+func TestTokenSourceIsToldTheRefusedBearer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := bearers("a", "b", "c")
+		n := &network{api: refuses(answer{body: `[]`}, "a")}
+		client := n.client(t, withSource(source.ask))
+		require.NoError(t, list(t.Context(), client))
+		require.NoError(t, list(t.Context(), client))
+		assert.Equal(t, []string{"a", "b", "b"}, n.bearersSent())
+		assert.Equal(t, []string{"", "a"}, source.refused)
+
+		<-time.After(time.Hour)
+		require.NoError(t, list(t.Context(), client))
+		assert.Equal(t, []string{"", "a", ""}, source.refused, "b has expired, but was not refused")
+		n.requireCounts(t, 4, 0)
+	})
+}
+
+func TestTokenSourceThatReturnsTheRefusedBearer(t *testing.T) {
+	source := bearers("a")
+	n := &network{api: always(answer{status: 401})}
+	client := n.client(t, withSource(source.ask))
+	for range 2 {
+		requireMatches(t, list(t.Context(), client), sailpoint.ErrUnauthorized)
+	}
+	assert.Equal(t, []string{"", "a", "a"}, source.refused)
+	n.requireCounts(t, 2, 0)
+}
+
+func TestTokenSourceThatFailsAfterARefusal(t *testing.T) {
+	mine := errors.New("the vault is sealed")
+	var told []string
+	n := &network{api: always(answer{status: 401})}
+	client := n.client(t, withSource(func(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
+		told = append(told, refused.Reveal())
+		if len(told) > 1 {
+			return sailpoint.AccessToken{}, mine
+		}
+		return sailpoint.AccessToken{Bearer: sailpoint.NewSecret("a")}, nil
+	}))
+	for range 2 {
+		require.ErrorIs(t, list(t.Context(), client), mine)
+	}
+	assert.Equal(t, []string{"", "a", "a"}, told, "until it has another")
+	n.requireCounts(t, 1, 0)
+}
+
+func TestTokenSourceExpiry(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		expiry  time.Duration // from the question; 0: not told
+		renewed time.Duration // 0: refused
+	}{
+		{"not told", 0, 4 * time.Minute},
+		{"an hour", time.Hour, 59 * time.Minute},
+		{"soon", 8 * time.Second, 6 * time.Second},
+		{"a year", 365 * 24 * time.Hour, 24*time.Hour - time.Minute},
+		{"over", -time.Second, 0},
+		{"long over", -1 << 62, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				n := &network{}
+				client := n.client(t, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+					asked++
+					token := sailpoint.AccessToken{Bearer: sailpoint.NewSecret("a")}
+					if tt.expiry != 0 {
+						token.Expiry = time.Now().Add(tt.expiry).Round(0) // as from a file: by the wall clock
+					}
+					return token, nil
+				}))
+				if tt.renewed == 0 {
+					require.ErrorContains(t, list(t.Context(), client), "TokenSource returned an access token that has expired")
+					n.requireCounts(t, 0, 0)
+					return
+				}
+				require.NoError(t, list(t.Context(), client))
+				<-time.After(tt.renewed - 1)
+				require.NoError(t, list(t.Context(), client))
+				assert.Equal(t, 1, asked)
+				<-time.After(1)
+				require.NoError(t, list(t.Context(), client))
+				assert.Equal(t, 2, asked)
+			})
+		})
+	}
+}
+
+func TestTokenSourcesErrorPassesThrough(t *testing.T) {
+	mine := errors.New("the vault is sealed")
+	n := &network{}
+	asked := 0
+	client := n.client(t, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+		asked++
+		return sailpoint.AccessToken{}, fmt.Errorf("vault: %w", mine)
+	}))
+	err := list(t.Context(), client)
+	require.ErrorIs(t, err, mine)
+	requireMatches(t, err)
+	require.EqualError(t, err, "sailpoint: GET /v2024/personal-access-tokens: TokenSource: vault: the vault is sealed")
+	assert.Equal(t, 1, asked, "what it takes to succeed is its own business")
+	n.requireCounts(t, 0, 0)
+}
+
+func TestTokenSourceGetsTheValuesOfTheContext(t *testing.T) {
+	type key struct{}
+	n := &network{}
+	client := n.client(t, withSource(func(ctx context.Context, _ sailpoint.Secret) (sailpoint.AccessToken, error) {
+		assert.Equal(t, "value", ctx.Value(key{}))
+		return sailpoint.AccessToken{Bearer: sailpoint.NewSecret("a")}, nil
+	}))
+	require.NoError(t, list(context.WithValue(t.Context(), key{}, "value"), client))
+	n.requireCounts(t, 1, 0)
+}
+
+func TestTokenSourceIsAskedOnceForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		n := &network{}
+		client := n.client(t, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+			asked++
+			<-time.After(time.Second)
+			return sailpoint.AccessToken{Bearer: sailpoint.NewSecret("a")}, nil
+		}))
+		var calls sync.WaitGroup
+		for range 100 {
+			calls.Go(func() { assert.NoError(t, list(t.Context(), client)) })
+		}
+		calls.Wait()
+		assert.Equal(t, 1, asked)
+		n.requireCounts(t, 100, 0)
+	})
+}
+
+func TestWithCredentialsIsAnotherPATOnTheSameNetwork(t *testing.T) {
+	n := &network{}
+	source := bearers("from-the-source")
+	first := n.client(t, withSource(source.ask), func(cfg *sailpoint.Config) {
+		cfg.BaseURL, cfg.APIVersion, cfg.UserAgent = "https://acme.example/gateway", sailpoint.V1, "mine/1"
+	})
+	second, err := first.WithCredentials("second-id", sailpoint.NewSecret("second-secret"))
+	require.NoError(t, err)
+	third, err := second.WithCredentials("third-id", sailpoint.NewSecret("third-secret"))
+	require.NoError(t, err)
+	for _, client := range []*sailpoint.Client{first, second, third, first, second, third} {
+		require.NoError(t, list(t.Context(), client))
+	}
+	assert.Equal(t, []string{"from-the-source", "bearer-1", "bearer-2", "from-the-source", "bearer-1", "bearer-2"}, n.bearersSent())
+	assert.Equal(t, []string{""}, source.refused)
+	assert.Equal(t, "the-client-id second-id third-id", first.ClientID()+" "+second.ClientID()+" "+third.ClientID())
+	require.Len(t, n.fetches, 2)
+	assert.Equal(t, "client_id=second-id&client_secret=second-secret&grant_type=client_credentials", n.fetches[0].body)
+	assert.Equal(t, "client_id=third-id&client_secret=third-secret&grant_type=client_credentials", n.fetches[1].body)
+	for _, call := range n.calls {
+		assert.Equal(t, "https://acme.example/gateway/personal-access-tokens/v1", call.url)
+		assert.Equal(t, "mine/1 sailpoint-go/devel", call.header.Get("User-Agent"))
+	}
+
+	_, err = first.WithCredentials("id\n", sailpoint.NewSecret("hunter2\n"))
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+	assert.NotContains(t, err.Error(), "hunter2")
+}
+
+// TestManyCallsWithEverything is for the race detector: refusals, renewals, cancels and failures at once. Whatever
+// happens, a call is sent with a bearer, and it ends as one of a few things.
+func TestManyCallsWithEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{}
+		n.token = func(a arrival) answer {
+			r := issued(fmt.Sprintf("bearer-%d", a.n), 3)
+			r.after = time.Duration(a.n%5) * 100 * time.Millisecond
+			if a.n%7 == 0 {
+				r = answer{status: 503}
+			}
+			return r
+		}
+		n.api = func(a arrival) answer {
+			r := answer{body: `[]`, after: time.Duration(a.n%11) * 50 * time.Millisecond}
+			if a.n%5 == 0 {
+				r.status = 401
+			}
+			return r
+		}
+		client := n.client(t)
+		var calls sync.WaitGroup
+		for i := range 64 {
+			calls.Go(func() {
+				for j := range 20 {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration((i+j)%9+1)*100*time.Millisecond)
+					err := list(ctx, client)
+					cancel()
+					if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, sailpoint.ErrUnauthorized) {
+						assert.ErrorIs(t, err, sailpoint.ErrServer)
+					}
+				}
+			})
+		}
+		calls.Wait()
+		for _, bearer := range n.bearersSent() {
+			require.True(t, strings.HasPrefix(bearer, "bearer-"), "%q", bearer)
+		}
+	})
+}

@@ -1,0 +1,518 @@
+package sailpoint_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+// wire stands for the network: it answers calls of the API from a script, the last answer again and again, and keeps
+// what it was sent as it would stand on the wire. The token endpoint issues bearer-1, bearer-2 and so on.
+type wire struct {
+	mu      sync.Mutex
+	script  []reply
+	sent    []string // requests to the API
+	fetches int      // requests to the token endpoint
+}
+
+// reply is what becomes of one request.
+type reply struct {
+	status int
+	header map[string]string
+	body   string
+	err    error     // no answer
+	unsent bool      // err came before a connection was got
+	cut    error     // ends the body instead of EOF
+	then   func()    // runs when the request has arrived
+	stream io.Reader // instead of body
+}
+
+func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	var body []byte
+	if req.Body != nil {
+		body, _ = io.ReadAll(req.Body)
+		_ = req.Body.Close()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := reply{status: 200}
+	if strings.HasSuffix(req.URL.Path, "/oauth/token") {
+		w.fetches++
+		r.body = fmt.Sprintf(`{"access_token":"bearer-%d","token_type":"bearer","expires_in":43200}`, w.fetches)
+	} else {
+		r = w.script[min(len(w.sent), len(w.script)-1)]
+		w.sent = append(w.sent, onTheWire(req, body))
+	}
+	if r.then != nil {
+		r.then()
+	}
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	if trace := httptrace.ContextClientTrace(req.Context()); trace != nil {
+		trace.GetConn(req.URL.Host)
+		if !r.unsent {
+			trace.GotConn(httptrace.GotConnInfo{})
+		}
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	resp := &http.Response{StatusCode: r.status, Header: http.Header{}, Request: req}
+	for key, value := range r.header {
+		resp.Header.Set(key, value)
+	}
+	resp.Body = io.NopCloser(strings.NewReader(r.body))
+	if r.cut != nil {
+		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(r.body), failingReader{r.cut}))
+	}
+	if r.stream != nil {
+		resp.Body = io.NopCloser(r.stream)
+	}
+	return resp, nil
+}
+
+func (w *wire) calls() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.sent)
+}
+
+type failingReader struct{ err error }
+
+func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
+
+// onTheWire writes req as HTTP/1.1 would, with the header sorted.
+func onTheWire(req *http.Request, body []byte) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s\nHost: %s\n", req.Method, req.URL.RequestURI(), req.URL.Host)
+	for _, key := range slices.Sorted(maps.Keys(req.Header)) {
+		fmt.Fprintf(&b, "%s: %s\n", key, strings.Join(req.Header[key], ", "))
+	}
+	fmt.Fprintf(&b, "\n%s", body)
+	return b.String()
+}
+
+// client returns a client of w. The base path is not empty, so that a request past it would show.
+func (w *wire) client(t *testing.T, change ...func(*sailpoint.Config)) *sailpoint.Client {
+	t.Helper()
+	cfg := sailpoint.Config{
+		BaseURL:      "https://acme.example/base",
+		ClientID:     "self",
+		ClientSecret: sailpoint.NewSecret("client-secret"),
+		HTTPClient:   &http.Client{Transport: w},
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	client, err := sailpoint.NewClient(cfg)
+	require.NoError(t, err)
+	return client
+}
+
+const aToken = `{"id":"86f1dc6fe8f54414950454cbb11278fa","name":"NodeJS Integration","scope":["sp:scopes:all"],` +
+	`"owner":{"type":"IDENTITY","id":"2c9180a46faadee4016fb4e018c20639","name":"Support"},` +
+	`"created":"2017-07-11T18:45:37.098Z"}`
+
+const created = `{"id":"86f1dc6fe8f54414950454cbb11278fa","secret":"the-new-secret","name":"n","scope":["s"],` +
+	`"owner":{"type":"IDENTITY","id":"o","name":"Support"},"created":"2017-07-11T18:45:37.098Z"}`
+
+func ok(body string) reply { return reply{status: 200, body: body} }
+
+var inAYear = sailpoint.CreatePersonalAccessTokenRequest{
+	Name: "n", Scope: []string{"s"}, ExpirationDate: time.Now().AddDate(1, 0, 0),
+}
+
+// TestGoldenRequests compares every request with the API's documents, to the letter and in every version.
+func TestGoldenRequests(t *testing.T) {
+	const common = "Host: acme.example\nAccept: application/json\nAuthorization: Bearer bearer-1\n"
+	const agent = "User-Agent: golden/1 sailpoint-go/devel\n"
+	collections := map[sailpoint.APIVersion]string{
+		sailpoint.V3: "/v3/personal-access-tokens", sailpoint.Beta: "/beta/personal-access-tokens",
+		sailpoint.V2024: "/v2024/personal-access-tokens", sailpoint.V2025: "/v2025/personal-access-tokens",
+		sailpoint.V2026: "/v2026/personal-access-tokens", sailpoint.V1: "/personal-access-tokens/v1",
+	}
+	expiry := time.Date(2099, 12, 31, 23, 59, 59, 999_900_000, time.FixedZone("", 3600))
+	for version, path := range collections {
+		path = "/base" + path
+		never := version == sailpoint.V2025 || version == sailpoint.V2026 || version == sailpoint.V1
+		for _, tt := range []struct {
+			name  string
+			call  func(*sailpoint.PersonalAccessTokensService) error
+			reply reply
+			want  string
+			only  bool // in V2025 and later
+		}{
+			{
+				name: "create with the least",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.Create(t.Context(), sailpoint.CreatePersonalAccessTokenRequest{
+						Name: "NodeJS <Integration>", Scope: []string{sailpoint.ScopeAll}, ExpirationDate: expiry,
+					})
+					return err
+				},
+				reply: ok(created),
+				want: "POST " + path + "\n" + common + "Content-Type: application/json\n" + agent + "\n" +
+					`{"name":"NodeJS <Integration>","scope":["sp:scopes:all"],"expirationDate":"2099-12-31T22:59:59.999Z"}`,
+			},
+			{
+				name: "create with everything",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.Create(t.Context(), sailpoint.CreatePersonalAccessTokenRequest{
+						Name: "n", Scope: []string{"a", "b"}, AccessTokenValiditySeconds: 36900,
+						UserAwareTokenNeverExpires: true,
+					})
+					return err
+				},
+				reply: ok(created), only: true,
+				want: "POST " + path + "\n" + common + "Content-Type: application/json\n" + agent + "\n" +
+					`{"name":"n","scope":["a","b"],"accessTokenValiditySeconds":36900,"userAwareTokenNeverExpires":true}`,
+			},
+			{
+				name: "list everything",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+					return err
+				},
+				reply: ok(`[]`),
+				want:  "GET " + path + "\n" + common + agent + "\n",
+			},
+			{
+				name: "list with both parameters",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{
+						OwnerID: sailpoint.OwnerMe, Filter: sailpoint.LastUsedLE(expiry),
+					})
+					return err
+				},
+				reply: ok(`[]`),
+				want: "GET " + path + "?filters=lastUsed%20le%202099-12-31T22%3A59%3A59.999Z&owner-id=me\n" +
+					common + agent + "\n",
+			},
+			{
+				name: "all with a filter",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					for _, err := range s.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{Filter: `lastUsed isnull or x eq "a+b&c"`}) {
+						return err
+					}
+					return nil
+				},
+				reply: ok(`[]`),
+				want: "GET " + path + "?filters=lastUsed%20isnull%20or%20x%20eq%20%22a%2Bb%26c%22\n" +
+					common + agent + "\n",
+			},
+			{
+				name: "patch",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.Patch(t.Context(), "86f1dc6fe8f54414950454cbb11278fa",
+						sailpoint.NewPersonalAccessTokenPatch().ReplaceName("new").ReplaceScope("a", "b"))
+					return err
+				},
+				reply: ok(aToken),
+				want: "PATCH " + path + "/86f1dc6fe8f54414950454cbb11278fa\n" + common +
+					"Content-Type: application/json-patch+json\n" + agent + "\n" +
+					`[{"op":"replace","path":"/name","value":"new"},{"op":"replace","path":"/scope","value":["a","b"]}]`,
+			},
+			{
+				name: "patch away the expiry",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().NeverExpire())
+					return err
+				},
+				reply: ok(aToken), only: true,
+				want: "PATCH " + path + "/id\n" + common + "Content-Type: application/json-patch+json\n" + agent + "\n" +
+					`[{"op":"replace","path":"/userAwareTokenNeverExpires","value":true},{"op":"replace","path":"/expirationDate","value":null}]`,
+			},
+			{
+				name: "delete",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					return s.Delete(t.Context(), "86f1dc6fe8f54414950454cbb11278fa")
+				},
+				reply: reply{status: 204},
+				want:  "DELETE " + path + "/86f1dc6fe8f54414950454cbb11278fa\n" + common + agent + "\n",
+			},
+			{
+				name:  "delete oneself",
+				call:  func(s *sailpoint.PersonalAccessTokensService) error { return s.DeleteSelf(t.Context()) },
+				reply: reply{status: 204},
+				want:  "DELETE " + path + "/self\n" + common + agent + "\n",
+			},
+		} {
+			if tt.only && !never {
+				continue
+			}
+			t.Run(string(version)+"/"+tt.name, func(t *testing.T) {
+				w := &wire{script: []reply{tt.reply}}
+				client := w.client(t, func(cfg *sailpoint.Config) {
+					cfg.APIVersion, cfg.UserAgent = version, "golden/1"
+				})
+				require.NoError(t, tt.call(client.PersonalAccessTokens))
+				require.Equal(t, []string{tt.want}, w.sent)
+			})
+		}
+	}
+}
+
+func TestDefaultVersionIsV2024(t *testing.T) {
+	w := &wire{script: []reply{ok(`[]`)}}
+	_, err := w.client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+	require.NoError(t, err)
+	require.Contains(t, w.sent[0], "GET /base/v2024/personal-access-tokens\n")
+}
+
+func TestZeroValuesAreRefusedWithoutPanic(t *testing.T) {
+	var nilClient *sailpoint.Client
+	assert.Empty(t, nilClient.ClientID())
+	_, err := nilClient.WithCredentials("id", sailpoint.NewSecret("s"))
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+
+	w := &wire{script: []reply{ok(`[]`)}}
+	var nilContext context.Context
+	for name, s := range map[string]*sailpoint.PersonalAccessTokensService{
+		"nil service":  (&sailpoint.Client{}).PersonalAccessTokens,
+		"zero service": {},
+		"nil context":  w.client(t).PersonalAccessTokens,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := s.Create(nilContext, inAYear)
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			_, err = s.List(nilContext, sailpoint.ListPersonalAccessTokensOptions{})
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			for _, err := range s.All(nilContext, sailpoint.ListPersonalAccessTokensOptions{}) {
+				require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			}
+			_, err = s.Patch(nilContext, "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			require.ErrorIs(t, s.Delete(nilContext, "id"), sailpoint.ErrInvalidArgument)
+			require.ErrorIs(t, s.DeleteSelf(nilContext), sailpoint.ErrInvalidArgument)
+		})
+	}
+	require.Zero(t, w.calls())
+}
+
+// errReset is what net/http returns where the other end reset the connection.
+var errReset = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}
+
+func TestCompleteAnswerCountsThoughTheContextEnded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		reply reply
+		call  func(context.Context, *sailpoint.PersonalAccessTokensService) error
+	}{
+		"create": {ok(created), func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			got, err := s.Create(ctx, inAYear)
+			if err == nil {
+				assert.Equal(t, "the-new-secret", got.Secret.Reveal())
+			}
+			return err
+		}},
+		"list": {ok(`[]`), func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			_, err := s.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
+			return err
+		}},
+		"patch": {ok(aToken), func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			_, err := s.Patch(ctx, "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
+			return err
+		}},
+		"delete": {reply{status: 204}, func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			return s.Delete(ctx, "id")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			tt.reply.stream = &endsContext{Reader: strings.NewReader(tt.reply.body), end: cancel}
+			w := &wire{script: []reply{tt.reply}}
+			require.NoError(t, tt.call(ctx, w.client(t).PersonalAccessTokens))
+			require.Error(t, ctx.Err())
+		})
+	}
+}
+
+// endsContext ends a context when its reader is first read.
+type endsContext struct {
+	io.Reader
+	end func()
+}
+
+func (e *endsContext) Read(p []byte) (int, error) {
+	e.end()
+	return e.Reader.Read(p)
+}
+
+func TestContextThatHasEndedSendsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := &wire{script: []reply{ok(created)}}
+	_, err := w.client(t).PersonalAccessTokens.Create(ctx, inAYear)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+	var failure *sailpoint.Error
+	require.ErrorAs(t, err, &failure)
+	assert.Equal(t, "POST /v2024/personal-access-tokens", failure.Op)
+	assert.Zero(t, failure.Attempts)
+	require.Zero(t, w.calls()+w.fetches)
+}
+
+func TestLimiterIsAskedBeforeEveryRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{script: []reply{{status: 503}, {status: 401}, ok(`[]`)}}
+		asked := 0
+		client := w.client(t, func(cfg *sailpoint.Config) {
+			cfg.Limiter = limiterFunc(func(context.Context) error { asked++; return nil })
+		})
+		_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+		require.NoError(t, err)
+		require.Equal(t, 3, w.calls())
+		require.Equal(t, 3, asked)
+	})
+}
+
+type limiterFunc func(context.Context) error
+
+func (f limiterFunc) Wait(ctx context.Context) error { return f(ctx) }
+
+func TestLimiterThatRefusesIsReturned(t *testing.T) {
+	refusal := errors.New("not today")
+	w := &wire{script: []reply{ok(created)}}
+	client := w.client(t, func(cfg *sailpoint.Config) {
+		cfg.Limiter = limiterFunc(func(context.Context) error { return refusal })
+	})
+	_, err := client.PersonalAccessTokens.Create(t.Context(), inAYear)
+	require.ErrorIs(t, err, refusal)
+	require.NotErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+	require.EqualError(t, err, "sailpoint: POST /v2024/personal-access-tokens: limiter: not today")
+	require.Zero(t, w.calls())
+}
+
+func TestLoggerGetsOneRecordARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		w := &wire{script: []reply{
+			{err: errReset},
+			{status: 503, header: map[string]string{"SLPT-Request-ID": "req-2"}},
+			{status: 204, header: map[string]string{"SLPT-Request-ID": "req-3"}},
+		}}
+		client := w.client(t, func(cfg *sailpoint.Config) {
+			cfg.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{
+				Level: slog.LevelDebug,
+				ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+					if a.Key == slog.TimeKey {
+						return slog.Attr{}
+					}
+					return a
+				},
+			}))
+		})
+		require.NoError(t, client.PersonalAccessTokens.Delete(t.Context(), "secret-id"))
+		const common = `level=DEBUG msg="sailpoint: request" operation="DELETE /v2024/personal-access-tokens/{id}" ` +
+			`method=DELETE path=/v2024/personal-access-tokens/{id} `
+		require.Equal(t, `level=DEBUG msg="sailpoint: request" operation="POST /oauth/token" method=POST path=/oauth/token attempt=1 duration=0s status=200 request_id=""`+"\n"+
+			common+`attempt=1 duration=0s error="read tcp: connection reset by peer"`+"\n"+
+			common+"attempt=2 duration=0s status=503 request_id=req-2\n"+
+			common+"attempt=3 duration=0s status=204 request_id=req-3\n", out.String())
+	})
+}
+
+func TestLoggerThatPanicsCostsNoSecret(t *testing.T) {
+	w := &wire{script: []reply{ok(created)}}
+	client := w.client(t, func(cfg *sailpoint.Config) { cfg.Logger = slog.New(panickingHandler{}) })
+	got, err := client.PersonalAccessTokens.Create(t.Context(), inAYear)
+	require.NoError(t, err)
+	require.Equal(t, "the-new-secret", got.Secret.Reveal())
+}
+
+type panickingHandler struct{ slog.Handler }
+
+func (panickingHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func TestContextValuesReachTransportAndLogger(t *testing.T) {
+	type key struct{}
+	ctx := context.WithValue(t.Context(), key{}, "value")
+	w := &wire{script: []reply{ok(`[]`)}}
+	var seen []any
+	client := w.client(t, func(cfg *sailpoint.Config) {
+		cfg.HTTPClient.Transport = transportFunc(func(req *http.Request) (*http.Response, error) {
+			seen = append(seen, req.Context().Value(key{}))
+			return w.RoundTrip(req)
+		})
+	})
+	_, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
+	require.NoError(t, err)
+	require.Equal(t, []any{"value", "value"}, seen, "of the token request and the call")
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// TestOddTransports: a transport of the caller's may break the contract of http.RoundTripper (F83).
+func TestOddTransports(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer func(*http.Request) (*http.Response, error)
+		want   error
+	}{
+		"neither answer nor error": {func(*http.Request) (*http.Response, error) { return nil, nil }, sailpoint.ErrOutcomeUnknown},
+		"answer and error": {func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: http.NoBody}, errReset
+		}, sailpoint.ErrOutcomeUnknown},
+		"answer without a body": {func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200}, nil
+		}, sailpoint.ErrInvalidResponse},
+		"no trace, so nothing is proved": {func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Err: errors.New("refused")}
+		}, sailpoint.ErrOutcomeUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			calls := 0
+			w := &wire{}
+			client := w.client(t, func(cfg *sailpoint.Config) {
+				cfg.HTTPClient.Transport = transportFunc(func(req *http.Request) (*http.Response, error) {
+					if strings.HasSuffix(req.URL.Path, "/oauth/token") {
+						return w.RoundTrip(req)
+					}
+					calls++
+					return tt.answer(req)
+				})
+			})
+			_, err := client.PersonalAccessTokens.Create(t.Context(), inAYear)
+			require.ErrorIs(t, err, tt.want)
+			require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+			require.Equal(t, 1, calls)
+		})
+	}
+}
+
+func TestWithCredentialsHasABearerOfItsOwn(t *testing.T) {
+	w := &wire{script: []reply{ok(`[]`)}}
+	first := w.client(t)
+	second, err := first.WithCredentials("other", sailpoint.NewSecret("other-secret"))
+	require.NoError(t, err)
+	require.Equal(t, "other", second.ClientID())
+	for _, client := range []*sailpoint.Client{first, second, first} {
+		_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+		require.NoError(t, err)
+	}
+	require.Equal(t, 2, w.fetches)
+	require.Contains(t, w.sent[1], "Authorization: Bearer bearer-2\n")
+	require.Contains(t, w.sent[2], "Authorization: Bearer bearer-1\n")
+
+	_, err = first.WithCredentials("", sailpoint.Secret{})
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+}

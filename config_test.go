@@ -1,0 +1,363 @@
+package sailpoint_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+// inDirectory runs the test in a directory of its own, with config.json if it isn't empty and with the environment.
+func inDirectory(t *testing.T, file string, env map[string]string) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET"} {
+		t.Setenv(name, env[name])
+	}
+	if file != "" {
+		require.NoError(t, os.WriteFile("config.json", []byte(file), 0o600))
+	}
+}
+
+const completeFile = `{"ClientId":"file-id","ClientSecret":"file-secret","BaseURL":"https://file.example"}`
+
+func TestLoadConfigTakesAllFromOnePlace(t *testing.T) {
+	completeEnv := map[string]string{
+		"SAIL_BASE_URL": "https://env.example", "SAIL_CLIENT_ID": "env-id", "SAIL_CLIENT_SECRET": "env-secret",
+	}
+	type values struct{ baseURL, id, secret string }
+	fromEnv := values{"https://env.example", "env-id", "env-secret"}
+	fromFile := values{"https://file.example", "file-id", "file-secret"}
+	for _, tt := range []struct {
+		name string
+		env  map[string]string
+		file string
+		want values
+	}{
+		{"environment only", completeEnv, "", fromEnv},
+		{"file only", nil, completeFile, fromFile},
+		{"both: the environment", completeEnv, completeFile, fromEnv},
+		{"the file isn't even read", completeEnv, `{"ClientId":`, fromEnv},
+		{"no base URL in the environment", map[string]string{"SAIL_CLIENT_ID": "env-id", "SAIL_CLIENT_SECRET": "env-secret"}, completeFile, fromFile},
+		{"only the base URL in the environment", map[string]string{"SAIL_BASE_URL": "https://env.example"}, completeFile, fromFile},
+		{"only the secret in the environment", map[string]string{"SAIL_CLIENT_SECRET": "env-secret"}, completeFile, fromFile},
+		{"keys of any case", nil, `{"clientid":"file-id","CLIENTSECRET":"file-secret","baseUrl":"https://file.example"}`, fromFile},
+		{"keys of other tools", nil, `{"NermBaseURL":"x","Debug":true,` + completeFile[1:], fromFile},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inDirectory(t, tt.file, tt.env)
+			cfg, err := sailpoint.LoadConfig()
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, values{cfg.BaseURL, cfg.ClientID, cfg.ClientSecret.Reveal()})
+			_, err = sailpoint.NewClient(cfg)
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestLoadConfigSaysWhatIsMissing(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		env  map[string]string
+		file string
+		want string
+	}{
+		{
+			"nothing at all", nil, "",
+			"sailpoint: invalid argument: no configuration: the environment has no SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET, and there is no file config.json",
+		},
+		{
+			"a part of the environment, no file", map[string]string{"SAIL_CLIENT_SECRET": "env-secret"}, "",
+			"sailpoint: invalid argument: no configuration: the environment has no SAIL_BASE_URL, SAIL_CLIENT_ID, and there is no file config.json",
+		},
+		{
+			"a part of both, which would be complete together",
+			map[string]string{"SAIL_CLIENT_ID": "env-id", "SAIL_CLIENT_SECRET": "env-secret"}, `{"BaseURL":"https://file.example"}`,
+			"sailpoint: invalid argument: the environment has no SAIL_BASE_URL, and config.json no ClientId, ClientSecret: one of them has to have all three",
+		},
+		{
+			"empty texts in the file", nil, `{"ClientId":"","ClientSecret":"file-secret","BaseURL":"https://file.example"}`,
+			"sailpoint: invalid argument: the environment has no SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET, and config.json no ClientId: one of them has to have all three",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inDirectory(t, tt.file, tt.env)
+			cfg, err := sailpoint.LoadConfig()
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			require.EqualError(t, err, tt.want)
+			require.True(t, reflect.ValueOf(cfg).IsZero(), "nothing of what was found")
+		})
+	}
+}
+
+func TestLoadConfigRepeatsNoValueOfAMalformedFile(t *testing.T) {
+	for name, file := range map[string]string{
+		"cut short":            `{"ClientId":"file-id","ClientSecret":"file-secret`,
+		"not JSON":             `ClientSecret=file-secret`,
+		"a number":             `{"ClientSecret":"file-secret","ClientId":4711}`,
+		"a secret as a number": `{"ClientSecret":471147114711,"ClientId":"x"}`,
+		"secret in a list":     `["file-secret"]`,
+		"two secrets":          `{"ClientSecret":"file-secret","clientsecret":"file-secret"}`,
+		"invalid UTF-8":        "{\"ClientSecret\":\"file-secret\xff\"}",
+		"invalid escape":       `{"ClientSecret":"file-secret\q"}`,
+		"trailing data":        completeFile + ` file-secret`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inDirectory(t, file, nil)
+			_, err := sailpoint.LoadConfig()
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			for _, link := range chain(err) {
+				text := fmt.Sprintf("%+v %#v", link, link)
+				assert.NotContains(t, text, "file-secret")
+				assert.NotContains(t, text, "4711")
+			}
+			assert.ErrorContains(t, err, "config.json")
+		})
+	}
+}
+
+func TestLoadConfigReportsAFileThatCantBeRead(t *testing.T) {
+	inDirectory(t, "", nil)
+	require.NoError(t, os.Mkdir("config.json", 0o700))
+	_, err := sailpoint.LoadConfig()
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+	require.ErrorContains(t, err, "config.json can't be read")
+}
+
+func TestNewClientReportsEveryProblemAtOnce(t *testing.T) {
+	_, err := sailpoint.NewClient(sailpoint.Config{
+		BaseURL: "http://acme.example", TokenURL: "https://acme.example?x", APIVersion: "v9",
+		UserAgent: "a\r\nb", MaxRetryWait: -1, MaxListBytes: -1,
+	})
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the outermost is looked at
+	require.True(t, ok)
+	wants := []string{"BaseURL", "TokenURL", "ClientID is missing", "ClientSecret is missing", "APIVersion", "UserAgent", "MaxRetryWait", "MaxListBytes"}
+	require.Len(t, joined.Unwrap(), len(wants))
+	for i, problem := range joined.Unwrap() {
+		require.ErrorIs(t, problem, sailpoint.ErrInvalidArgument)
+		assert.ErrorContains(t, problem, "sailpoint: invalid argument: "+wants[i])
+		assert.NotContains(t, problem.Error(), "\n", "a problem is one line")
+	}
+}
+
+func TestBaseURLThatIsTaken(t *testing.T) {
+	for given, want := range map[string]string{
+		"https://acme.api.identitynow.com":  "https://acme.api.identitynow.com",
+		"https://acme.api.identitynow.com/": "https://acme.api.identitynow.com",
+		"HTTPS://acme.example":              "https://acme.example",
+		"https://acme.example:8443":         "https://acme.example:8443",
+		"https://acme.example:65535":        "https://acme.example:65535",
+		"https://acme.example/gateway/isc":  "https://acme.example/gateway/isc",
+		"https://acme.example/a.b/~c-_1/":   "https://acme.example/a.b/~c-_1",
+		"https://xn--maana-pta.example":     "https://xn--maana-pta.example",
+		"https://[2001:db8::1]:8443":        "https://[2001:db8::1]:8443",
+		"http://localhost:8080":             "http://localhost:8080",
+		"http://127.0.0.1:8080":             "http://127.0.0.1:8080",
+		"http://127.9.9.9":                  "http://127.9.9.9",
+		"http://[::1]:8080":                 "http://[::1]:8080",
+	} {
+		t.Run(given, func(t *testing.T) {
+			n := &network{}
+			client := n.client(t, func(cfg *sailpoint.Config) { cfg.BaseURL = given })
+			require.NoError(t, list(t.Context(), client))
+			n.requireCounts(t, 1, 1)
+			assert.Equal(t, want+"/v2024/personal-access-tokens", n.calls[0].url)
+			assert.Equal(t, want+"/oauth/token", n.fetches[0].url)
+		})
+	}
+}
+
+// refusedURLs are refused as a BaseURL and as a TokenURL (F75). None of their errors holds "hunter2".
+var refusedURLs = map[string]string{
+	"http":                      "http://acme.example",
+	"http, loopback in a name":  "http://localhost.evil.example",
+	"http, loopback as a user":  "http://127.0.0.1@evil.example",
+	"http, an address":          "http://10.0.0.1",
+	"http, any address":         "http://0.0.0.0",
+	"other scheme":              "ftp://acme.example",
+	"no scheme":                 "acme.example",
+	"no scheme, with a port":    "acme.example:443",
+	"no scheme, two slashes":    "//acme.example",
+	"user":                      "https://hunter2@acme.example",
+	"user and password":         "https://user:hunter2@acme.example",
+	"password and bad port":     "https://user:hunter2@acme.example:port",
+	"password and bad escape":   "https://user:hunter2@acme%zz.example",
+	"password and control":      "https://user:hunter2@acme.example\n",
+	"query":                     "https://acme.example?secret=hunter2",
+	"empty query":               "https://acme.example?",
+	"fragment":                  "https://acme.example#hunter2",
+	"empty fragment":            "https://acme.example#",
+	"no host":                   "https://",
+	"no host, but a path":       "https:///path",
+	"no host, but a port":       "https://:443",
+	"opaque":                    "https:acme.example",
+	"empty port":                "https://acme.example:",
+	"port 0":                    "https://acme.example:0",
+	"port 99999":                "https://acme.example:99999",
+	"port that isn't a number":  "https://acme.example:https",
+	"backslash":                 `https://acme.example\@evil.example`,
+	"backslash in the path":     `https://acme.example/\evil.example`,
+	"escape in the host":        "https://acme%2eexample",
+	"dot segments":              "https://acme.example/a/../b",
+	"dot segments at the end":   "https://acme.example/..",
+	"escaped dot segments":      "https://acme.example/%2e%2e/b",
+	"escaped slash":             "https://acme.example/a%2fb",
+	"empty segment":             "https://acme.example//a",
+	"two slashes at the end":    "https://acme.example//",
+	"semicolon":                 "https://acme.example/a;b",
+	"space":                     "https://acme .example",
+	"leading space":             " https://acme.example",
+	"trailing newline":          "https://acme.example\n",
+	"NUL":                       "https://acme.example\x00",
+	"international name":        "https://mañana.example",
+	"letter that looks like /":  "https://acme.example⁄evil",
+	"zone of an IPv6 address":   "https://[fe80::1%25eth0]",
+	"IPv6 without brackets":     "https://2001:db8::1",
+	"IPv6 without its end":      "https://[::1",
+	"IPv6 loopback with a zone": "http://[::1%25lo]",
+}
+
+func TestURLThatIsRefused(t *testing.T) {
+	for name, raw := range refusedURLs {
+		t.Run(name, func(t *testing.T) {
+			for field, set := range map[string]func(*sailpoint.Config){
+				"BaseURL: ":  func(cfg *sailpoint.Config) { cfg.BaseURL = raw },
+				"TokenURL: ": func(cfg *sailpoint.Config) { cfg.TokenURL = raw },
+			} {
+				cfg := (&network{}).config()
+				set(&cfg)
+				_, err := sailpoint.NewClient(cfg)
+				require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+				assert.ErrorContains(t, err, field)
+				assert.NotContains(t, err.Error(), "hunter2")
+				assert.Len(t, chain(err), 3, "Join, the problem and ErrInvalidArgument: no *url.Error")
+			}
+		})
+	}
+}
+
+func TestTokenURLTakesNoTrailingSlash(t *testing.T) {
+	cfg := (&network{}).config()
+	cfg.TokenURL = "https://acme.example/oauth/token/"
+	_, err := sailpoint.NewClient(cfg)
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+}
+
+func TestCredentials(t *testing.T) {
+	set := func(id, secret string) func(*sailpoint.Config) {
+		return func(cfg *sailpoint.Config) { cfg.ClientID, cfg.ClientSecret = id, sailpoint.NewSecret(secret) }
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(*sailpoint.Config)
+		want   []string // the problems; none: taken
+	}{
+		{"no id", set("", "secret"), []string{"ClientID is missing"}},
+		{"no secret", set("id", ""), []string{"ClientSecret is missing"}},
+		{"neither", set("", ""), []string{"ClientID is missing", "ClientSecret is missing"}},
+		{"newline after the id", set("id\n", "secret"), []string{"ClientID has a space or a control character"}},
+		{"newline after the secret", set("id", "hunter2\n"), []string{"ClientSecret has a space or a control character"}},
+		{"CRLF", set("id", "hunter2\r\n"), []string{"ClientSecret has a space"}},
+		{"only a space", set(" ", " "), []string{"ClientID has a space", "ClientSecret has a space"}},
+		{"space within", set("i d", "hunter2 3"), []string{"ClientID has a space", "ClientSecret has a space"}},
+		{"no-break space", set("id\u00a0", "secret"), []string{"ClientID has a space"}},
+		{"byte order mark", set("\ufeffid", "secret"), []string{"ClientID has a space or a control character"}},
+		{"zero width space", set("id", "hunter2\u200b"), []string{"ClientSecret has a space or a control character"}},
+		{"NUL", set("id", "hunter2\x00"), []string{"ClientSecret has a space or a control character"}},
+		{"secret and TokenSource", func(cfg *sailpoint.Config) {
+			cfg.TokenSource = neverAsked
+		}, []string{"ClientSecret and TokenSource are both set"}},
+		{"TokenSource and a newline after the id", func(cfg *sailpoint.Config) {
+			withSource(neverAsked)(cfg)
+			cfg.ClientID = "id\n"
+		}, []string{"ClientID has a space"}},
+		{"special characters", set("id", "&=+%ü/?#\"\\<>"), nil},
+		{"TokenSource with an id", withSource(neverAsked), nil},
+		{"TokenSource without an id", func(cfg *sailpoint.Config) {
+			withSource(neverAsked)(cfg)
+			cfg.ClientID = ""
+		}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := (&network{}).config()
+			tt.change(&cfg)
+			_, err := sailpoint.NewClient(cfg)
+			if tt.want == nil {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			assert.NotContains(t, err.Error(), "hunter2")
+			assert.Equal(t, len(tt.want), strings.Count(err.Error(), "\n")+1, "%v", err)
+			for _, want := range tt.want {
+				assert.ErrorContains(t, err, want)
+			}
+		})
+	}
+}
+
+func TestUnknownVersionIsRefused(t *testing.T) {
+	for _, version := range []sailpoint.APIVersion{"v2023", "V2024", "2024", "latest", " ", "v3/../v2024", sailpoint.APIVersion(strings.Repeat("x", 1000))} {
+		cfg := (&network{}).config()
+		cfg.APIVersion = version
+		_, err := sailpoint.NewClient(cfg)
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, "%q", version)
+		assert.ErrorContains(t, err, `must be one of ["v3" "beta" "v2024" "v2025" "v2026" "v1"]`)
+		assert.Less(t, len(err.Error()), 300)
+	}
+}
+
+// TestHTTPClientIsCopied: what the caller gives isn't changed, and later changes of it have no effect (F84).
+func TestHTTPClientIsCopied(t *testing.T) {
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	redirects := 0
+	n := &network{api: always(answer{status: 302, header: map[string]string{"Location": "https://evil.example/"}})}
+	given := &http.Client{
+		Transport:     n,
+		Jar:           jar,
+		Timeout:       time.Hour,
+		CheckRedirect: func(*http.Request, []*http.Request) error { redirects++; return nil },
+	}
+	before := *given
+	client := n.client(t, func(cfg *sailpoint.Config) { cfg.HTTPClient = given })
+	require.Error(t, list(t.Context(), client))
+	n.requireCounts(t, 1, 1)
+	assert.Zero(t, redirects, "no redirect is followed, whatever the caller's client says")
+	assert.Same(t, n, given.Transport)
+	assert.Same(t, before.Jar, given.Jar)
+	assert.Equal(t, before.Timeout, given.Timeout)
+	assert.Equal(t, reflect.ValueOf(before.CheckRedirect).Pointer(), reflect.ValueOf(given.CheckRedirect).Pointer())
+
+	given.Transport = transportThatFails{}
+	require.Error(t, list(t.Context(), client))
+	n.requireCounts(t, 2, 1)
+}
+
+type transportThatFails struct{}
+
+func (transportThatFails) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("the transport that was set later")
+}
+
+// TestConfigIsCopied: the caller may go on to use it for another client.
+func TestConfigIsCopied(t *testing.T) {
+	n := &network{}
+	cfg := n.config()
+	client, err := sailpoint.NewClient(cfg)
+	require.NoError(t, err)
+	cfg.BaseURL, cfg.ClientID = "https://other.example", "other"
+	require.NoError(t, list(t.Context(), client))
+	assert.Equal(t, "https://acme.example/v2024/personal-access-tokens", n.calls[0].url)
+	assert.Equal(t, "the-client-id", client.ClientID())
+}

@@ -1,0 +1,496 @@
+package sailpoint_test
+
+import (
+	"bytes"
+	"context"
+	jsonv1 "encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+// sentinels are all errors that a caller can ask for.
+var sentinels = []error{
+	sailpoint.ErrInvalidArgument, sailpoint.ErrSelf,
+	sailpoint.ErrBadRequest, sailpoint.ErrUnauthorized, sailpoint.ErrForbidden, sailpoint.ErrNotFound,
+	sailpoint.ErrConflict, sailpoint.ErrRateLimited, sailpoint.ErrServer,
+	sailpoint.ErrInvalidCredentials, sailpoint.ErrInvalidResponse, sailpoint.ErrOutcomeUnknown,
+}
+
+// requireMatches checks that err matches these sentinels, and no other.
+func requireMatches(t *testing.T, err error, want ...error) {
+	t.Helper()
+	require.Error(t, err)
+	for _, sentinel := range sentinels {
+		matches := false
+		for _, w := range want {
+			matches = matches || w == sentinel //nolint:errorlint // the very variable
+		}
+		require.Equal(t, matches, errors.Is(err, sentinel), "%v: %v", sentinel, err)
+	}
+}
+
+func TestStatusMatchesItsClassOnly(t *testing.T) {
+	for status, want := range map[int][]error{
+		201: {sailpoint.ErrInvalidResponse},
+		204: {sailpoint.ErrInvalidResponse},
+		206: {sailpoint.ErrInvalidResponse},
+		302: nil,
+		304: nil,
+		400: {sailpoint.ErrBadRequest},
+		401: {sailpoint.ErrUnauthorized},
+		402: nil,
+		403: {sailpoint.ErrForbidden},
+		404: {sailpoint.ErrNotFound},
+		405: nil,
+		408: nil,
+		409: {sailpoint.ErrConflict},
+		410: nil,
+		418: nil,
+		422: nil,
+		425: nil,
+		429: {sailpoint.ErrRateLimited},
+		431: nil,
+		451: nil,
+		500: {sailpoint.ErrServer},
+		501: {sailpoint.ErrServer},
+		502: {sailpoint.ErrServer},
+		503: {sailpoint.ErrServer},
+		504: {sailpoint.ErrServer},
+		505: {sailpoint.ErrServer},
+		511: {sailpoint.ErrServer},
+		599: {sailpoint.ErrServer},
+	} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{api: always(answer{status: status})}
+				err := list(t.Context(), n.client(t, withoutRetries))
+				requireMatches(t, err, want...)
+				failure := requireOneError(t, err)
+				assert.Equal(t, status, failure.StatusCode)
+				assert.Equal(t, "GET /v2024/personal-access-tokens", failure.Op)
+			})
+		})
+	}
+}
+
+// TestTokenEndpointsRefusalIsNotUnauthorized: ErrUnauthorized is about a bearer. Its 429 and 5xx match by their status,
+// whatever they say.
+func TestTokenEndpointsStatusMatches(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		body   string
+		want   error
+	}{
+		{400, `{"error":"invalid_client","error_description":"Bad client credentials"}`, sailpoint.ErrInvalidCredentials},
+		{400, `{"error":"invalid_grant"}`, sailpoint.ErrInvalidCredentials},
+		{400, `{"error":"unauthorized_client"}`, sailpoint.ErrInvalidCredentials},
+		{400, `{"error":"invalid_request"}`, sailpoint.ErrBadRequest},
+		{400, ``, sailpoint.ErrBadRequest},
+		{401, `{"error":"invalid_client"}`, sailpoint.ErrInvalidCredentials},
+		{401, `{"error":"unauthorized","error_description":"Full authentication is required"}`, sailpoint.ErrInvalidCredentials},
+		{401, `<html>`, sailpoint.ErrInvalidCredentials},
+		{403, `{"error":"invalid_client"}`, sailpoint.ErrInvalidCredentials},
+		{403, `<html>`, sailpoint.ErrForbidden},
+		{404, ``, sailpoint.ErrNotFound},
+		{429, `{"error":"unauthorized_client"}`, sailpoint.ErrRateLimited},
+		{500, `{"error":"unauthorized"}`, sailpoint.ErrServer},
+		{503, `{"error":"invalid_client"}`, sailpoint.ErrServer},
+		{201, `{"access_token":"a","expires_in":60}`, sailpoint.ErrInvalidResponse},
+	} {
+		t.Run(fmt.Sprint(tt.status, tt.body), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{token: always(answer{status: tt.status, body: tt.body})}
+				_, err := n.client(t, withoutRetries).PersonalAccessTokens.Create(t.Context(), newToken())
+				requireMatches(t, err, tt.want)
+				failure := requireOneError(t, err)
+				assert.Equal(t, "POST /oauth/token", failure.Op)
+				assert.Equal(t, tt.status, failure.StatusCode)
+				assert.Empty(t, failure.Body, "it may hold what was sent, or a bearer")
+				calls, _ := n.counts()
+				assert.Zero(t, calls)
+			})
+		})
+	}
+}
+
+func newToken() sailpoint.CreatePersonalAccessTokenRequest {
+	return sailpoint.CreatePersonalAccessTokenRequest{Name: "deploy", Scope: []string{"s"}}
+}
+
+// TestErrorHoldsWhatTheAnswerSays: the shapes of the API, its gateway and what stands before it.
+func TestErrorHoldsWhatTheAnswerSays(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		body string
+		want sailpoint.Error
+		text string // behind the operation and the status
+	}{
+		{
+			"the API's", `{"detailCode":"400.1 Bad Request Content","trackingId":"e7eab60924f64aa284175b9fa3309599",` +
+				`"messages":[{"locale":"en-US","localeOrigin":"DEFAULT","text":"The request was syntactically correct."}],` +
+				`"causes":[{"locale":null,"text":"Required field 'name' was missing or empty."}]}`,
+			sailpoint.Error{
+				DetailCode: "400.1 Bad Request Content", TrackingID: "e7eab60924f64aa284175b9fa3309599",
+				Messages: []string{"The request was syntactically correct."},
+				Causes:   []string{"Required field 'name' was missing or empty."},
+			},
+			": 400.1 Bad Request Content: The request was syntactically correct.: Required field 'name' was missing or empty. (tracking id e7eab60924f64aa284175b9fa3309599)",
+		},
+		{
+			"the gateway's without a bearer", `{"error":"JWT validation failed: JWT is expired"}`,
+			sailpoint.Error{Messages: []string{"JWT validation failed: JWT is expired"}},
+			": JWT validation failed: JWT is expired",
+		},
+		{
+			"the gateway's rate limit", `{"message":" Rate Limit Exceeded "}`,
+			sailpoint.Error{Messages: []string{"Rate Limit Exceeded"}},
+			": Rate Limit Exceeded",
+		},
+		{
+			"OAuth's", `{"error":"invalid_token","error_description":"Access token expired"}`,
+			sailpoint.Error{DetailCode: "invalid_token", Messages: []string{"Access token expired"}},
+			": invalid_token: Access token expired",
+		},
+		{
+			"that of other services", `{"errorName":"Conflict","errorMessage":"exists","detailMessage":"d","formatted_msg":"f","trackingId":"t"}`,
+			sailpoint.Error{TrackingID: "t", Messages: []string{"exists", "d", "f"}},
+			": exists: d: f (tracking id t)",
+		},
+		{"empty", ``, sailpoint.Error{}, ""},
+		{"HTML", `<html><body>502 Bad Gateway</body></html>`, sailpoint.Error{}, ""},
+		{"plain text", `no healthy upstream`, sailpoint.Error{}, ""},
+		{"a Java stack trace", "java.lang.Exception\n\tat PersonalAccessTokenRepository.java:1", sailpoint.Error{}, ""},
+		{"a list", `[{"messages":[{"text":"m"}]}]`, sailpoint.Error{}, ""},
+		{"null", `null`, sailpoint.Error{}, ""},
+		{"members that are null", `{"detailCode":null,"trackingId":null,"messages":null,"causes":null}`, sailpoint.Error{}, ""},
+		{
+			"members of other types", `{"detailCode":400,"trackingId":{"a":1},"messages":{"text":"x"},"causes":[1,null,{"text":2},{"text":"c"},"d"],"message":["m"]}`,
+			sailpoint.Error{Causes: []string{"c"}},
+			": c",
+		},
+		{
+			"one member twice", `{"detailCode":"a","detailCode":"b","messages":[{"text":"x","text":"y"}]}`,
+			sailpoint.Error{DetailCode: "b", Messages: []string{"y"}},
+			": b: y",
+		},
+		{"unknown members", `{"status":400,"timestamp":"2024","path":"/v2024","detail":{}}`, sailpoint.Error{}, ""},
+		{
+			"cut short", `{"detailCode":"a","messages":[{"text":"x"}],"trackingId":"t`,
+			sailpoint.Error{DetailCode: "a", Messages: []string{"x"}},
+			": a: x",
+		},
+		{
+			"more than three texts", `{"messages":[{"text":"1"},{"text":"2"},{"text":""},{"text":" "},{"text":"3"},{"text":"4"}]}`,
+			sailpoint.Error{Messages: []string{"1", "2", "3", "4"}},
+			": 1: 2: 3",
+		},
+		{
+			"ANSI escapes", "{\"messages\":[{\"text\":\"a\\u001b[31mred\"}]}",
+			sailpoint.Error{Messages: []string{"a\x1b[31mred"}},
+			`: "a\x1b[31mred"`,
+		},
+		{
+			"a line that looks like a record", `{"message":"a\nlevel=ERROR msg=b\r"}`,
+			sailpoint.Error{Messages: []string{"a\nlevel=ERROR msg=b"}},
+			`: "a\nlevel=ERROR msg=b"`,
+		},
+		{
+			"text from right to left", `{"detailCode":"\u202ecba","trackingId":"\u2066x\u0000"}`,
+			sailpoint.Error{DetailCode: "\u202ecba", TrackingID: "\u2066x\x00"},
+			`: "\u202ecba" (tracking id "\u2066x\x00")`,
+		},
+		{
+			"invalid UTF-8", "{\"message\":\"a\xffb\"}",
+			sailpoint.Error{Messages: []string{"a\ufffdb"}},
+			": \"a\ufffdb\"",
+		},
+		{
+			"letters beyond ASCII", `{"message":"größer \"quoted\""}`,
+			sailpoint.Error{Messages: []string{`größer "quoted"`}},
+			`: größer "quoted"`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := &network{api: always(answer{status: 400, body: tt.body})}
+			err := list(t.Context(), n.client(t))
+			failure := requireOneError(t, err)
+			got := sailpoint.Error{
+				DetailCode: failure.DetailCode, TrackingID: failure.TrackingID, Messages: failure.Messages, Causes: failure.Causes,
+			}
+			assert.Equal(t, tt.want, got)
+			assert.Equal(t, tt.body, string(failure.Body))
+			require.EqualError(t, err, "sailpoint: GET /v2024/personal-access-tokens: 400 Bad Request"+tt.text)
+		})
+	}
+}
+
+// TestErrorOfAHugeBody keeps 64 KiB of it (F54).
+func TestErrorOfAHugeBody(t *testing.T) {
+	filler := strings.Repeat("x", 5<<20)
+	for name, body := range map[string]string{
+		"no JSON":          filler,
+		"one text":         `{"detailCode":"a","messages":[{"text":"` + filler + `"}]}`,
+		"within 64 KiB":    `{"messages":[{"text":"` + filler[:60_000] + `"}]}`,
+		"many texts":       `{"messages":[` + strings.Repeat(`{"text":"x"},`, 1000) + `{"text":"y"}]}`,
+		"a secret in each": strings.Repeat("sesame ", 10_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &network{api: always(answer{status: 400, body: body})}
+			client := n.client(t, func(cfg *sailpoint.Config) { cfg.ClientSecret = sailpoint.NewSecret("sesame") })
+			err := list(t.Context(), client)
+			failure := requireOneError(t, err)
+			assert.LessOrEqual(t, len(failure.Body), 64<<10)
+			assert.Less(t, len(err.Error()), 1<<10)
+		})
+	}
+}
+
+func TestErrorTextNamesEverything(t *testing.T) {
+	const body = `{"detailCode":"429.0","trackingId":"track-1","messages":[{"text":"slow down"}]}`
+	header := map[string]string{"Retry-After": "3600", "SLPT-Request-ID": "req-1"}
+	for _, tt := range []struct {
+		name string
+		call func(context.Context, *sailpoint.Client) error
+		api  answer
+		want string
+	}{
+		{
+			"an answer with everything", list, answer{status: 429, header: header, body: body},
+			"sailpoint: GET /v2024/personal-access-tokens: 429 Too Many Requests: 429.0: slow down (retry after 1h0m0s, tracking id track-1, request id req-1)",
+		},
+		{
+			"a status without a name", list, answer{status: 499},
+			"sailpoint: GET /v2024/personal-access-tokens: 499",
+		},
+		{
+			"an id isn't named", func(ctx context.Context, c *sailpoint.Client) error {
+				return c.PersonalAccessTokens.Delete(ctx, "someone")
+			}, answer{status: 404},
+			"sailpoint: DELETE /v2024/personal-access-tokens/{id}: 404 Not Found",
+		},
+		{
+			"request id with a line break", list, answer{status: 400, header: map[string]string{"SLPT-Request-ID": "a\nb"}},
+			`sailpoint: GET /v2024/personal-access-tokens: 400 Bad Request (request id "a\nb")`,
+		},
+		{
+			"a redirect", list, answer{status: 302, header: map[string]string{"Location": "https://user:hunter2@evil.example/p?q=hunter2#f"}},
+			`sailpoint: GET /v2024/personal-access-tokens: 302 Found: a redirect to the host "evil.example" was not followed`,
+		},
+		{
+			"no answer", list, answer{err: errors.New("broken\x1b pipe")},
+			`sailpoint: GET /v2024/personal-access-tokens: "broken\x1b pipe"`,
+		},
+		{
+			"a changing call without an answer", func(ctx context.Context, c *sailpoint.Client) error {
+				return c.PersonalAccessTokens.Delete(ctx, "someone")
+			}, answer{err: io.ErrUnexpectedEOF},
+			"sailpoint: DELETE /v2024/personal-access-tokens/{id}: unexpected EOF: it may have been carried out",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := &network{api: always(tt.api)}
+			require.EqualError(t, tt.call(t.Context(), n.client(t, withoutRetries)), tt.want)
+		})
+	}
+}
+
+func TestErrorTextOfTheTokenEndpoint(t *testing.T) {
+	n := &network{token: always(answer{
+		status: 401, body: `{"error":"invalid_client","error_description":"Bad client credentials"}`,
+		header: map[string]string{"SLPT-Request-ID": "req-1"},
+	})}
+	require.EqualError(t, list(t.Context(), n.client(t)),
+		"sailpoint: POST /oauth/token: 401 Unauthorized: invalid_client: the client id or secret was refused (request id req-1)")
+}
+
+func TestErrorTextCountsAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{api: always(answer{status: 503})}
+		require.EqualError(t, list(t.Context(), n.client(t)),
+			"sailpoint: GET /v2024/personal-access-tokens: 503 Service Unavailable (4 attempts)")
+	})
+}
+
+func anError() *sailpoint.Error {
+	return &sailpoint.Error{
+		Op: "GET /x", StatusCode: 400, DetailCode: "400.1\n", TrackingID: "t", RequestID: "r", Messages: []string{"m"},
+		Causes: []string{"c"}, RetryAfter: time.Second, Attempts: 2, Body: []byte("the-body"), Err: errors.New("the-cause"),
+	}
+}
+
+const anErrorsText = `sailpoint: GET /x: 400 Bad Request: "400.1\n": m: c: the-cause (retry after 1s, 2 attempts, tracking id t, request id r)`
+
+func TestErrorPrintsItsTextUnderEveryVerb(t *testing.T) {
+	for _, verb := range verbs {
+		got := fmt.Sprintf(verb, anError())
+		switch verb {
+		case "%T":
+			require.Equal(t, "*sailpoint.Error", got)
+		case "%p", "%#p", "%w": // fmt doesn't ask the value here; vet reports them
+			require.NotContains(t, got, "the-body")
+		case "%q", "%+q", "%#q":
+			require.Equal(t, fmt.Sprintf("%q", anErrorsText), got, verb)
+		default:
+			require.Equal(t, anErrorsText, got, verb)
+		}
+	}
+}
+
+func TestErrorIsLoggedByItsFields(t *testing.T) {
+	var text, object bytes.Buffer
+	noTime := &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}
+	slog.New(slog.NewTextHandler(&text, noTime)).Info("failed", "err", anError())
+	slog.New(slog.NewJSONHandler(&object, noTime)).Info("failed", "err", &sailpoint.Error{Op: "GET /x", Attempts: 1})
+	assert.Equal(t, `level=INFO msg=failed err.op="GET /x" err.status=400 err.attempts=2 err.detail_code="\"400.1\\n\"" `+
+		`err.tracking_id=t err.request_id=r err.message=`+fmt.Sprintf("%q", anErrorsText)+"\n", text.String())
+	assert.JSONEq(t, `{"level":"INFO","msg":"failed","err":{"op":"GET /x","status":0,"attempts":1,"message":"sailpoint: GET /x"}}`, object.String())
+}
+
+func TestErrorMarshalsWithoutBodyAndCause(t *testing.T) {
+	out, err := jsonv1.Marshal(anError())
+	require.NoError(t, err)
+	require.JSONEq(t, `{"Op":"GET /x","StatusCode":400,"DetailCode":"400.1\n","TrackingID":"t","RequestID":"r",`+
+		`"Messages":["m"],"Causes":["c"],"RetryAfter":1000000000,"Attempts":2}`, string(out))
+}
+
+func TestCreateOutcomeError(t *testing.T) {
+	inner := &sailpoint.Error{Op: "POST /x", StatusCode: 503}
+	started := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, tt := range []struct {
+		name string
+		err  *sailpoint.CreateOutcomeError
+		want string
+	}{
+		{
+			"it may exist", &sailpoint.CreateOutcomeError{Name: "deploy", StartedAt: started, Err: inner},
+			`sailpoint: a token named "deploy" may have been created and its secret is lost: sailpoint: POST /x: 503 Service Unavailable`,
+		},
+		{
+			"it exists", &sailpoint.CreateOutcomeError{Name: "de\nploy", StartedAt: started, Created: true, Err: inner},
+			`sailpoint: the token named "de\nploy" was created and its secret is lost: sailpoint: POST /x: 503 Service Unavailable`,
+		},
+		{
+			"it exists with an id", &sailpoint.CreateOutcomeError{Name: "deploy", StartedAt: started, Created: true, ID: "86f1", Err: inner},
+			`sailpoint: the token named "deploy" was created with id 86f1 and its secret is lost: sailpoint: POST /x: 503 Service Unavailable`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.EqualError(t, tt.err, tt.want)
+			requireMatches(t, tt.err, sailpoint.ErrOutcomeUnknown, sailpoint.ErrServer)
+			require.Same(t, inner, requireOneError(t, tt.err))
+			for _, verb := range []string{"%v", "%+v", "%s"} {
+				require.Equal(t, tt.want, fmt.Sprintf(verb, tt.err))
+			}
+			wrapped := fmt.Errorf("issuing: %w", tt.err)
+			var outcome *sailpoint.CreateOutcomeError
+			require.ErrorAs(t, wrapped, &outcome)
+			require.Equal(t, started, outcome.StartedAt)
+		})
+	}
+}
+
+// TestOneErrorInEveryChain: whatever ends a call that passed the local checks.
+func TestOneErrorInEveryChain(t *testing.T) {
+	mine := errors.New("the caller's")
+	for name, tt := range map[string]struct {
+		n      *network
+		change func(*sailpoint.Config)
+		want   []error
+	}{
+		"a status":                 {&network{api: always(answer{status: 403})}, nil, []error{sailpoint.ErrForbidden}},
+		"no answer":                {&network{api: always(answer{err: mine})}, nil, []error{mine}},
+		"an answer cut short":      {&network{api: always(answer{body: `[`, cut: mine})}, nil, []error{mine, sailpoint.ErrInvalidResponse}},
+		"not JSON":                 {&network{api: always(answer{body: `<html>`})}, nil, []error{sailpoint.ErrInvalidResponse}},
+		"no bearer":                {&network{token: always(answer{status: 401})}, nil, []error{sailpoint.ErrInvalidCredentials}},
+		"no token endpoint":        {&network{token: always(answer{err: mine})}, nil, []error{mine}},
+		"a bearer that is refused": {&network{api: always(answer{status: 401})}, nil, []error{sailpoint.ErrUnauthorized}},
+		"no bearer after a refusal": {
+			&network{api: always(answer{status: 401}), token: inTurn(issued("b", 60), answer{status: 400, body: `{"error":"invalid_client"}`})},
+			nil, []error{sailpoint.ErrInvalidCredentials},
+		},
+		"the TokenSource's": {&network{}, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+			return sailpoint.AccessToken{}, mine
+		}), []error{mine}},
+		"a context that ends":              {&network{api: always(answer{after: time.Hour})}, nil, []error{context.DeadlineExceeded}},
+		"a context that ends in the fetch": {&network{token: always(answer{after: time.Hour})}, nil, []error{context.DeadlineExceeded}},
+		"a context that ends in a backoff": {
+			&network{api: always(answer{status: 503, header: map[string]string{"Retry-After": "5"}})},
+			func(cfg *sailpoint.Config) { cfg.MaxRetries = 100 }, []error{sailpoint.ErrServer},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
+				defer cancel()
+				change := tt.change
+				if change == nil {
+					change = withoutRetries
+				}
+				err := list(ctx, tt.n.client(t, change))
+				requireOneError(t, err)
+				for _, want := range tt.want {
+					require.ErrorIs(t, err, want)
+				}
+			})
+		})
+	}
+}
+
+// FuzzErrorText: whatever a server sends, an error's text is one short printable line.
+func FuzzErrorText(f *testing.F) {
+	f.Add(400, []byte(`{"detailCode":"400.1","trackingId":"t","messages":[{"text":"m"}],"causes":[{"text":"c"}]}`), "req-1", "1", "")
+	f.Add(401, []byte(`{"error":"JWT validation failed: JWT is expired"}`), "", "", "")
+	f.Add(429, []byte(`{"message":" Rate Limit Exceeded "}`), "a\nb", "99999999999999999999", "")
+	f.Add(500, []byte("\x1b[31m\u202e\xff\x00"), "\x1b", "Fri, 31 Dec 9999 23:59:59 GMT", "")
+	f.Add(302, []byte(``), "", "", "https://user:password@evil\x7f/")
+	f.Add(200, []byte(`[{"id":"a\u0000b"},{"created":"\u001b"}]`), "", "", "")
+	f.Add(200, []byte("{\"\x1b\":1}"), "", "", "")
+	f.Fuzz(func(t *testing.T, status int, body []byte, requestID, retryAfter, location string) {
+		if status < 200 || status > 999 {
+			t.Skip("not a status that net/http hands on")
+		}
+		n := &network{api: always(answer{status: status, body: string(body), header: map[string]string{
+			"SLPT-Request-ID": requestID, "Retry-After": retryAfter, "Location": location,
+		}})}
+		client := n.client(t, withoutRetries)
+		errs := []error{list(t.Context(), client)}
+		_, err := client.PersonalAccessTokens.Create(t.Context(), newToken())
+		errs = append(errs, err)
+		// The token endpoint gets the same.
+		n = &network{token: n.api}
+		errs = append(errs, list(t.Context(), n.client(t, withoutRetries)))
+		for _, err := range errs {
+			if err == nil {
+				continue
+			}
+			requireOneError(t, err)
+			text := err.Error()
+			require.NotContains(t, text, "\x7f")
+			require.Equal(t, -1, strings.IndexFunc(text, func(r rune) bool { return r < 0x20 }), "%q", text)
+			require.True(t, utf8.ValidString(text), "%q", text)
+			require.Less(t, len(text), 32<<10)
+			_, err = jsonv1.Marshal(err)
+			require.NoError(t, err)
+		}
+	})
+}
+
+var _ http.RoundTripper = (*network)(nil)

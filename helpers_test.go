@@ -1,0 +1,246 @@
+package sailpoint_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+// network stands for everything that a client talks to: an API and a token endpoint, whose URLs are told apart by their
+// last segment. It keeps what arrived.
+type network struct {
+	api   func(arrival) answer // nil: 200 and an empty list
+	token func(arrival) answer // nil: bearer-1, bearer-2 and so on, for 12 hours each
+
+	mu       sync.Mutex
+	calls    []arrival // at the API
+	fetches  []arrival // at the token endpoint
+	canceled int       // requests whose context ended before their answer
+}
+
+// arrival is a request as the network got it.
+type arrival struct {
+	n      int // 1 for the first at its endpoint
+	at     time.Time
+	method string
+	url    string
+	header http.Header
+	body   string
+}
+
+func (a arrival) bearer() string { return strings.TrimPrefix(a.header.Get("Authorization"), "Bearer ") }
+
+// answer is what comes back. The zero answer is 200 without a body.
+type answer struct {
+	after  time.Duration
+	status int
+	header map[string]string
+	body   string
+	cut    error // ends the body instead of EOF
+	err    error // instead of an answer
+}
+
+// issued is the token endpoint's answer of success.
+func issued(bearer string, seconds int) answer {
+	return answer{body: fmt.Sprintf(`{"access_token":%q,"token_type":"bearer","expires_in":%d}`, bearer, seconds)}
+}
+
+// inTurn answers with each of list, and then with the last one again and again.
+func inTurn(list ...answer) func(arrival) answer {
+	return func(a arrival) answer { return list[min(a.n, len(list))-1] }
+}
+
+func always(a answer) func(arrival) answer { return inTurn(a) }
+
+func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
+	var body []byte
+	if req.Body != nil {
+		body, _ = io.ReadAll(req.Body)
+		_ = req.Body.Close()
+	}
+	a := arrival{at: time.Now(), method: req.Method, url: req.URL.String(), header: req.Header.Clone(), body: string(body)}
+	log, respond := &n.calls, n.api
+	if strings.HasSuffix(req.URL.Path, "/token") {
+		log, respond = &n.fetches, n.token
+	}
+	n.mu.Lock()
+	a.n = len(*log) + 1
+	*log = append(*log, a)
+	n.mu.Unlock()
+
+	if trace := httptrace.ContextClientTrace(req.Context()); trace != nil {
+		trace.GetConn(req.URL.Host)
+		trace.GotConn(httptrace.GotConnInfo{})
+	}
+	var r answer
+	switch {
+	case respond != nil:
+		r = respond(a)
+	case log == &n.fetches:
+		r = issued(fmt.Sprintf("bearer-%d", a.n), 43200)
+	default:
+		r = answer{body: `[]`}
+	}
+	if r.after > 0 {
+		select {
+		case <-time.After(r.after):
+		case <-req.Context().Done():
+		}
+	}
+	if req.Context().Err() != nil {
+		n.mu.Lock()
+		n.canceled++
+		n.mu.Unlock()
+		return nil, context.Cause(req.Context())
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	resp := &http.Response{StatusCode: cmp.Or(r.status, 200), Header: http.Header{}, Request: req}
+	for key, value := range r.header {
+		resp.Header.Set(key, value)
+	}
+	content := io.Reader(strings.NewReader(r.body))
+	if r.cut != nil {
+		content = io.MultiReader(content, brokenReader{r.cut})
+	}
+	resp.Body = io.NopCloser(content)
+	return resp, nil
+}
+
+type brokenReader struct{ err error }
+
+func (b brokenReader) Read([]byte) (int, error) { return 0, b.err }
+
+// counts returns how many requests arrived at the API and at the token endpoint.
+func (n *network) counts() (calls, fetches int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.calls), len(n.fetches)
+}
+
+// requireCounts checks how many requests arrived at the API and at the token endpoint.
+func (n *network) requireCounts(t *testing.T, calls, fetches int) {
+	t.Helper()
+	c, f := n.counts()
+	require.Equal(t, [2]int{calls, fetches}, [2]int{c, f}, "requests to the API, and to the token endpoint")
+}
+
+// bearersSent returns the bearers of the calls that arrived at the API.
+func (n *network) bearersSent() (list []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, a := range n.calls {
+		list = append(list, a.bearer())
+	}
+	return list
+}
+
+// config is a complete configuration on n.
+func (n *network) config() sailpoint.Config {
+	return sailpoint.Config{
+		BaseURL:      "https://acme.example",
+		ClientID:     "the-client-id",
+		ClientSecret: sailpoint.NewSecret("the-client-secret"),
+		HTTPClient:   &http.Client{Transport: n},
+	}
+}
+
+func (n *network) client(t *testing.T, change ...func(*sailpoint.Config)) *sailpoint.Client {
+	t.Helper()
+	cfg := n.config()
+	for _, f := range change {
+		f(&cfg)
+	}
+	client, err := sailpoint.NewClient(cfg)
+	require.NoError(t, err)
+	return client
+}
+
+// withoutRetries keeps tests of a single answer free of waits.
+func withoutRetries(cfg *sailpoint.Config) { cfg.MaxRetries = -1 }
+
+// withSource makes source what bearers come from.
+func withSource(source func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error)) func(*sailpoint.Config) {
+	return func(cfg *sailpoint.Config) {
+		cfg.ClientSecret, cfg.TokenSource = sailpoint.Secret{}, source
+	}
+}
+
+// list is the simplest call.
+func list(ctx context.Context, client *sailpoint.Client) error {
+	_, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
+	return err
+}
+
+// chain returns err and everything that it wraps, singly and severally.
+func chain(err error) []error {
+	if err == nil {
+		return nil
+	}
+	all := []error{err}
+	switch wrapper := err.(type) { //nolint:errorlint // this is the walk itself
+	case interface{ Unwrap() error }:
+		all = append(all, chain(wrapper.Unwrap())...)
+	case interface{ Unwrap() []error }:
+		for _, inner := range wrapper.Unwrap() {
+			all = append(all, chain(inner)...)
+		}
+	}
+	return all
+}
+
+// requireOneError returns the one *Error in the chain of err, and fails if there are none or more.
+func requireOneError(t *testing.T, err error) *sailpoint.Error {
+	t.Helper()
+	var found []*sailpoint.Error
+	for _, link := range chain(err) {
+		if failure, ok := link.(*sailpoint.Error); ok { //nolint:errorlint // each link is looked at by itself
+			found = append(found, failure)
+		}
+	}
+	require.Len(t, found, 1, "an *Error in the chain of %v", err)
+	var first *sailpoint.Error
+	require.True(t, errors.As(err, &first))
+	require.Same(t, found[0], first)
+	return first
+}
+
+// visit calls f for v and what its exported fields, elements and pointers lead to.
+func visit(v reflect.Value, depth int, f func(reflect.Value)) {
+	if !v.IsValid() || depth == 0 {
+		return
+	}
+	f(v)
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		visit(v.Elem(), depth-1, f)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				visit(v.Field(i), depth-1, f)
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range min(v.Len(), 100) {
+			visit(v.Index(i), depth-1, f)
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			visit(v.MapIndex(key), depth-1, f)
+		}
+	}
+}

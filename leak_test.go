@@ -1,0 +1,265 @@
+package sailpoint_test
+
+import (
+	"bytes"
+	"context"
+	jsonv1 "encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+// The secrets that must not come out. The client secret has characters that a form escapes.
+const (
+	leakClientSecret = "cs-51&=+%ü-c0ffee"
+	leakBearer       = "eyJhbGciOiJFUzI1NiJ9.bearer-value_1.c2ln"
+	leakPATSecret    = "5ecf00d15ecf00d15ecf00d15ecf00d1"
+)
+
+// printings returns v as everything that a program may print, log or marshal it as.
+func printings(v any) map[string]string {
+	all := map[string]string{}
+	for _, verb := range verbs {
+		all[verb] = fmt.Sprintf(verb, v)
+	}
+	hidden := struct {
+		name string
+		v    any
+	}{"hidden", v}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%d", "%x"} {
+		all["in an unexported field "+verb] = fmt.Sprintf(verb, hidden)
+		all["behind a pointer "+verb] = fmt.Sprintf(verb, &hidden)
+		all["in a map "+verb] = fmt.Sprintf(verb, map[string]any{"v": v})
+	}
+	var text, object bytes.Buffer
+	for _, logger := range []*slog.Logger{slog.New(slog.NewTextHandler(&text, nil)), slog.New(slog.NewJSONHandler(&object, nil))} {
+		logger.With("with", v).Info("m", "v", v, "hidden", hidden, "list", []any{v}, slog.Group("g", "v", v))
+	}
+	all["slog text"], all["slog JSON"] = text.String(), object.String()
+	for name, marshal := range map[string]func(any) ([]byte, error){
+		"encoding/json": jsonv1.Marshal,
+		"json/v2":       func(v any) ([]byte, error) { return json.Marshal(v) },
+		"encoding/xml":  xml.Marshal,
+	} {
+		for where, v := range map[string]any{"": v, " in a list": []any{v}, " in a struct": struct{ V any }{v}} {
+			out, err := marshal(v)
+			all[name+where] = fmt.Sprintf("%s %v", out, err)
+		}
+	}
+	if err, ok := v.(error); ok {
+		all["wrapped"] = fmt.Sprintf("%+v", fmt.Errorf("while testing: %w", err))
+		all["joined"] = fmt.Sprintf("%#v %v", errors.Join(err, io.EOF), errors.Join(err, io.EOF))
+	}
+	return all
+}
+
+// TestNoValueLeaks: what a program holds of this package, and prints by accident.
+func TestNoValueLeaks(t *testing.T) {
+	n := &network{token: always(issued(leakBearer, 3600))}
+	n.api = func(a arrival) answer {
+		if a.method == http.MethodPost {
+			return answer{body: `{"id":"86f1","secret":"` + leakPATSecret + `","name":"deploy","scope":["s"]}`}
+		}
+		return answer{body: `[]`}
+	}
+	var client *sailpoint.Client
+	config := n.config()
+	config.ClientSecret = sailpoint.NewSecret(leakClientSecret)
+	client, err := sailpoint.NewClient(config)
+	require.NoError(t, err)
+	created, err := client.PersonalAccessTokens.Create(t.Context(), newToken())
+	require.NoError(t, err)
+	require.Equal(t, leakPATSecret, created.Secret.Reveal())
+	require.Equal(t, []string{leakBearer}, n.bearersSent())
+	other, err := client.WithCredentials("other", created.Secret)
+	require.NoError(t, err)
+	token := sailpoint.AccessToken{Bearer: sailpoint.NewSecret(leakBearer), Expiry: time.Now()}
+	sourced := config
+	withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) { return token, nil })(&sourced)
+
+	for name, v := range map[string]any{
+		"*Client":                            client,
+		"Client":                             reflect.ValueOf(client).Elem().Interface(),
+		"Client with other credentials":      other,
+		"PersonalAccessTokensService":        client.PersonalAccessTokens,
+		"Config":                             config,
+		"*Config":                            &config,
+		"Config with a TokenSource":          sourced,
+		"CreatePersonalAccessTokenResponse":  *created,
+		"*CreatePersonalAccessTokenResponse": created,
+		"AccessToken":                        token,
+		"*AccessToken":                       &token,
+		"Secret":                             created.Secret,
+		"*Secret":                            &created.Secret,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for how, text := range printings(v) {
+				t.Run(how, func(t *testing.T) { requireAbsent(t, text, leakClientSecret, leakBearer, leakPATSecret) })
+			}
+		})
+	}
+}
+
+// leaks are answers that repeat what they shouldn't. A row names what is sent back, and from where.
+var leaks = map[string]struct {
+	api, token answer
+	err        bool // of the transport: the row's answers stand for what its error says
+}{
+	"API: message":          {api: answer{status: 400, body: `{"message":"` + leakBearer + `"}`}},
+	"API: messages, causes": {api: answer{status: 403, body: `{"messages":[{"text":"a ` + leakBearer + `"}],"causes":[{"text":"` + leakClientSecret + `"}]}`}},
+	"API: all ids":          {api: answer{status: 404, body: `{"detailCode":"` + leakBearer + `","trackingId":"` + leakClientSecret + `"}`}},
+	"API: error":            {api: answer{status: 401, body: `{"error":"` + leakBearer + `","error_description":"` + leakClientSecret + `"}`}},
+	"API: others' members":  {api: answer{status: 409, body: `{"errorMessage":"` + leakBearer + `","detailMessage":"` + leakBearer + `","formatted_msg":"` + leakClientSecret + `"}`}},
+	"API: escaped in JSON":  {api: answer{status: 400, body: `{"message":"\u0065` + leakBearer[1:] + `"}`}},
+	"API: HTML":             {api: answer{status: 502, body: `<pre>Authorization: Bearer ` + leakBearer + `</pre>`}},
+	"API: headers": {api: answer{status: 500, header: map[string]string{
+		"SLPT-Request-ID": leakBearer, "Retry-After": leakBearer, "Date": leakBearer, "WWW-Authenticate": leakBearer, "Content-Type": leakBearer,
+	}}},
+	"API: redirect's host":      {api: answer{status: 302, header: map[string]string{"Location": "https://" + leakBearer + ".evil.example/"}}},
+	"API: redirect's URL":       {api: answer{status: 307, header: map[string]string{"Location": "https://" + leakBearer + "@evil.example/" + leakBearer + "?" + leakBearer}}},
+	"API: broken redirect":      {api: answer{status: 308, header: map[string]string{"Location": "https://[" + leakBearer + "/%zz"}}},
+	"API: success, not JSON":    {api: answer{body: leakBearer}},
+	"API: success, wrong types": {api: answer{body: `[{"id":"a","created":"` + leakBearer + `"}]`}},
+	"API: success, wrong names": {api: answer{body: `[{"` + leakBearer + `":1,"` + leakBearer + `":2}]`}},
+	"API: unexpected success":   {api: answer{status: 202, body: `{"message":"` + leakBearer + `"}`}},
+	"API: cut with an error":    {api: answer{body: `[`, cut: fmt.Errorf("read %s", leakBearer)}},
+	"API: transport's error":    {api: answer{err: fmt.Errorf("header %s, form %s", leakBearer, leakClientSecret)}},
+	"API: URL in an error":      {api: answer{err: &url.Error{Op: "Get", URL: "https://x/?" + leakBearer, Err: io.EOF}}},
+
+	"token: refused":           {token: answer{status: 401, body: `{"error":"invalid_client","error_description":"bad ` + leakClientSecret + `"}`}},
+	"token: refused, as form":  {token: answer{status: 400, body: `client_secret=` + url.QueryEscape(leakClientSecret)}},
+	"token: unknown code":      {token: answer{status: 400, body: `{"error":"` + leakClientSecret + `"}`}},
+	"token: escaped code":      {token: answer{status: 400, body: `{"error":"` + url.QueryEscape(leakClientSecret) + `","message":"` + url.PathEscape(leakClientSecret) + `"}`}},
+	"token: detail code":       {token: answer{status: 500, body: `{"detailCode":"` + url.QueryEscape(leakClientSecret) + `","trackingId":"` + url.QueryEscape(leakClientSecret) + `"}`}},
+	"token: headers":           {token: answer{status: 401, header: map[string]string{"SLPT-Request-ID": url.QueryEscape(leakClientSecret), "WWW-Authenticate": leakClientSecret}}},
+	"token: HTML":              {token: answer{status: 502, body: `<pre>` + url.QueryEscape(leakClientSecret) + `</pre>`}},
+	"token: redirect":          {token: answer{status: 307, body: `{"message":"` + url.QueryEscape(leakClientSecret) + `"}`, header: map[string]string{"Location": "https://evil.example/?" + url.QueryEscape(leakClientSecret)}}},
+	"token: success, HTML":     {token: answer{body: `<html>` + leakClientSecret}},
+	"token: success, wrong":    {token: answer{body: `{"access_token":"` + leakBearer + `","token_type":"` + leakClientSecret + `"}`}},
+	"token: success, lifetime": {token: answer{body: `{"access_token":"` + leakBearer + `","expires_in":"` + leakClientSecret + `"}`}},
+	"token: success, no type":  {token: answer{body: `{"access_token":["` + leakBearer + `"]}`}},
+	"token: success, twice":    {token: answer{body: `{"access_token":"` + leakBearer + `","access_token":"` + leakBearer + `"}`}},
+	"token: success, newline":  {token: answer{body: `{"access_token":"` + leakBearer + `\r\n","expires_in":60}`}},
+	"token: unexpected":        {token: answer{status: 201, body: `{"access_token":"` + leakBearer + `","message":"` + leakBearer + `"}`}},
+	"token: cut short":         {token: answer{body: `{"access_token":"` + leakBearer, cut: io.ErrUnexpectedEOF}},
+	"token: transport's error": {token: answer{err: fmt.Errorf("form %s", leakClientSecret)}},
+
+	"create: cut short":      {api: answer{body: `{"id":"86f1","secret":"` + leakPATSecret, cut: io.ErrUnexpectedEOF}},
+	"create: not complete":   {api: answer{body: `{"id":"86f1","secret":"` + leakPATSecret}},
+	"create: trailing data":  {api: answer{body: `{"id":"86f1","secret":"` + leakPATSecret + `"} ` + leakPATSecret}},
+	"create: no id":          {api: answer{body: `{"secret":"` + leakPATSecret + `"}`}},
+	"create: two secrets":    {api: answer{body: `{"id":"86f1","secret":"` + leakPATSecret + `","secret":"` + leakPATSecret + `"}`}},
+	"create: other case":     {api: answer{body: `{"id":"86f1","Secret":"` + leakPATSecret + `"}`}},
+	"create: wrong types":    {api: answer{body: `{"id":"86f1","created":"` + leakPATSecret + `","secret":"x"}`}},
+	"create: secret in list": {api: answer{body: `{"id":"86f1","secret":["` + leakPATSecret + `"]}`}},
+	"create: wrong encoding": {api: answer{body: "{\"id\":\"86f1\",\"secret\":\"" + leakPATSecret + "\xff\"}"}},
+	"create: 202":            {api: answer{status: 202, body: `{"id":"86f1","secret":"` + leakPATSecret + `"}`}},
+	"create: 500":            {api: answer{status: 500, body: `{"id":"86f1","secret":"` + leakPATSecret + `"}`}},
+}
+
+// TestNoErrorLeaks makes every kind of failure by real calls, and looks at all that comes out (F65, F87, F88).
+func TestNoErrorLeaks(t *testing.T) {
+	calls := map[string]func(context.Context, *sailpoint.PersonalAccessTokensService) error{
+		"create": func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			_, err := s.Create(ctx, newToken())
+			return err
+		},
+		"list": func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			_, err := s.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
+			return err
+		},
+		"all": func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			for _, err := range s.All(ctx, sailpoint.ListPersonalAccessTokensOptions{}) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"patch": func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			_, err := s.Patch(ctx, "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
+			return err
+		},
+		"delete": func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			return s.Delete(ctx, "id")
+		},
+	}
+	for name, row := range leaks {
+		for operation, call := range calls {
+			if of, _, _ := strings.Cut(name, ":"); of == "create" && operation != "create" {
+				continue
+			}
+			t.Run(name+"/"+operation, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					n := &network{api: always(row.api), token: always(row.token)}
+					if reflect.ValueOf(row.token).IsZero() {
+						n.token = always(issued(leakBearer, 3600))
+					}
+					var log bytes.Buffer
+					client := n.client(t, func(cfg *sailpoint.Config) {
+						cfg.ClientSecret, cfg.MaxRetries = sailpoint.NewSecret(leakClientSecret), 1
+						cfg.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+					})
+					err := call(t.Context(), client.PersonalAccessTokens)
+					requireAbsent(t, log.String(), leakClientSecret, leakBearer, leakPATSecret)
+					if err == nil {
+						require.Equal(t, "delete", operation, "only it takes an answer of success that is cut short")
+						return
+					}
+					requireNoLeak(t, err)
+				})
+			})
+		}
+	}
+}
+
+func requireNoLeak(t *testing.T, err error) {
+	t.Helper()
+	failure := requireOneError(t, err)
+	secrets := []string{leakClientSecret, leakBearer, leakPATSecret}
+	for _, text := range printings(err) {
+		requireAbsent(t, text, secrets...)
+	}
+	// What stands in the Body isn't printed; of what the client knows, nothing stands there either.
+	requireAbsent(t, string(failure.Body), leakBearer)
+	assert.NotContains(t, string(failure.Body), leakClientSecret)
+
+	for _, link := range chain(err) {
+		requireAbsent(t, fmt.Sprintf("%v %+v", link, link), secrets...)
+		visit(reflect.ValueOf(link), 8, func(v reflect.Value) {
+			switch v.Interface().(type) {
+			case *http.Request, *http.Response, *oauth2.RetrieveError, *oauth2.Token, *url.Error, http.Header, *url.URL:
+				t.Errorf("%T is reached from %T", v.Interface(), link)
+			}
+		})
+	}
+	var (
+		retrieve *oauth2.RetrieveError
+		wrapper  *url.Error
+	)
+	assert.NotErrorAs(t, err, &retrieve)
+	assert.NotErrorAs(t, err, &wrapper)
+}
+
+// TestPanicOfATransportLeaksNothing: its value may be the request.
+func TestPanicOfATransportLeaksNothing(t *testing.T) {
+	n := &network{token: func(a arrival) answer { panic(a.body) }}
+	err := list(t.Context(), n.client(t, func(cfg *sailpoint.Config) { cfg.ClientSecret = sailpoint.NewSecret(leakClientSecret) }))
+	requireNoLeak(t, err)
+}

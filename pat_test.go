@@ -1,0 +1,435 @@
+package sailpoint_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+// TestCreateRefusals: what is wrong with a request is said before anything is sent, all of it at once.
+func TestCreateRefusals(t *testing.T) {
+	for name, tt := range map[string]struct {
+		version sailpoint.APIVersion
+		change  func(*sailpoint.CreatePersonalAccessTokenRequest)
+		want    []string
+	}{
+		"no name":            {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = "" }, []string{"Name", "needs a name"}},
+		"blank name":         {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = " \t" }, []string{"Name", "needs a name"}},
+		"name not UTF-8":     {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = "a\xff" }, []string{"Name", "UTF-8"}},
+		"no scope":           {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = nil }, []string{"Scope", "ScopeAll"}},
+		"empty scope":        {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = []string{} }, []string{"Scope", "ScopeAll"}},
+		"blank scope":        {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = []string{"a", " "} }, []string{"Scope", `" " is no scope`}},
+		"validity too low":   {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.AccessTokenValiditySeconds = 14 }, []string{"15 to 43200"}},
+		"validity too high":  {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.AccessTokenValiditySeconds = 43201 }, []string{"15 to 43200"}},
+		"validity negative":  {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.AccessTokenValiditySeconds = -1 }, []string{"15 to 43200"}},
+		"expiry in the past": {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.ExpirationDate = time.Now().Add(-time.Second) }, []string{"ExpirationDate", "in the past"}},
+		"expiry past RFC 3339": {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) {
+			r.ExpirationDate = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+		}, []string{"ExpirationDate", "9999"}},
+		"no expiry in V2025": {sailpoint.V2025, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.ExpirationDate = time.Time{} }, []string{"UserAwareTokenNeverExpires"}},
+		"no expiry in V2026": {sailpoint.V2026, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.ExpirationDate = time.Time{} }, []string{"UserAwareTokenNeverExpires"}},
+		"no expiry in V1":    {sailpoint.V1, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.ExpirationDate = time.Time{} }, []string{"UserAwareTokenNeverExpires"}},
+		"acknowledgement in V2024": {sailpoint.V2024, func(r *sailpoint.CreatePersonalAccessTokenRequest) {
+			r.UserAwareTokenNeverExpires = true
+		}, []string{"UserAwareTokenNeverExpires", "V2025 or later"}},
+		"all at once": {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) {
+			*r = sailpoint.CreatePersonalAccessTokenRequest{AccessTokenValiditySeconds: 1}
+		}, []string{"Name", "Scope", "AccessTokenValiditySeconds"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &wire{script: []reply{ok(created)}}
+			client := w.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = tt.version })
+			req := inAYear
+			tt.change(&req)
+			_, err := client.PersonalAccessTokens.Create(t.Context(), req)
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			for _, want := range tt.want {
+				assert.ErrorContains(t, err, want)
+			}
+			require.Zero(t, w.calls()+w.fetches)
+		})
+	}
+}
+
+func TestCreateTakesTheBoundsOfTheValidity(t *testing.T) {
+	w := &wire{script: []reply{ok(created)}}
+	client := w.client(t)
+	for _, seconds := range []int{15, 43200} {
+		req := inAYear
+		req.AccessTokenValiditySeconds = seconds
+		_, err := client.PersonalAccessTokens.Create(t.Context(), req)
+		require.NoError(t, err)
+	}
+}
+
+// TestUnsafeIDs: an id is one segment of a path, whatever a caller passes (F72).
+func TestUnsafeIDs(t *testing.T) {
+	w := &wire{script: []reply{{status: 204}}}
+	s := w.client(t).PersonalAccessTokens
+	for _, id := range []string{
+		"", ".", "..", "../oauth", "a/b", "a%2fb", "a?x", "a#f", "a\x00b", "a\nb", "a b", "%2e%2e", "ü",
+		strings.Repeat("a", 129), strings.Repeat("a", 10<<10),
+	} {
+		err := s.Delete(t.Context(), id)
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, "%q", id)
+		require.Less(t, len(err.Error()), 500)
+		_, err = s.Patch(t.Context(), id, sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, "%q", id)
+	}
+	require.Zero(t, w.calls())
+}
+
+// TestDeleteOfTheOwnToken is refused, in any spelling (F73).
+func TestDeleteOfTheOwnToken(t *testing.T) {
+	w := &wire{script: []reply{{status: 204}}}
+	s := w.client(t).PersonalAccessTokens
+	for _, id := range []string{"self", "SELF"} {
+		err := s.Delete(t.Context(), id)
+		require.ErrorIs(t, err, sailpoint.ErrSelf)
+		require.ErrorContains(t, err, "DeleteSelf")
+	}
+	require.Zero(t, w.calls()+w.fetches)
+}
+
+func TestDeleteSelfNeedsToKnowTheToken(t *testing.T) {
+	source := func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+		return sailpoint.AccessToken{Bearer: sailpoint.NewSecret("bearer-0")}, nil
+	}
+	for id, want := range map[string]error{"": sailpoint.ErrInvalidArgument, "mine": nil} {
+		w := &wire{script: []reply{{status: 204}}}
+		client := w.client(t, func(cfg *sailpoint.Config) {
+			cfg.ClientID, cfg.ClientSecret, cfg.TokenSource = id, sailpoint.Secret{}, source
+		})
+		require.Equal(t, id, client.ClientID())
+		require.ErrorIs(t, client.PersonalAccessTokens.DeleteSelf(t.Context()), want)
+	}
+}
+
+func TestOwnTokenCanBePatched(t *testing.T) {
+	w := &wire{script: []reply{ok(aToken)}}
+	_, err := w.client(t).PersonalAccessTokens.Patch(t.Context(), "self", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
+	require.NoError(t, err)
+}
+
+// TestCreateOutcome: what is known of a token whose secret was lost.
+func TestCreateOutcome(t *testing.T) {
+	for name, tt := range map[string]struct {
+		reply   reply
+		created bool
+		id      string
+	}{
+		"reset":                        {reply{err: errReset}, false, ""},
+		"500":                          {reply{status: 500}, false, ""},
+		"HTML":                         {ok("<html>"), false, ""},
+		"empty":                        {ok(""), false, ""},
+		"null":                         {ok("null"), false, ""},
+		"cut before the id":            {reply{status: 200, body: `{"name":"n","i`, cut: io.ErrUnexpectedEOF}, true, ""},
+		"cut after the id":             {reply{status: 200, body: `{"id":"abc","secret":"4`, cut: io.ErrUnexpectedEOF}, true, "abc"},
+		"cut without an error":         {ok(`{"id":"abc","secret":"4`), true, "abc"},
+		"reset within the body":        {reply{status: 200, body: `{"id":"abc"`, cut: errReset}, true, "abc"},
+		"no secret":                    {ok(`{"id":"abc","name":"n"}`), true, "abc"},
+		"empty secret":                 {ok(`{"id":"abc","name":"n","secret":""}`), true, "abc"},
+		"no id":                        {ok(`{"name":"n","secret":"s"}`), true, ""},
+		"two secrets":                  {ok(`{"id":"abc","secret":"s1","secret":"s2"}`), true, "abc"},
+		"secret not UTF-8":             {ok("{\"id\":\"abc\",\"secret\":\"s\xff\"}"), true, "abc"},
+		"secret with a replacement":    {ok(`{"id":"abc","secret":"s\ufffd"}`), true, "abc"},
+		"secret with half a surrogate": {ok(`{"secret":"s\ud800","id":"abc"}`), true, "abc"},
+		"secret of another type":       {ok(`{"id":"abc","secret":12345678901234567890}`), true, "abc"},
+		"trailing data":                {ok(created + "{}"), true, "86f1dc6fe8f54414950454cbb11278fa"},
+		"202":                          {reply{status: 202, body: created}, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &wire{script: []reply{tt.reply}}
+				req := inAYear
+				req.ExpirationDate = time.Now().Add(time.Hour)
+				_, err := w.client(t).PersonalAccessTokens.Create(t.Context(), req)
+				require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+				var outcome *sailpoint.CreateOutcomeError
+				require.ErrorAs(t, err, &outcome)
+				assert.Equal(t, "n", outcome.Name)
+				assert.Equal(t, tt.created, outcome.Created)
+				assert.Equal(t, tt.id, outcome.ID)
+				assert.Equal(t, time.Now(), outcome.StartedAt)
+				assert.Equal(t, 1, w.calls())
+				assert.NotContains(t, err.Error(), "12345678901234567890")
+				var failure *sailpoint.Error
+				require.ErrorAs(t, err, &failure)
+				assert.Empty(t, failure.Body, "the answer may hold the secret")
+			})
+		})
+	}
+}
+
+// TestStartedAtIsByTheServersClock: corrected by the last Date header seen.
+func TestStartedAtIsByTheServersClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{script: []reply{{status: 500, header: map[string]string{"Date": "Sat, 01 Jan 2000 02:00:00 GMT"}}}}
+		req := inAYear
+		req.ExpirationDate = time.Now().Add(time.Hour)
+		_, err := w.client(t).PersonalAccessTokens.Create(t.Context(), req)
+		var outcome *sailpoint.CreateOutcomeError
+		require.ErrorAs(t, err, &outcome)
+		require.Equal(t, time.Date(2000, 1, 1, 2, 0, 0, 0, time.UTC), outcome.StartedAt.UTC())
+	})
+}
+
+func TestCreateReturnsWhatTheAnswerHolds(t *testing.T) {
+	w := &wire{script: []reply{{status: 201, body: `{"id":"86f1dc6fe8f54414950454cbb11278fa","secret":"1d1bef2b9f426383447f64f69349fc7cac176042578d205c256ba3f37c59adb9",
+		"name":"n","scope":["a","b"],"owner":{"type":"IDENTITY","id":"o","name":"Support"},"created":"2023-01-04T18:58:17.486584Z",
+		"expirationDate":"2026-12-31T23:59:59.999Z","accessTokenValiditySeconds":36900,"later":{"added":[1]}}`}}}
+	got, err := w.client(t).PersonalAccessTokens.Create(t.Context(), inAYear)
+	require.NoError(t, err)
+	assert.Equal(t, "1d1bef2b9f426383447f64f69349fc7cac176042578d205c256ba3f37c59adb9", got.Secret.Reveal())
+	got.Secret = sailpoint.Secret{}
+	expiry := time.Date(2026, 12, 31, 23, 59, 59, 999e6, time.UTC)
+	assert.Equal(t, &sailpoint.CreatePersonalAccessTokenResponse{
+		ID: "86f1dc6fe8f54414950454cbb11278fa", Name: "n", Scope: []string{"a", "b"},
+		Owner:   sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "o", Name: "Support"},
+		Created: time.Date(2023, 1, 4, 18, 58, 17, 486584000, time.UTC), ExpirationDate: &expiry, AccessTokenValiditySeconds: 36900,
+	}, got)
+}
+
+// fullList has every member, and each that may be null or absent so.
+const fullList = `[
+	{"id":"a","name":"n","scope":["x","y"],"owner":{"type":"IDENTITY","id":"o","name":"Support","more":1},
+	 "created":"2017-07-11T18:45:37.098Z","lastUsed":"2017-07-12T00:00:00Z","managed":true,
+	 "accessTokenValiditySeconds":36900,"expirationDate":"2026-12-31T23:59:59.999+01:00",
+	 "userAwareTokenNeverExpires":false,"unknown":{"a":[null]}},
+	{"id":"b","name":"m","scope":null,"owner":{"type":"IDENTITY","id":"o","name":"Support"},
+	 "created":"2023-01-04T18:58:17.486584Z","lastUsed":null,"expirationDate":null},
+	{"id":"c"}
+]`
+
+func fullListDecoded() []sailpoint.PersonalAccessToken {
+	lastUsed := time.Date(2017, 7, 12, 0, 0, 0, 0, time.UTC)
+	expiry := time.Date(2026, 12, 31, 23, 59, 59, 999e6, time.FixedZone("", 3600))
+	never := false
+	owner := sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "o", Name: "Support"}
+	return []sailpoint.PersonalAccessToken{
+		{
+			ID: "a", Name: "n", Scope: []string{"x", "y"}, Owner: owner,
+			Created: time.Date(2017, 7, 11, 18, 45, 37, 98e6, time.UTC), LastUsed: &lastUsed, Managed: true,
+			AccessTokenValiditySeconds: 36900, ExpirationDate: &expiry, UserAwareTokenNeverExpires: &never,
+		},
+		{ID: "b", Name: "m", Owner: owner, Created: time.Date(2023, 1, 4, 18, 58, 17, 486584000, time.UTC)},
+		{ID: "c"},
+	}
+}
+
+func TestListReturnsEveryMember(t *testing.T) {
+	w := &wire{script: []reply{ok(fullList)}}
+	tokens, err := w.client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+	require.NoError(t, err)
+	requireTokens(t, fullListDecoded(), tokens)
+}
+
+func TestAllYieldsEveryMember(t *testing.T) {
+	w := &wire{script: []reply{ok(fullList)}}
+	all := w.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+	for range 2 { // a range again is a request again
+		var tokens []sailpoint.PersonalAccessToken
+		for token, err := range all {
+			require.NoError(t, err)
+			tokens = append(tokens, token)
+		}
+		requireTokens(t, fullListDecoded(), tokens)
+	}
+	require.Equal(t, 2, w.calls())
+}
+
+// requireTokens compares instants, not their zones.
+func requireTokens(t *testing.T, want, got []sailpoint.PersonalAccessToken) {
+	t.Helper()
+	require.Len(t, got, len(want))
+	for i := range want {
+		if want[i].ExpirationDate != nil {
+			require.NotNil(t, got[i].ExpirationDate)
+			require.WithinDuration(t, *want[i].ExpirationDate, *got[i].ExpirationDate, 0)
+			got[i].ExpirationDate = want[i].ExpirationDate
+		}
+		require.Equal(t, want[i], got[i])
+	}
+}
+
+func TestEmptyListIsNotNil(t *testing.T) {
+	w := &wire{script: []reply{ok(`[]`)}}
+	tokens, err := w.client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+	require.NoError(t, err)
+	require.NotNil(t, tokens)
+	require.Empty(t, tokens)
+}
+
+// TestListThatCantBeTrusted: neither List nor All takes it for the whole of the tokens.
+func TestListThatCantBeTrusted(t *testing.T) {
+	for name, body := range map[string]string{
+		"empty": "", "null": "null", "object": "{}", "html": "<html>", "byte order mark": "\ufeff[]",
+		"trailing data": `[] []`, "null element": `[null]`, "no id": `[{"name":"n"}]`, "id null": `[{"id":null}]`,
+		"cut": `[{"id":"a"},`, "two names": `[{"id":"a","name":"n","name":"m"}]`, "not UTF-8": "[{\"id\":\"a\xff\"}]",
+		"two unknown": `[{"id":"a","u":{"x":1,"x":2}}]`,
+		"bad date":    `[{"id":"a","created":"yesterday"}]`, "number as string": `[{"id":"a","accessTokenValiditySeconds":"1"}]`,
+		"deep": `[{"id":"a","u":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `}]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &wire{script: []reply{ok(body)}}
+				s := w.client(t).PersonalAccessTokens
+				tokens, err := s.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+				require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
+				require.Nil(t, tokens)
+				var failures int
+				for _, err := range s.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
+					if err != nil {
+						require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
+						failures++
+					}
+				}
+				require.Equal(t, 1, failures)
+			})
+		})
+	}
+}
+
+func TestMaxListBytes(t *testing.T) {
+	body := `[` + aToken + `]`
+	w := &wire{script: []reply{ok(body)}}
+	for limit, want := range map[int]error{len(body): nil, len(body) - 1: sailpoint.ErrInvalidResponse} {
+		client := w.client(t, func(cfg *sailpoint.Config) { cfg.MaxListBytes = int64(limit) })
+		_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+		require.ErrorIs(t, err, want)
+	}
+}
+
+// TestAllFailsOnce: it yields the tokens before the failure, one error, and stops.
+func TestAllFailsOnce(t *testing.T) {
+	w := &wire{script: []reply{{status: 200, body: `[{"id":"a"},{"id":"b"},{"i`, cut: errReset}}}
+	var ids []string
+	var failures []error
+	for token, err := range w.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
+		if err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		ids = append(ids, token.ID)
+	}
+	require.Equal(t, []string{"a", "b"}, ids)
+	require.Len(t, failures, 1)
+	require.ErrorIs(t, failures[0], errReset)
+	require.ErrorIs(t, failures[0], sailpoint.ErrInvalidResponse)
+	var failure *sailpoint.Error
+	require.ErrorAs(t, failures[0], &failure)
+	assert.Equal(t, "GET /v2024/personal-access-tokens", failure.Op)
+	assert.Equal(t, 200, failure.StatusCode)
+	require.Equal(t, 1, w.calls(), "not sent again after the first token")
+}
+
+func TestAllIsSentAgainBeforeItsFirstToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{script: []reply{{status: 200, body: `[{"id":"a"`, cut: errReset}, ok(`[{"id":"a"}]`)}}
+		for token, err := range w.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
+			require.NoError(t, err)
+			require.Equal(t, "a", token.ID)
+		}
+		require.Equal(t, 2, w.calls())
+	})
+}
+
+// TestAllHasNoTimeLimitButOfEachWait: the loop may take long, the server may not be silent for long.
+func TestAllHasNoTimeLimitButOfEachWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body := make(chan string)
+		w := &wire{script: []reply{{status: 200, stream: &chanReader{parts: body}}}}
+		client := w.client(t, func(cfg *sailpoint.Config) {
+			cfg.HTTPClient.Transport = cancellable{w}
+			cfg.AttemptTimeout = 10 * time.Second
+		})
+		go func() {
+			body <- `[`
+			for range 30 {
+				<-time.After(9 * time.Second)
+				body <- `{"id":"a"},`
+			}
+		}()
+		started := time.Now()
+		count := 0
+		for _, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
+			if err != nil {
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.ErrorContains(t, err, "no answer within 10s")
+				break
+			}
+			count++
+			<-time.After(time.Minute) // the caller's own time
+		}
+		require.Equal(t, 30, count)
+		require.Greater(t, time.Since(started), 30*time.Minute)
+	})
+}
+
+// chanReader reads what is sent.
+type chanReader struct {
+	parts chan string
+	done  <-chan struct{}
+	rest  string
+}
+
+func (c *chanReader) Read(p []byte) (int, error) {
+	if c.rest == "" {
+		select {
+		case c.rest = <-c.parts:
+		case <-c.done:
+			return 0, errors.New("the connection was closed")
+		}
+	}
+	n := copy(p, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
+}
+
+// cancellable ends the reading of a chanReader with its request.
+type cancellable struct{ *wire }
+
+func (c cancellable) RoundTrip(req *http.Request) (*http.Response, error) {
+	if r, ok := c.script[0].stream.(*chanReader); ok {
+		r.done = req.Context().Done()
+	}
+	return c.wire.RoundTrip(req)
+}
+
+func TestAllClosesTheAnswerOnBreak(t *testing.T) {
+	body := &closeCounter{Reader: strings.NewReader(fullList)}
+	w := &wire{script: []reply{{status: 200, stream: body}}}
+	client := w.client(t, func(cfg *sailpoint.Config) {
+		cfg.HTTPClient.Transport = transportFunc(func(req *http.Request) (*http.Response, error) {
+			resp, err := w.RoundTrip(req)
+			if resp != nil && strings.HasSuffix(req.URL.Path, "tokens") {
+				resp.Body = body
+			}
+			return resp, err
+		})
+	})
+	for token, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
+		require.NoError(t, err)
+		require.Equal(t, "a", token.ID)
+		require.Zero(t, body.closed)
+		break
+	}
+	require.Positive(t, body.closed)
+}
+
+type closeCounter struct {
+	io.Reader
+	closed int
+}
+
+func (c *closeCounter) Close() error { c.closed++; return nil }

@@ -1,0 +1,212 @@
+package sailpoint_test
+
+import (
+	stdjson "encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+func TestPatchOperationOnTheWire(t *testing.T) {
+	for _, tt := range []struct {
+		op   sailpoint.PatchOperation
+		want string
+	}{
+		{sailpoint.PatchOperation{Op: sailpoint.OpReplace, Path: "/name", Value: "n"}, `{"op":"replace","path":"/name","value":"n"}`},
+		{sailpoint.PatchOperation{Op: sailpoint.OpReplace, Path: "/expirationDate"}, `{"op":"replace","path":"/expirationDate","value":null}`},
+		{sailpoint.PatchOperation{Op: sailpoint.OpAdd, Path: "/scope/-", Value: "a<b"}, `{"op":"add","path":"/scope/-","value":"a<b"}`},
+		{sailpoint.PatchOperation{Op: sailpoint.OpTest, Path: "/scope", Value: []string(nil)}, `{"op":"test","path":"/scope","value":null}`},
+		{sailpoint.PatchOperation{Op: sailpoint.OpRemove, Path: "/expirationDate", Value: 1}, `{"op":"remove","path":"/expirationDate"}`},
+		{sailpoint.PatchOperation{Op: sailpoint.OpMove, Path: "/a", From: "/b", Value: 1}, `{"op":"move","path":"/a","from":"/b"}`},
+		{sailpoint.PatchOperation{Op: sailpoint.OpCopy, Path: "/a", From: "/b"}, `{"op":"copy","path":"/a","from":"/b"}`},
+	} {
+		got, err := json.Marshal(tt.op)
+		require.NoError(t, err)
+		assert.Equal(t, tt.want, string(got))
+
+		var back sailpoint.PatchOperation
+		require.NoError(t, stdjson.Unmarshal(got, &back))
+		again, err := json.Marshal(back)
+		require.NoError(t, err)
+		assert.Equal(t, tt.want, string(again))
+	}
+}
+
+func TestPatchIsABuilder(t *testing.T) {
+	var patch sailpoint.PersonalAccessTokenPatch // the zero value is ready
+	patch.ReplaceName("a")
+	if true {
+		patch.ReplaceScope("x")
+	}
+	chained := sailpoint.NewPersonalAccessTokenPatch().ReplaceName("a").ReplaceScope("x")
+	require.Equal(t, chained.Operations(), patch.Operations())
+
+	ops := patch.Operations()
+	ops[0].Value = "changed"
+	require.Equal(t, "a", patch.Operations()[0].Value, "Operations returns a copy")
+
+	scope := []string{"x"}
+	patch = sailpoint.PersonalAccessTokenPatch{}
+	patch.ReplaceScope(scope...)
+	scope[0] = "changed"
+	require.Equal(t, []string{"x"}, patch.Operations()[0].Value)
+}
+
+// TestPatchRefusals: what can't be right, or would grant every right or take an expiry away unsaid, is not sent (F80).
+func TestPatchRefusals(t *testing.T) {
+	type op = sailpoint.PatchOperation
+	ack := op{Op: sailpoint.OpReplace, Path: "/userAwareTokenNeverExpires", Value: true}
+	many := make([]op, 10_000)
+	for i := range many {
+		many[i] = op{Op: sailpoint.OpTest, Path: "/name", Value: "n"}
+	}
+	for name, tt := range map[string]struct {
+		ops  []op
+		want string // "": accepted
+	}{
+		"empty":             {nil, "empty"},
+		"10,000 operations": {many, "more than 100"},
+		"unknown op":        {[]op{{Op: "set", Path: "/name", Value: "n"}}, "no operation of RFC 6902"},
+		"no op":             {[]op{{Path: "/name", Value: "n"}}, "no operation of RFC 6902"},
+		"upper case op":     {[]op{{Op: "Replace", Path: "/name", Value: "n"}}, "no operation of RFC 6902"},
+
+		"whole document":         {[]op{{Op: sailpoint.OpReplace, Path: "", Value: "n"}}, `"" can't be patched`},
+		"root":                   {[]op{{Op: sailpoint.OpReplace, Path: "/", Value: "n"}}, `"/" can't be patched`},
+		"no slash":               {[]op{{Op: sailpoint.OpReplace, Path: "name", Value: "n"}}, `can't be patched`},
+		"secret":                 {[]op{{Op: sailpoint.OpReplace, Path: "/secret", Value: "n"}}, `"/secret" can't be patched`},
+		"owner":                  {[]op{{Op: sailpoint.OpReplace, Path: "/owner", Value: "n"}}, `"/owner" can't be patched`},
+		"validity":               {[]op{{Op: sailpoint.OpReplace, Path: "/accessTokenValiditySeconds", Value: 15}}, "can't be patched"},
+		"below the name":         {[]op{{Op: sailpoint.OpReplace, Path: "/name/..", Value: "n"}}, "nothing below"},
+		"from the secret":        {[]op{{Op: sailpoint.OpCopy, Path: "/name", From: "/secret"}}, `"/secret" can't be patched`},
+		"move without from":      {[]op{{Op: sailpoint.OpMove, Path: "/name"}}, `"" can't be patched`},
+		"value that is NaN":      {[]op{{Op: sailpoint.OpReplace, Path: "/name", Value: math.NaN()}}, "can't be sent"},
+		"value that is a chan":   {[]op{{Op: sailpoint.OpReplace, Path: "/name", Value: make(chan int)}}, "can't be sent"},
+		"value that is a secret": {[]op{{Op: sailpoint.OpReplace, Path: "/name", Value: sailpoint.NewSecret("s")}}, "can't be sent"},
+
+		"name missing":    {[]op{{Op: sailpoint.OpReplace, Path: "/name"}}, "needs a name"},
+		"name empty":      {[]op{{Op: sailpoint.OpAdd, Path: "/name", Value: ""}}, "needs a name"},
+		"name blank":      {[]op{{Op: sailpoint.OpReplace, Path: "/name", Value: " "}}, "needs a name"},
+		"name a number":   {[]op{{Op: sailpoint.OpReplace, Path: "/name", Value: 1}}, "needs a name"},
+		"name removed":    {[]op{{Op: sailpoint.OpRemove, Path: "/name"}}, "needs a name"},
+		"name moved":      {[]op{{Op: sailpoint.OpMove, Path: "/scope/-", From: "/name"}}, "needs a name"},
+		"name test":       {[]op{{Op: sailpoint.OpTest, Path: "/name", Value: ""}}, ""},
+		"two names":       {[]op{{Op: sailpoint.OpReplace, Path: "/name", Value: "a"}, {Op: sailpoint.OpReplace, Path: "/name", Value: "b"}}, "an earlier operation"},
+		"add and replace": {[]op{{Op: sailpoint.OpAdd, Path: "/name", Value: "a"}, {Op: sailpoint.OpReplace, Path: "/name", Value: "b"}}, "an earlier operation"},
+
+		"scope missing":      {[]op{{Op: sailpoint.OpReplace, Path: "/scope"}}, "ScopeAll"},
+		"scope null":         {[]op{{Op: sailpoint.OpAdd, Path: "/scope", Value: []string(nil)}}, "ScopeAll"},
+		"scope empty":        {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []any{}}}, "ScopeAll"},
+		"scope of nothing":   {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{""}}}, "is no scope"},
+		"scope a string":     {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: "a"}}, "list of strings"},
+		"scope removed":      {[]op{{Op: sailpoint.OpRemove, Path: "/scope"}}, "every right"},
+		"one scope removed":  {[]op{{Op: sailpoint.OpRemove, Path: "/scope/0"}}, "every right"},
+		"scope moved":        {[]op{{Op: sailpoint.OpMove, Path: "/name", From: "/scope/0"}}, "every right"},
+		"scope copied over":  {[]op{{Op: sailpoint.OpCopy, Path: "/scope", From: "/name"}}, "every right"},
+		"one scope blank":    {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: ""}}, "needs a name"},
+		"one scope added":    {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: "a"}, {Op: sailpoint.OpAdd, Path: "/scope/-", Value: "b"}}, ""},
+		"one scope replaced": {[]op{{Op: sailpoint.OpReplace, Path: "/scope/0", Value: "a"}}, ""},
+		"every right, aloud": {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{sailpoint.ScopeAll}}}, ""},
+
+		"expiry removed":               {[]op{{Op: sailpoint.OpRemove, Path: "/expirationDate"}}, "NeverExpire"},
+		"expiry null":                  {[]op{{Op: sailpoint.OpReplace, Path: "/expirationDate"}}, "NeverExpire"},
+		"expiry null, acknowledged":    {[]op{{Op: sailpoint.OpReplace, Path: "/expirationDate"}, ack}, ""},
+		"expiry removed, acknowledged": {[]op{ack, {Op: sailpoint.OpRemove, Path: "/expirationDate"}}, ""},
+		"acknowledged with false":      {[]op{{Op: sailpoint.OpReplace, Path: "/userAwareTokenNeverExpires", Value: false}, {Op: sailpoint.OpReplace, Path: "/expirationDate"}}, "NeverExpire"},
+		"acknowledged alone":           {[]op{ack}, ""},
+		"expiry in the past":           {[]op{{Op: sailpoint.OpReplace, Path: "/expirationDate", Value: "2017-07-11T18:45:37.098Z"}}, "in the past"},
+		"expiry of time.Time":          {[]op{{Op: sailpoint.OpReplace, Path: "/expirationDate", Value: time.Now().AddDate(1, 0, 0)}}, ""},
+		"expiry no date":               {[]op{{Op: sailpoint.OpReplace, Path: "/expirationDate", Value: "tomorrow"}}, "RFC 3339"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &wire{script: []reply{ok(aToken)}}
+			client := w.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V2025 })
+			_, err := client.PersonalAccessTokens.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().With(tt.ops...))
+			if tt.want == "" {
+				require.NoError(t, err)
+				require.Equal(t, 1, w.calls())
+				return
+			}
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			require.ErrorContains(t, err, tt.want)
+			require.Zero(t, w.calls()+w.fetches)
+		})
+	}
+}
+
+func TestTypedPatchRefusals(t *testing.T) {
+	for name, tt := range map[string]struct {
+		patch *sailpoint.PersonalAccessTokenPatch
+		want  string
+	}{
+		"nil":                       {nil, "empty"},
+		"empty scope":               {sailpoint.NewPersonalAccessTokenPatch().ReplaceScope(), "ScopeAll"},
+		"no name":                   {sailpoint.NewPersonalAccessTokenPatch().ReplaceName(""), "needs a name"},
+		"zero expiry":               {sailpoint.NewPersonalAccessTokenPatch().ReplaceExpirationDate(time.Time{}), "in the past"},
+		"never, and then an expiry": {sailpoint.NewPersonalAccessTokenPatch().NeverExpire().ReplaceExpirationDate(time.Now().Add(time.Hour)), "an earlier operation"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &wire{script: []reply{ok(aToken)}}
+			client := w.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V1 })
+			_, err := client.PersonalAccessTokens.Patch(t.Context(), "id", tt.patch)
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			require.ErrorContains(t, err, tt.want)
+			require.Zero(t, w.calls())
+		})
+	}
+}
+
+func TestExpiryCantBePatchedBeforeV2025(t *testing.T) {
+	for _, version := range []sailpoint.APIVersion{sailpoint.V3, sailpoint.Beta, sailpoint.V2024} {
+		w := &wire{script: []reply{ok(aToken)}}
+		client := w.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = version })
+		for _, patch := range []*sailpoint.PersonalAccessTokenPatch{
+			sailpoint.NewPersonalAccessTokenPatch().NeverExpire(),
+			sailpoint.NewPersonalAccessTokenPatch().ReplaceExpirationDate(time.Now().Add(time.Hour)),
+		} {
+			_, err := client.PersonalAccessTokens.Patch(t.Context(), "id", patch)
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			require.ErrorContains(t, err, "V2025 and later")
+		}
+		require.Zero(t, w.calls())
+	}
+}
+
+// FuzzPatch: whatever operation is accepted is sent as one JSON array, and a patch of replacements twice is the same
+// as once.
+func FuzzPatch(f *testing.F) {
+	f.Add("replace", "/name", "", `"n"`)
+	f.Add("remove", "/scope", "", "null")
+	f.Add("copy", "/scope", "/name", "null")
+	f.Add("add", "/scope/-", "", `"s"`)
+	f.Add("replace", "/expirationDate", "", `"2099-01-01T00:00:00Z"`)
+	f.Fuzz(func(t *testing.T, op, path, from, value string) {
+		var v any
+		if json.Unmarshal([]byte(value), &v) != nil {
+			return
+		}
+		w := &wire{script: []reply{ok(aToken)}}
+		client := w.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V1 })
+		_, err := client.PersonalAccessTokens.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().With(
+			sailpoint.PatchOperation{Op: sailpoint.PatchOp(op), Path: path, From: from, Value: v}))
+		if err != nil {
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			require.Zero(t, w.calls())
+			return
+		}
+		_, body, _ := strings.Cut(w.sent[0], "\n\n")
+		var ops []map[string]any
+		require.NoError(t, json.Unmarshal([]byte(body), &ops))
+		require.Len(t, ops, 1)
+		require.Equal(t, op, ops[0]["op"])
+		if path == "/scope" && op != "test" {
+			require.NotEmpty(t, ops[0]["value"], "an empty scope grants every right")
+		}
+	})
+}
