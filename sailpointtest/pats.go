@@ -1,0 +1,310 @@
+package sailpointtest
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	maxTokens          = 10 // of an owner
+	minValiditySeconds = 15
+	maxValiditySeconds = 43200 // and the default
+	maxMonths          = 6     // of a token's life, and the default, in versions before v2025
+)
+
+// The wire structs, with their members in the order of the API's documents.
+
+type wireOwner struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+type wireToken struct {
+	ID                         string         `json:"id"`
+	Name                       string         `json:"name"`
+	Scope                      []string       `json:"scope"`
+	Owner                      wireOwner      `json:"owner"`
+	Created                    string         `json:"created"`
+	LastUsed                   *string        `json:"lastUsed"`
+	Managed                    bool           `json:"managed"`
+	AccessTokenValiditySeconds int            `json:"accessTokenValiditySeconds"`
+	ExpirationDate             jsontext.Value `json:"expirationDate,omitzero"`
+	UserAwareTokenNeverExpires *bool          `json:"userAwareTokenNeverExpires,omitzero"`
+}
+
+type wireCreated struct {
+	ID                         string         `json:"id"`
+	Secret                     string         `json:"secret"`
+	Scope                      []string       `json:"scope"`
+	Name                       string         `json:"name"`
+	Owner                      wireOwner      `json:"owner"`
+	Created                    string         `json:"created"`
+	AccessTokenValiditySeconds int            `json:"accessTokenValiditySeconds"`
+	ExpirationDate             jsontext.Value `json:"expirationDate,omitzero"`
+}
+
+// wire returns tok as v shows it.
+func (v *version) wire(tok *token) wireToken {
+	w := wireToken{
+		ID: tok.id, Name: tok.name, Scope: tok.scope, Owner: tok.wireOwner(), Created: formatTime(tok.created),
+		Managed: tok.managed, AccessTokenValiditySeconds: tok.validitySeconds, ExpirationDate: v.wireExpiration(tok),
+	}
+	if !tok.lastUsed.IsZero() {
+		lastUsed := formatTime(tok.lastUsed)
+		w.LastUsed = &lastUsed
+	}
+	if v.neverExpires {
+		w.UserAwareTokenNeverExpires = tok.acknowledged
+	}
+	return w
+}
+
+func (v *version) wireExpiration(tok *token) jsontext.Value {
+	switch {
+	case !tok.expiration.IsZero():
+		return jsontext.Value(`"` + formatTime(tok.expiration) + `"`)
+	case v.nullExpiry:
+		return jsontext.Value("null")
+	}
+	return nil
+}
+
+func (tok *token) wireOwner() wireOwner { return wireOwner{identityType, tok.ownerID, tok.ownerName} }
+
+func formatTime(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z07:00") }
+
+// parseTime takes RFC 3339 and nothing like it.
+func parseTime(s string) (time.Time, error) {
+	var t time.Time
+	if err := t.UnmarshalText([]byte(s)); err != nil {
+		return time.Time{}, &refusal{illegalValue, fmt.Sprintf("%.80q is not a date and time.", s)}
+	}
+	return milliseconds(t), nil
+}
+
+// list is GET on the collection.
+func (t *Tenant) list(c caller, req *request, _ time.Time) reply {
+	query, err := url.ParseQuery(req.rawQuery)
+	if err != nil {
+		return badRequest(&refusal{badContent, "The query is malformed."})
+	}
+	owner := query.Get("owner-id")
+	if owner == "me" {
+		owner = c.identity.ID
+	} else if !c.may(allRead, allManage) {
+		return forbidden()
+	}
+	matches, err := parseFilter(query.Get("filters"))
+	if err != nil {
+		return badRequest(err)
+	}
+
+	seesManaged := c.may(managedRead)
+	var found []*token
+	for _, tok := range t.tokens {
+		if (owner == "" || tok.ownerID == owner) && (!tok.managed || seesManaged) && matches(tok.lastUsed) {
+			found = append(found, tok)
+		}
+	}
+	return reply{status: http.StatusOK, header: jsonHeader(), body: func() []byte { return req.version.encodeList(found) }}
+}
+
+func (v *version) encodeList(tokens []*token) []byte {
+	var list bytes.Buffer
+	list.WriteByte('[')
+	for i, tok := range tokens {
+		if i > 0 {
+			list.WriteByte(',')
+		}
+		list.Write(encode(v.wire(tok)))
+	}
+	list.WriteByte(']')
+	return list.Bytes()
+}
+
+// creation is the body of a POST on the collection.
+type creation struct {
+	Name                       *string  `json:"name"`
+	Scope                      []string `json:"scope"`
+	AccessTokenValiditySeconds *int32   `json:"accessTokenValiditySeconds"`
+	ExpirationDate             *string  `json:"expirationDate"`
+}
+
+// create is POST on the collection.
+func (t *Tenant) create(c caller, req *request, now time.Time) reply {
+	if !req.hasMediaType("application/json") {
+		return unsupportedMediaType()
+	}
+	var in struct {
+		creation
+		UserAwareTokenNeverExpires bool `json:"userAwareTokenNeverExpires"`
+	}
+	var target any = &in.creation // without what the version doesn't know
+	if req.version.neverExpires {
+		target = &in
+	}
+	if err := json.Unmarshal(req.body, target, json.RejectUnknownMembers(true)); err != nil {
+		return badRequest(&refusal{badContent, "The body is malformed, of the wrong type, or has an unknown or repeated member."})
+	}
+	tok, err := t.newToken(c.identity, in.creation, in.UserAwareTokenNeverExpires, req.version, milliseconds(now))
+	if err != nil {
+		return badRequest(err)
+	}
+	t.insert(tok)
+	return jsonReply(http.StatusOK, wireCreated{
+		ID: tok.id, Secret: tok.secret, Scope: tok.scope, Name: tok.name, Owner: tok.wireOwner(),
+		Created: formatTime(tok.created), AccessTokenValiditySeconds: tok.validitySeconds,
+		ExpirationDate: req.version.wireExpiration(tok),
+	})
+}
+
+func (t *Tenant) newToken(owner Identity, in creation, acknowledged bool, v *version, now time.Time) (*token, error) {
+	tok := &token{
+		id: randomHex(16), secret: randomHex(32), ownerID: owner.ID, ownerName: owner.Name, created: now,
+		validitySeconds: maxValiditySeconds, acknowledged: &acknowledged,
+	}
+	if in.Name != nil {
+		tok.name = *in.Name
+	}
+	if err := t.checkName(tok); err != nil {
+		return nil, err
+	}
+	var err error
+	if tok.scope, err = scopeOrAll(in.Scope); err != nil {
+		return nil, err
+	}
+	if s := in.AccessTokenValiditySeconds; s != nil {
+		tok.validitySeconds = int(*s)
+	}
+	if s := tok.validitySeconds; s < minValiditySeconds || s > maxValiditySeconds {
+		return nil, &refusal{illegalValue, fmt.Sprintf("'accessTokenValiditySeconds' must be %d to %d.", minValiditySeconds, maxValiditySeconds)}
+	}
+
+	latest := monthsAfter(now, maxMonths)
+	switch {
+	case in.ExpirationDate != nil:
+		if tok.expiration, err = futureTime(*in.ExpirationDate, now); err != nil {
+			return nil, err
+		}
+		if !v.neverExpires && tok.expiration.After(latest) {
+			return nil, &refusal{illegalValue, "'expirationDate' must be at most 6 months from now."}
+		}
+	case !v.neverExpires:
+		tok.expiration = latest
+	case !acknowledged:
+		return nil, errNotAcknowledged
+	}
+
+	count := 0
+	for _, other := range t.tokens {
+		if other.ownerID == owner.ID && !other.managed {
+			count++
+		}
+	}
+	if count >= maxTokens {
+		return nil, &refusal{overLimit, fmt.Sprintf("The owner has %d personal access tokens already.", maxTokens)}
+	}
+	return tok, nil
+}
+
+var errNotAcknowledged = &refusal{
+	missingData,
+	"'userAwareTokenNeverExpires' must be true where 'expirationDate' is null or empty.",
+}
+
+// checkName refuses a name that is blank, or that another token of the owner has.
+func (t *Tenant) checkName(tok *token) error {
+	if strings.TrimSpace(tok.name) == "" {
+		return &refusal{missingData, "Required field 'name' was missing or empty."}
+	}
+	if slices.ContainsFunc(t.tokens, func(other *token) bool {
+		return other.name == tok.name && other.ownerID == tok.ownerID && other.id != tok.id
+	}) {
+		return &refusal{exists, fmt.Sprintf("A personal access token with the name %q already exists.", tok.name)}
+	}
+	return nil
+}
+
+// scopeOrAll returns scope, or every right of the owner where it is null, missing or empty.
+func scopeOrAll(scope []string) ([]string, error) {
+	if len(scope) == 0 {
+		return []string{scopeAll}, nil
+	}
+	if slices.Contains(scope, "") {
+		return nil, &refusal{illegalValue, "'scope' has an empty entry."}
+	}
+	return scope, nil
+}
+
+// monthsAfter ends at the last day of a month that is too short: six months after 31 August is 28 February.
+func monthsAfter(t time.Time, months int) time.Time {
+	later := t.AddDate(0, months, 0)
+	if later.Day() != t.Day() {
+		later = later.AddDate(0, 0, -later.Day())
+	}
+	return later
+}
+
+func futureTime(s string, now time.Time) (time.Time, error) {
+	t, err := parseTime(s)
+	if err == nil && !t.After(now) {
+		err = &refusal{illegalValue, "'expirationDate' must be in the future."}
+	}
+	return t, err
+}
+
+// delete is DELETE on one token.
+func (t *Tenant) delete(c caller, req *request, _ time.Time) reply {
+	tok, refused := t.find(c, req.id, c.may(allManage))
+	if refused != nil {
+		return *refused
+	}
+	t.remove(tok)
+	return reply{status: http.StatusNoContent}
+}
+
+// patch is PATCH on one token.
+func (t *Tenant) patch(c caller, req *request, now time.Time) reply {
+	if !req.hasMediaType("application/json-patch+json") {
+		return unsupportedMediaType()
+	}
+	tok, refused := t.find(c, req.id, false)
+	if refused != nil {
+		return *refused
+	}
+	changed, err := req.version.applyPatch(*tok, req.body, now)
+	if err == nil && changed.name != tok.name {
+		err = t.checkName(changed)
+	}
+	if err != nil {
+		return badRequest(err)
+	}
+	t.replace(tok, changed)
+	return jsonReply(http.StatusOK, req.version.wire(changed))
+}
+
+// find returns a token that the caller may change: its own, or with others anyone's. What it can't see is not found;
+// what it can see but not change is forbidden.
+func (t *Tenant) find(c caller, id string, others bool) (*token, *reply) {
+	refused := notFound()
+	tok := t.byID[id]
+	if tok == nil || tok.managed && !c.may(managedRead) {
+		return nil, &refused
+	}
+	if others || tok.ownerID == c.identity.ID {
+		return tok, nil
+	}
+	if c.may(allRead, allManage) {
+		refused = forbidden()
+	}
+	return nil, &refused
+}

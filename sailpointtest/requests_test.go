@@ -1,0 +1,100 @@
+package sailpointtest_test
+
+import (
+	"bytes"
+	"mime/multipart"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+func TestRequests(t *testing.T) {
+	tenant, now := clockAt(t, "2026-01-01T00:00:00Z")
+	u := admin(t, tenant)
+	u.create(t, tokens, `{"name":"new"}`)
+	u.do(t, "DELETE", tokens+"/a%2Fb?x=%20y", "", "X-Custom", "value")
+	tenant.Inject(sailpointtest.Fault{Err: errBroken})
+	_, err := tenant.RoundTrip(newRequest(t, "GET", host+tokens, ""))
+	require.Error(t, err)
+
+	id := tenant.Config().ClientID
+	log := tenant.Requests()
+	require.Len(t, log, 4)
+	assert.Equal(t, sailpointtest.Request{
+		At: now, Method: "POST", Path: "/oauth/token", ClientID: id, Status: 200,
+		Body:   "client_id=" + id + "&client_secret=[REDACTED]&grant_type=client_credentials",
+		Header: http.Header{"Content-Type": {formType}},
+	}, log[0])
+	assert.Equal(t, sailpointtest.Request{
+		At: now, Method: "POST", Path: tokens, ClientID: id, Status: 200, Body: `{"name":"new"}`,
+		Header: http.Header{"Content-Type": {jsonType}, "Authorization": {"[REDACTED]"}},
+	}, log[1])
+	assert.Equal(t, sailpointtest.Request{
+		At: now, Method: "DELETE", Path: tokens + "/a/b", Query: "x=%20y", ClientID: id, Status: 404,
+		Header: http.Header{"Authorization": {"[REDACTED]"}, "X-Custom": {"value"}},
+	}, log[2])
+	assert.Equal(t, sailpointtest.Request{At: now, Method: "GET", Path: tokens, Header: http.Header{}}, log[3])
+
+	log[1].Header.Set("Authorization", "changed")
+	assert.Equal(t, "[REDACTED]", tenant.Requests()[1].Header.Get("Authorization"), "a copy")
+}
+
+func TestRequestsHoldNoSecret(t *testing.T) {
+	const id, secret = "my-id", "s3cr&t"
+	var parts bytes.Buffer
+	writer := multipart.NewWriter(&parts)
+	require.NoError(t, writer.WriteField("client_id", id))
+	require.NoError(t, writer.WriteField("client_secret", secret))
+	require.NoError(t, writer.Close())
+	for name, request := range map[string]struct {
+		method, target, body string
+		header               []string
+		id                   string
+	}{
+		"form":                  {"POST", "/oauth/token", "client_id=my-id&client_secret=s3cr%26t", []string{"Content-Type", formType}, id},
+		"escaped otherwise":     {"POST", "/oauth/token", "client_id=my-id&client%5fsecret=%733cr%26t", []string{"Content-Type", formType}, id},
+		"broken form":           {"POST", "/oauth/token", "client_secret%zz=s3cr%26t&x=%zz", []string{"Content-Type", formType}, ""},
+		"query":                 {"POST", "/oauth/token?client_secret=s3cr%26t&client_id=my-id", "", nil, id},
+		"broken query":          {"POST", "/oauth/token?client_secret=s3cr%26t&%zz", "", nil, ""},
+		"query of another path": {"GET", tokens + "?client_secret=s3cr%26t&access_token=s3cr%26t", "", nil, ""},
+		"multipart":             {"POST", "/oauth/token", parts.String(), []string{"Content-Type", writer.FormDataContentType()}, id},
+		"broken multipart":      {"POST", "/oauth/token", parts.String()[:parts.Len()-9], []string{"Content-Type", writer.FormDataContentType()}, ""},
+		"JSON":                  {"POST", "/oauth/token", `{"client_secret":"s3cr&t"}`, []string{"Content-Type", jsonType}, ""},
+		"no type":               {"POST", "/oauth/token", "client_secret=s3cr%26t", nil, ""},
+		"Basic":                 {"POST", "/oauth/token", "grant_type=x", []string{"Content-Type", formType, "Authorization", "Basic bXktaWQ6czNjciZ0"}, id},
+		"a bearer not known":    {"GET", tokens, "", []string{"Authorization", "Bearer s3cr&t"}, ""},
+	} {
+		tenant := sailpointtest.NewTenant(sailpointtest.WithCredentials(id, secret))
+		send(t, tenant, newRequest(t, request.method, host+request.target, request.body, request.header...))
+		got := tenant.Requests()[0]
+		for _, text := range []string{got.Query, got.Body, got.Header.Get("Authorization")} {
+			assert.NotContains(t, text, "3cr", name)
+			assert.NotContains(t, text, "bXkt", name)
+		}
+		assert.Contains(t, got.Query+got.Body+got.Header.Get("Authorization"), "[REDACTED]", name)
+		assert.Equal(t, request.id, got.ClientID, name)
+	}
+}
+
+func TestRequestsOfOtherClients(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	id, secret := tenant.Add(sailpoint.PersonalAccessToken{})
+	login(t, tenant, id, secret).list(t, "")
+	assert.Equal(t, id, tenant.Requests()[1].ClientID)
+}
+
+func TestLogIsBounded(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	req := newRequest(t, "GET", host, "")
+	for range 100_001 {
+		resp, err := tenant.RoundTrip(req)
+		require.NoError(t, err)
+		require.Equal(t, 404, resp.StatusCode)
+	}
+	assert.Len(t, tenant.Requests(), 50_001)
+}
