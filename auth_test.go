@@ -152,10 +152,10 @@ func TestEachWaiterLeavesAtItsOwnDeadline(t *testing.T) {
 		}
 		<-time.After(49*time.Second + 500*time.Millisecond)
 		synctest.Wait()
-		assert.Zero(t, n.canceled, "one still waits")
+		assert.Zero(t, n.canceled.Load(), "one still waits")
 		calls.Wait()
 		synctest.Wait()
-		assert.Equal(t, 1, n.canceled, "nobody waits for it any more")
+		assert.EqualValues(t, 1, n.canceled.Load(), "nobody waits for it any more")
 		n.requireCounts(t, 0, 1)
 	})
 }
@@ -183,7 +183,7 @@ func TestLeaderLeavesAlone(t *testing.T) {
 		cancel(cause)
 		calls.Wait()
 		n.requireCounts(t, 5, 1)
-		assert.Zero(t, n.canceled)
+		assert.Zero(t, n.canceled.Load())
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,9 +27,9 @@ type network struct {
 	token func(arrival) answer // nil: bearer-1, bearer-2 and so on, for 12 hours each
 
 	mu       sync.Mutex
-	calls    []arrival // at the API
-	fetches  []arrival // at the token endpoint
-	canceled int       // requests whose context ended before their answer
+	calls    []arrival    // at the API
+	fetches  []arrival    // at the token endpoint
+	canceled atomic.Int64 // requests whose context ended before their answer
 }
 
 // arrival is a request as the network got it.
@@ -101,9 +102,7 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	if req.Context().Err() != nil {
-		n.mu.Lock()
-		n.canceled++
-		n.mu.Unlock()
+		n.canceled.Add(1)
 		return nil, context.Cause(req.Context())
 	}
 	if r.err != nil {
