@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// noTenant makes the environment name none.
+func noTenant(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET"} {
+		t.Setenv(name, "")
+	}
+}
+
+// steps returns the first word of each line.
+func steps(output string) (list []string) {
+	for line := range strings.Lines(output) {
+		word, _, _ := strings.Cut(line, " ")
+		list = append(list, word)
+	}
+	return list
+}
+
+var tourSteps = []string{"tenant", "created", "listed", "listed", "patched", "deleted", "an", ""}
+
+func TestQuickstartInMemory(t *testing.T) {
+	noTenant(t)
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), &out))
+	assert.Equal(t, tourSteps, steps(out.String()))
+	assert.Regexp(t, regexp.MustCompile(`listed    1 of your tokens: never used\nlisted    0 of`), out.String())
+	assert.Regexp(t, `secret \[REDACTED\]\n`, out.String())
+	assert.Regexp(t, `404 Not Found: .*tracking id [0-9a-f]{32}`, out.String())
+}
+
+// serve makes tenant the one that the environment names.
+func serve(t *testing.T, tenant *sailpointtest.Tenant) {
+	t.Helper()
+	server := httptest.NewServer(tenant)
+	t.Cleanup(server.Close)
+	t.Setenv("SAIL_BASE_URL", server.URL)
+	t.Setenv("SAIL_CLIENT_ID", tenant.Config().ClientID)
+	t.Setenv("SAIL_CLIENT_SECRET", tenant.Config().ClientSecret.Reveal())
+}
+
+func TestQuickstartOnTheTenantOfTheEnvironment(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	serve(t, tenant)
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), &out))
+	assert.Equal(t, tourSteps, steps(out.String()))
+	require.Len(t, tenant.Tokens(), 1, "the token that it works with, and none of its own")
+}
+
+// TestQuickstartDeletesItsToken however it ends.
+func TestQuickstartDeletesItsToken(t *testing.T) {
+	const tokens = "/v2024/personal-access-tokens"
+	for name, fault := range map[string]sailpointtest.Fault{
+		"the create's answer is lost": {Method: "POST", Path: tokens, Committed: true},
+		"the list is refused":         {Method: "GET", Path: tokens, Status: 403},
+		"the patch is refused":        {Method: "PATCH", Path: tokens + "/{id}", Status: 400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tenant := sailpointtest.NewTenant()
+			serve(t, tenant)
+			tenant.Inject(fault)
+			require.Error(t, run(t.Context(), new(bytes.Buffer)))
+			require.Empty(t, tenant.Unused())
+			require.Len(t, tenant.Tokens(), 1)
+		})
+	}
+}
+
+func TestQuickstartWithHalfAnEnvironment(t *testing.T) {
+	noTenant(t)
+	t.Chdir(t.TempDir()) // no config.json
+	t.Setenv("SAIL_BASE_URL", "https://tenant.api.identitynow.com")
+	require.ErrorContains(t, run(context.Background(), new(bytes.Buffer)), "SAIL_CLIENT_SECRET")
+}
