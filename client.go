@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -208,7 +207,7 @@ func (c *call) prepare(*http.Request) error {
 			failure.RetryAfter, failure.paused = left, true
 			return failure
 		}
-		if err := sleep(ctx, left+rand.N(spread)); err != nil {
+		if err := sleep(ctx, left+jitter(spread)); err != nil {
 			return err
 		}
 	}
@@ -375,7 +374,7 @@ func (c *call) repeats(verdict verdict, event event) bool {
 		if asked > c.client.cfg.MaxRetryWait {
 			return false
 		}
-		c.wait = asked + rand.N(spread)
+		c.wait = asked + jitter(spread)
 	}
 	if event == rateLimited && c.column != fetch {
 		c.client.pause.extend(time.Now().Add(c.wait))
@@ -550,7 +549,7 @@ func (a *attempt) Read(p []byte) (int, error) {
 		defer a.timer.Stop()
 	}
 	n, err := a.body.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader returns it unwrapped
+	if err != nil && err != io.EOF {
 		a.readErr = err
 	}
 	return n, err

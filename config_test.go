@@ -77,12 +77,15 @@ func TestLoadConfigSaysWhatIsMissing(t *testing.T) {
 			"sailpoint: invalid argument: no configuration: the environment has no SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET, and there is no file config.json",
 		},
 		{
-			"a part of the environment, no file", map[string]string{"SAIL_CLIENT_SECRET": "env-secret"}, "",
+			"a part of the environment, no file",
+			map[string]string{"SAIL_CLIENT_SECRET": "env-secret"},
+			"",
 			"sailpoint: invalid argument: no configuration: the environment has no SAIL_BASE_URL, SAIL_CLIENT_ID, and there is no file config.json",
 		},
 		{
 			"a part of both, which would be complete together",
-			map[string]string{"SAIL_CLIENT_ID": "env-id", "SAIL_CLIENT_SECRET": "env-secret"}, `{"BaseURL":"https://file.example"}`,
+			map[string]string{"SAIL_CLIENT_ID": "env-id", "SAIL_CLIENT_SECRET": "env-secret"},
+			`{"BaseURL":"https://file.example"}`,
 			"sailpoint: invalid argument: the environment has no SAIL_BASE_URL, and config.json no ClientId, ClientSecret: one of them has to have all three",
 		},
 		{
@@ -139,7 +142,7 @@ func TestNewClientReportsEveryProblemAtOnce(t *testing.T) {
 		BaseURL: "http://acme.example", TokenURL: "https://acme.example?x", APIVersion: "v9",
 		UserAgent: "a\r\nb", MaxRetryWait: -1, MaxListBytes: -1,
 	})
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the outermost is looked at
+	joined, ok := err.(interface{ Unwrap() []error })
 	require.True(t, ok)
 	wants := []string{"BaseURL", "TokenURL", "ClientID is missing", "ClientSecret is missing", "APIVersion", "UserAgent", "MaxRetryWait", "MaxListBytes"}
 	require.Len(t, joined.Unwrap(), len(wants))

@@ -268,35 +268,42 @@ func TestErrorTextNamesEverything(t *testing.T) {
 		want string
 	}{
 		{
-			"an answer with everything", list, answer{status: 429, header: header, body: body},
+			"an answer with everything", list,
+			answer{status: 429, header: header, body: body},
 			"sailpoint: GET /v2024/personal-access-tokens: 429 Too Many Requests: 429.0: slow down (retry after 1h0m0s, tracking id track-1, request id req-1)",
 		},
 		{
-			"a status without a name", list, answer{status: 499},
+			"a status without a name", list,
+			answer{status: 499},
 			"sailpoint: GET /v2024/personal-access-tokens: 499",
 		},
 		{
 			"an id isn't named", func(ctx context.Context, c *sailpoint.Client) error {
 				return c.PersonalAccessTokens.Delete(ctx, "someone")
-			}, answer{status: 404},
+			},
+			answer{status: 404},
 			"sailpoint: DELETE /v2024/personal-access-tokens/{id}: 404 Not Found",
 		},
 		{
-			"request id with a line break", list, answer{status: 400, header: map[string]string{"SLPT-Request-ID": "a\nb"}},
+			"request id with a line break", list,
+			answer{status: 400, header: map[string]string{"SLPT-Request-ID": "a\nb"}},
 			`sailpoint: GET /v2024/personal-access-tokens: 400 Bad Request (request id "a\nb")`,
 		},
 		{
-			"a redirect", list, answer{status: 302, header: map[string]string{"Location": "https://user:hunter2@evil.example/p?q=hunter2#f"}},
+			"a redirect", list,
+			answer{status: 302, header: map[string]string{"Location": "https://user:hunter2@evil.example/p?q=hunter2#f"}},
 			`sailpoint: GET /v2024/personal-access-tokens: 302 Found: a redirect to the host "evil.example" was not followed`,
 		},
 		{
-			"no answer", list, answer{err: errors.New("broken\x1b pipe")},
+			"no answer", list,
+			answer{err: errors.New("broken\x1b pipe")},
 			`sailpoint: GET /v2024/personal-access-tokens: "broken\x1b pipe"`,
 		},
 		{
 			"a changing call without an answer", func(ctx context.Context, c *sailpoint.Client) error {
 				return c.PersonalAccessTokens.Delete(ctx, "someone")
-			}, answer{err: io.ErrUnexpectedEOF},
+			},
+			answer{err: io.ErrUnexpectedEOF},
 			"sailpoint: DELETE /v2024/personal-access-tokens/{id}: unexpected EOF: it may have been carried out",
 		},
 	} {
@@ -424,7 +431,8 @@ func TestOneErrorInEveryChain(t *testing.T) {
 		"a bearer that is refused": {&network{api: always(answer{status: 401})}, nil, []error{sailpoint.ErrUnauthorized}},
 		"no bearer after a refusal": {
 			&network{api: always(answer{status: 401}), token: inTurn(issued("b", 60), answer{status: 400, body: `{"error":"invalid_client"}`})},
-			nil, []error{sailpoint.ErrInvalidCredentials},
+			nil,
+			[]error{sailpoint.ErrInvalidCredentials},
 		},
 		"the TokenSource's": {&network{}, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
 			return sailpoint.AccessToken{}, mine
@@ -433,7 +441,8 @@ func TestOneErrorInEveryChain(t *testing.T) {
 		"a context that ends in the fetch": {&network{token: always(answer{after: time.Hour})}, nil, []error{context.DeadlineExceeded}},
 		"a context that ends in a backoff": {
 			&network{api: always(answer{status: 503, header: map[string]string{"Retry-After": "5"}})},
-			func(cfg *sailpoint.Config) { cfg.MaxRetries = 100 }, []error{sailpoint.ErrServer},
+			func(cfg *sailpoint.Config) { cfg.MaxRetries = 100 },
+			[]error{sailpoint.ErrServer},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -445,7 +454,7 @@ func TestOneErrorInEveryChain(t *testing.T) {
 					change = withoutRetries
 				}
 				err := list(ctx, tt.n.client(t, change))
-				requireOneError(t, err)
+				_ = requireOneError(t, err)
 				for _, want := range tt.want {
 					require.ErrorIs(t, err, want)
 				}
@@ -481,7 +490,7 @@ func FuzzErrorText(f *testing.F) {
 			if err == nil {
 				continue
 			}
-			requireOneError(t, err)
+			_ = requireOneError(t, err)
 			text := err.Error()
 			require.NotContains(t, text, "\x7f")
 			require.Equal(t, -1, strings.IndexFunc(text, func(r rune) bool { return r < 0x20 }), "%q", text)

@@ -3,7 +3,6 @@ package sailpoint_test
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -213,7 +212,7 @@ func requireOneError(t *testing.T, err error) *sailpoint.Error {
 	}
 	require.Len(t, found, 1, "an *Error in the chain of %v", err)
 	var first *sailpoint.Error
-	require.True(t, errors.As(err, &first))
+	require.ErrorAs(t, err, &first)
 	require.Same(t, found[0], first)
 	return first
 }

@@ -173,7 +173,12 @@ const (
 
 // backoff returns how long to wait before retry n, the first being 0: full jitter, which spreads callers best.
 func backoff(n int) time.Duration {
-	return rand.N(min(minBackoff<<min(n, 10), maxBackoff)) //nolint:gosec // jitter needs no unpredictability
+	return jitter(min(minBackoff<<min(n, 10), maxBackoff))
+}
+
+// jitter returns a time below limit.
+func jitter(limit time.Duration) time.Duration {
+	return rand.N(limit) //nolint:gosec // needs no unpredictability
 }
 
 // retryAfter returns how long the answer asks to wait: seconds, or a date, which is compared with the server's own.
@@ -182,7 +187,7 @@ func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(value, 10, 63); err == nil || errors.Is(err, strconv.ErrRange) {
 		const most = uint64(1<<63-1) / uint64(time.Second)
-		return time.Duration(min(seconds, most)) * time.Second, true //nolint:gosec // at most most
+		return time.Duration(min(seconds, most)) * time.Second, true
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {

@@ -40,7 +40,7 @@ func forms(secret string) []string {
 		hex.EncodeToString([]byte(secret)),
 		strings.ToUpper(hex.EncodeToString([]byte(secret))),
 		fmt.Sprintf("% x", secret),
-		strings.Trim(fmt.Sprint([]byte(secret)), "[]"),
+		strings.Trim(fmt.Sprintf("%d", []byte(secret)), "[]"),
 		base64.StdEncoding.EncodeToString([]byte(secret)),
 		base64.RawURLEncoding.EncodeToString([]byte(secret)),
 	}

@@ -102,7 +102,7 @@ func TestFaults(t *testing.T) {
 			if test.want.own > 0 {
 				assert.Regexp(t, `^\{"id"`, string(body), name)
 				assert.LessOrEqual(t, len(body), test.want.own, name)
-				assert.EqualValues(t, test.want.own == whole, resp.ContentLength == int64(len(body)), name)
+				assert.Equal(t, test.want.own == whole, resp.ContentLength == int64(len(body)), name)
 			} else {
 				assert.Equal(t, test.want.body, string(body), name)
 			}
@@ -202,7 +202,7 @@ func TestContextEndsDuringDelay(t *testing.T) {
 			_, err := tenant.RoundTrip(u.request(t, "POST", tokens, `{"name":"x"}`, "Content-Type", jsonType).WithContext(ctx))
 			assert.ErrorIs(t, err, cause)
 			assert.Equal(t, 2*time.Second, time.Since(start))
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 			assert.Equal(t, test.carriedOut, len(tenant.Tokens()) == 2)
 		})
 	}
@@ -235,14 +235,14 @@ func TestCarriedOutLate(t *testing.T) {
 			}
 			return names
 		}
-		time.Sleep(8*time.Second - 1)
+		<-time.After(8*time.Second - 1)
 		assert.Len(t, names(), 3)
-		time.Sleep(1)
+		<-time.After(time.Nanosecond)
 		assert.Contains(t, admin(t, tenant).list(t, "").body, `"name":"late"`)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		assert.Contains(t, names(), "new")
 		assert.Len(t, names(), 4)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		assert.Equal(t, []string{"tenant", "new", "late"}, names())
 		assert.True(t, tenant.Tokens()[2].Created.Equal(start.Add(8*time.Second)), "when it was due")
 	})
@@ -256,7 +256,7 @@ func TestLateRequestMayFail(t *testing.T) {
 		assert.Equal(t, 504, u.create(t, tokens, `{"name":"x"}`).status)
 		again := u.create(t, tokens, `{"name":"x"}`)
 		assert.Equal(t, 200, again.status)
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		assert.Len(t, tenant.Tokens(), 2, "the name was taken")
 	})
 }
@@ -304,7 +304,7 @@ func TestTrace(t *testing.T) {
 			assert.Equal(t, test.fault.Err, err, "as it is")
 		}
 		assert.Equal(t, test.want, got)
-		assert.Equal(t, got["GotConn"], len(tenant.Requests()), "what never arrived isn't in the log")
+		assert.Len(t, tenant.Requests(), got["GotConn"], "what never arrived isn't in the log")
 	}
 	got := make(map[string]int)
 	for _, base := range []string{"http://127.0.0.1:8080", "http://tenant", "https://[::1]"} {

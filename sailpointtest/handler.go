@@ -1,6 +1,7 @@
 package sailpointtest
 
 import (
+	"errors"
 	"mime"
 	"net/http"
 	"net/url"
@@ -262,7 +263,7 @@ const (
 
 func badRequest(err error) reply {
 	code := badContent
-	if r, ok := err.(*refusal); ok {
+	if r := (*refusal)(nil); errors.As(err, &r) {
 		code = r.code
 	}
 	return problem(http.StatusBadRequest, code,

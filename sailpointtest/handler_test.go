@@ -172,7 +172,7 @@ func TestRateLimit(t *testing.T) {
 		for i := range 100 {
 			require.Equal(t, 200, u.list(t, "").status)
 			if i == 0 {
-				time.Sleep(2500 * time.Millisecond)
+				<-time.After(2500 * time.Millisecond)
 			}
 		}
 		got := u.list(t, "")
@@ -186,10 +186,10 @@ func TestRateLimit(t *testing.T) {
 
 		wait, err := strconv.Atoi(got.header.Get("Retry-After"))
 		require.NoError(t, err)
-		time.Sleep(time.Duration(wait) * time.Second)
+		<-time.After(time.Duration(wait) * time.Second)
 		assert.Equal(t, 200, u.list(t, "").status)
 		assert.Equal(t, "2", u.list(t, "").header.Get("Retry-After"), "only the first one has left the window")
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		assert.Equal(t, 200, u.list(t, "").status)
 	})
 }

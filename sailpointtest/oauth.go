@@ -3,7 +3,6 @@ package sailpointtest
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -132,11 +131,11 @@ type grant struct{ grantType, clientID, clientSecret string }
 func grantIn(req *request) (grant, error) {
 	query, err := url.ParseQuery(req.rawQuery)
 	if err != nil {
-		return grant{}, errors.New("The query is malformed")
+		return grant{}, &refusal{badContent, "The query is malformed"}
 	}
 	form, err := formIn(req)
 	if err != nil {
-		return grant{}, errors.New("The form is malformed")
+		return grant{}, &refusal{badContent, "The form is malformed"}
 	}
 	param := func(name string) string {
 		return slices.Concat(query[name], form[name], []string{""})[0]
@@ -161,7 +160,7 @@ func formIn(req *request) (url.Values, error) {
 	mediaType, params, err := mime.ParseMediaType(req.header.Get("Content-Type"))
 	switch {
 	case err != nil:
-		return nil, nil
+		return nil, nil //nolint:nilerr // a type that can't be read is none of a form
 	case mediaType == "application/x-www-form-urlencoded":
 		return url.ParseQuery(string(req.body))
 	case mediaType != "multipart/form-data":
@@ -171,7 +170,7 @@ func formIn(req *request) (url.Values, error) {
 	parts := multipart.NewReader(bytes.NewReader(req.body), params["boundary"])
 	for {
 		part, err := parts.NextPart()
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // NextPart returns it unwrapped at the end only
 			return form, nil
 		}
 		if err != nil {

@@ -28,10 +28,10 @@ func TestPatchAnswer(t *testing.T) {
 
 func TestPatchRules(t *testing.T) {
 	const (
-		date  = `{"op":"replace","path":"/expirationDate","value":"2030-01-01T00:00:00.000Z"}`
-		clear = `{"op":"replace","path":"/expirationDate","value":null}`
-		ack   = `{"op":"replace","path":"/userAwareTokenNeverExpires","value":true}`
-		unack = `{"op":"replace","path":"/userAwareTokenNeverExpires","value":false}`
+		date    = `{"op":"replace","path":"/expirationDate","value":"2030-01-01T00:00:00.000Z"}`
+		cleared = `{"op":"replace","path":"/expirationDate","value":null}`
+		ack     = `{"op":"replace","path":"/userAwareTokenNeverExpires","value":true}`
+		unack   = `{"op":"replace","path":"/userAwareTokenNeverExpires","value":false}`
 	)
 	const notPatchable = "not" // by versions before v2025
 	for _, test := range []struct {
@@ -83,13 +83,13 @@ func TestPatchRules(t *testing.T) {
 
 		{`[` + date + `]`, notPatchable, ""},
 		{`[` + date + `,` + unack + `]`, notPatchable, ""},
-		{`[` + clear + `]`, notPatchable, "400.1.0 "},
-		{`[` + clear + `,` + ack + `]`, notPatchable, ""},
-		{`[` + ack + `,` + clear + `]`, notPatchable, ""},
+		{`[` + cleared + `]`, notPatchable, "400.1.0 "},
+		{`[` + cleared + `,` + ack + `]`, notPatchable, ""},
+		{`[` + ack + `,` + cleared + `]`, notPatchable, ""},
 		{`[` + ack + `,{"op":"remove","path":"/expirationDate"}]`, notPatchable, ""},
-		{`[` + clear + `,` + unack + `]`, notPatchable, "400.1.0 "},
-		{`[` + clear + `,` + ack + `,{"op":"remove","path":"/userAwareTokenNeverExpires"}]`, notPatchable, "400.1.0 "},
-		{`[` + clear + `,` + date + `]`, notPatchable, ""},
+		{`[` + cleared + `,` + unack + `]`, notPatchable, "400.1.0 "},
+		{`[` + cleared + `,` + ack + `,{"op":"remove","path":"/userAwareTokenNeverExpires"}]`, notPatchable, "400.1.0 "},
+		{`[` + cleared + `,` + date + `]`, notPatchable, ""},
 		{`[` + ack + `]`, notPatchable, ""},
 		{`[` + unack + `]`, notPatchable, ""},
 		{`[{"op":"replace","path":"/userAwareTokenNeverExpires","value":"true"}]`, notPatchable, "400.1.3 "},

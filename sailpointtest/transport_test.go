@@ -2,10 +2,10 @@ package sailpointtest_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -176,12 +176,14 @@ func TestServeHTTPWhenTheClientLeaves(t *testing.T) {
 	tenant.Inject(sailpointtest.Fault{Delay: 1 << 62})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
+	req := newRequest(t, "GET", base, "").WithContext(ctx)
 	go func() {
-		_, err := transport.RoundTrip(newRequest(t, "GET", base, "").WithContext(ctx))
+		_, err := transport.RoundTrip(req)
 		done <- err
 	}()
 	for len(tenant.Requests()) == 0 { // until it has arrived
+		runtime.Gosched()
 	}
 	cancel()
-	assert.True(t, errors.Is(<-done, context.Canceled))
+	require.ErrorIs(t, <-done, context.Canceled)
 }

@@ -120,7 +120,9 @@ func serve(ctx context.Context, addr string, tenant *sailpointtest.Tenant, stdou
 	if err := server.Shutdown(bounded); err != nil {
 		_ = server.Close() // what is still under way is cut off
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }
 

@@ -89,6 +89,7 @@ func list(t *testing.T, client *http.Client, baseURL, bearer string) (status int
 }
 
 func newClient(t *testing.T) *http.Client {
+	t.Helper()
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}

@@ -19,10 +19,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout); err != nil {
+	err := run(ctx, os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		stop()
 		os.Exit(1)
 	}
 }
@@ -67,7 +67,7 @@ func run(ctx context.Context, out io.Writer) error {
 	_, err = pats.Patch(ctx, created.ID, sailpoint.NewPersonalAccessTokenPatch().ReplaceName("too late"))
 	var failure *sailpoint.Error
 	if !errors.Is(err, sailpoint.ErrNotFound) || !errors.As(err, &failure) {
-		return fmt.Errorf("the patch of a deleted token is not ErrNotFound but %v", err)
+		return errors.Join(errors.New("the patch of a deleted token is not ErrNotFound"), err)
 	}
 	fmt.Fprintln(out, "an error ", err)
 	fmt.Fprintln(out, "          for SailPoint's support: tracking id", failure.TrackingID)

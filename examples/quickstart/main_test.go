@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net/http/httptest"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -41,7 +40,7 @@ func TestQuickstartInMemory(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out))
 	assert.Equal(t, tourSteps, steps(out.String()))
-	assert.Regexp(t, regexp.MustCompile(`listed    1 of your tokens: never used\nlisted    0 of`), out.String())
+	assert.Regexp(t, `listed    1 of your tokens: never used\nlisted    0 of`, out.String())
 	assert.Regexp(t, `secret \[REDACTED\]\n`, out.String())
 	assert.Regexp(t, `404 Not Found: .*tracking id [0-9a-f]{32}`, out.String())
 }
