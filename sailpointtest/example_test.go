@@ -1,0 +1,61 @@
+package sailpointtest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+// deleteStale stands for a program of one's own.
+func deleteStale(ctx context.Context, client *sailpoint.Client, before time.Time) (deleted int, err error) {
+	stale, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{
+		Filter: sailpoint.LastUsedLE(before),
+	})
+	for _, token := range stale {
+		if err := client.PersonalAccessTokens.Delete(ctx, token.ID); err != nil {
+			return deleted, err
+		}
+		deleted++
+	}
+	return deleted, err
+}
+
+func TestDeleteStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // time passes by itself, and costs nothing
+		tenant := sailpointtest.NewTenant()
+		lastUsed := time.Now().AddDate(-1, 0, 0)
+		tenant.Add(sailpoint.PersonalAccessToken{Name: "old-job", LastUsed: &lastUsed})
+
+		client, err := sailpoint.NewClient(tenant.Config())
+		require.NoError(t, err)
+		tenant.Inject(sailpointtest.Fault{Method: "DELETE", Status: 503}) // once
+		deleted, err := deleteStale(t.Context(), client, time.Now().AddDate(0, -6, 0))
+		require.NoError(t, err)
+		require.Equal(t, 1, deleted)
+		require.Len(t, tenant.Tokens(), 1) // the client's own
+	})
+}
+
+func ExampleFault() {
+	tenant := sailpointtest.NewTenant()
+	client, err := sailpoint.NewClient(tenant.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	tenant.Inject(sailpointtest.Fault{Method: "POST", Path: "/v2024/personal-access-tokens", Committed: true})
+
+	_, err = client.PersonalAccessTokens.Create(context.Background(), sailpoint.CreatePersonalAccessTokenRequest{
+		Name: "nightly-report", Scope: []string{sailpoint.ScopeAll},
+	})
+	fmt.Println(errors.Is(err, sailpoint.ErrOutcomeUnknown), len(tenant.Tokens()))
+	// Output: true 2
+}
