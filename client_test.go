@@ -4,16 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
-	"net/http/httptrace"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,118 +19,12 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// wire stands for the network: it answers calls of the API from a script, the last answer again and again, and keeps
-// what it was sent as it would stand on the wire. The token endpoint issues bearer-1, bearer-2 and so on.
-type wire struct {
-	mu      sync.Mutex
-	script  []reply
-	sent    []string // requests to the API
-	fetches int      // requests to the token endpoint
-}
-
-// reply is what becomes of one request.
-type reply struct {
-	status int
-	header map[string]string
-	body   string
-	err    error     // no answer
-	unsent bool      // err came before a connection was got
-	cut    error     // ends the body instead of EOF
-	then   func()    // runs when the request has arrived
-	stream io.Reader // instead of body
-}
-
-func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
-	var body []byte
-	if req.Body != nil {
-		body, _ = io.ReadAll(req.Body)
-		_ = req.Body.Close()
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	r := reply{status: 200}
-	if strings.HasSuffix(req.URL.Path, "/oauth/token") {
-		w.fetches++
-		r.body = fmt.Sprintf(`{"access_token":"bearer-%d","token_type":"bearer","expires_in":43200}`, w.fetches)
-	} else {
-		r = w.script[min(len(w.sent), len(w.script)-1)]
-		w.sent = append(w.sent, onTheWire(req, body))
-	}
-	if r.then != nil {
-		r.then()
-	}
-	if err := req.Context().Err(); err != nil {
-		return nil, err
-	}
-	if trace := httptrace.ContextClientTrace(req.Context()); trace != nil {
-		trace.GetConn(req.URL.Host)
-		if !r.unsent {
-			trace.GotConn(httptrace.GotConnInfo{})
-		}
-	}
-	if r.err != nil {
-		return nil, r.err
-	}
-	resp := &http.Response{StatusCode: r.status, Header: http.Header{}, Request: req}
-	for key, value := range r.header {
-		resp.Header.Set(key, value)
-	}
-	resp.Body = io.NopCloser(strings.NewReader(r.body))
-	if r.cut != nil {
-		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(r.body), failingReader{r.cut}))
-	}
-	if r.stream != nil {
-		resp.Body = io.NopCloser(r.stream)
-	}
-	return resp, nil
-}
-
-func (w *wire) calls() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.sent)
-}
-
-type failingReader struct{ err error }
-
-func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
-
-// onTheWire writes req as HTTP/1.1 would, with the header sorted.
-func onTheWire(req *http.Request, body []byte) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s\nHost: %s\n", req.Method, req.URL.RequestURI(), req.URL.Host)
-	for _, key := range slices.Sorted(maps.Keys(req.Header)) {
-		fmt.Fprintf(&b, "%s: %s\n", key, strings.Join(req.Header[key], ", "))
-	}
-	fmt.Fprintf(&b, "\n%s", body)
-	return b.String()
-}
-
-// client returns a client of w. The base path is not empty, so that a request past it would show.
-func (w *wire) client(t *testing.T, change ...func(*sailpoint.Config)) *sailpoint.Client {
-	t.Helper()
-	cfg := sailpoint.Config{
-		BaseURL:      "https://acme.example/base",
-		ClientID:     "self",
-		ClientSecret: sailpoint.NewSecret("client-secret"),
-		HTTPClient:   &http.Client{Transport: w},
-	}
-	for _, f := range change {
-		f(&cfg)
-	}
-	client, err := sailpoint.NewClient(cfg)
-	require.NoError(t, err)
-	return client
-}
-
 const aToken = `{"id":"86f1dc6fe8f54414950454cbb11278fa","name":"NodeJS Integration","scope":["sp:scopes:all"],` +
 	`"owner":{"type":"IDENTITY","id":"2c9180a46faadee4016fb4e018c20639","name":"Support"},` +
 	`"created":"2017-07-11T18:45:37.098Z"}`
 
 const created = `{"id":"86f1dc6fe8f54414950454cbb11278fa","secret":"the-new-secret","name":"n","scope":["s"],` +
 	`"owner":{"type":"IDENTITY","id":"o","name":"Support"},"created":"2017-07-11T18:45:37.098Z"}`
-
-func ok(body string) reply { return reply{status: 200, body: body} }
 
 var inAYear = sailpoint.CreatePersonalAccessTokenRequest{
 	Name: "n", Scope: []string{"s"}, ExpirationDate: time.Now().AddDate(1, 0, 0),
@@ -157,7 +46,7 @@ func TestGoldenRequests(t *testing.T) {
 		for _, tt := range []struct {
 			name  string
 			call  func(*sailpoint.PersonalAccessTokensService) error
-			reply reply
+			reply answer
 			want  string
 			only  bool // in V2025 and later
 		}{
@@ -246,13 +135,13 @@ func TestGoldenRequests(t *testing.T) {
 				call: func(s *sailpoint.PersonalAccessTokensService) error {
 					return s.Delete(t.Context(), "86f1dc6fe8f54414950454cbb11278fa")
 				},
-				reply: reply{status: 204},
+				reply: answer{status: 204},
 				want:  "DELETE " + path + "/86f1dc6fe8f54414950454cbb11278fa\n" + common + agent + "\n",
 			},
 			{
 				name:  "delete oneself",
 				call:  func(s *sailpoint.PersonalAccessTokensService) error { return s.DeleteSelf(t.Context()) },
-				reply: reply{status: 204},
+				reply: answer{status: 204},
 				want:  "DELETE " + path + "/self\n" + common + agent + "\n",
 			},
 		} {
@@ -260,22 +149,25 @@ func TestGoldenRequests(t *testing.T) {
 				continue
 			}
 			t.Run(string(version)+"/"+tt.name, func(t *testing.T) {
-				w := &wire{script: []reply{tt.reply}}
-				client := w.client(t, func(cfg *sailpoint.Config) {
+				n := scripted(tt.reply)
+				client := n.client(t, func(cfg *sailpoint.Config) {
+					// The base path is not empty, so that a request past it would show.
+					cfg.BaseURL, cfg.ClientID = "https://acme.example/base", "self"
 					cfg.APIVersion, cfg.UserAgent = version, "golden/1"
 				})
 				require.NoError(t, tt.call(client.PersonalAccessTokens))
-				require.Equal(t, []string{tt.want}, w.sent)
+				require.Len(t, n.calls, 1)
+				require.Equal(t, tt.want, n.calls[0].onTheWire())
 			})
 		}
 	}
 }
 
 func TestDefaultVersionIsV2024(t *testing.T) {
-	w := &wire{script: []reply{ok(`[]`)}}
-	_, err := w.client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+	n := scripted(ok(`[]`))
+	_, err := n.client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 	require.NoError(t, err)
-	require.Contains(t, w.sent[0], "GET /base/v2024/personal-access-tokens\n")
+	require.Contains(t, n.calls[0].onTheWire(), "GET /v2024/personal-access-tokens\n")
 }
 
 func TestZeroValuesAreRefusedWithoutPanic(t *testing.T) {
@@ -284,12 +176,12 @@ func TestZeroValuesAreRefusedWithoutPanic(t *testing.T) {
 	_, err := nilClient.WithCredentials("id", sailpoint.NewSecret("s"))
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 
-	w := &wire{script: []reply{ok(`[]`)}}
+	n := scripted(ok(`[]`))
 	var nilContext context.Context
 	for name, s := range map[string]*sailpoint.PersonalAccessTokensService{
 		"nil service":  (&sailpoint.Client{}).PersonalAccessTokens,
 		"zero service": {},
-		"nil context":  w.client(t).PersonalAccessTokens,
+		"nil context":  n.client(t).PersonalAccessTokens,
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := s.Create(nilContext, inAYear)
@@ -305,7 +197,7 @@ func TestZeroValuesAreRefusedWithoutPanic(t *testing.T) {
 			require.ErrorIs(t, s.DeleteSelf(nilContext), sailpoint.ErrInvalidArgument)
 		})
 	}
-	require.Zero(t, w.calls())
+	require.Empty(t, n.calls)
 }
 
 // errReset is what net/http returns where the other end reset the connection.
@@ -313,7 +205,7 @@ var errReset = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection 
 
 func TestCompleteAnswerCountsThoughTheContextEnded(t *testing.T) {
 	for name, tt := range map[string]struct {
-		reply reply
+		reply answer
 		call  func(context.Context, *sailpoint.PersonalAccessTokensService) error
 	}{
 		"create": {ok(created), func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
@@ -331,15 +223,17 @@ func TestCompleteAnswerCountsThoughTheContextEnded(t *testing.T) {
 			_, err := s.Patch(ctx, "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
 			return err
 		}},
-		"delete": {reply{status: 204}, func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+		"delete": {answer{status: 204}, func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
 			return s.Delete(ctx, "id")
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			tt.reply.stream = &endsContext{Reader: strings.NewReader(tt.reply.body), end: cancel}
-			w := &wire{script: []reply{tt.reply}}
-			require.NoError(t, tt.call(ctx, w.client(t).PersonalAccessTokens))
+			tt.reply.stream = func(context.Context) io.Reader {
+				return &endsContext{Reader: strings.NewReader(tt.reply.body), end: cancel}
+			}
+			n := scripted(tt.reply)
+			require.NoError(t, tt.call(ctx, n.client(t).PersonalAccessTokens))
 			require.Error(t, ctx.Err())
 		})
 	}
@@ -359,27 +253,27 @@ func (e *endsContext) Read(p []byte) (int, error) {
 func TestContextThatHasEndedSendsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	w := &wire{script: []reply{ok(created)}}
-	_, err := w.client(t).PersonalAccessTokens.Create(ctx, inAYear)
+	n := scripted(ok(created))
+	_, err := n.client(t).PersonalAccessTokens.Create(ctx, inAYear)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NotErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
 	var failure *sailpoint.Error
 	require.ErrorAs(t, err, &failure)
 	assert.Equal(t, "POST /v2024/personal-access-tokens", failure.Op)
 	assert.Zero(t, failure.Attempts)
-	require.Zero(t, w.calls()+w.fetches)
+	n.requireCounts(t, 0, 0)
 }
 
 func TestLimiterIsAskedBeforeEveryRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{script: []reply{{status: 503}, {status: 401}, ok(`[]`)}}
+		n := scripted(answer{status: 503}, answer{status: 401}, ok(`[]`))
 		asked := 0
-		client := w.client(t, func(cfg *sailpoint.Config) {
+		client := n.client(t, func(cfg *sailpoint.Config) {
 			cfg.Limiter = limiterFunc(func(context.Context) error { asked++; return nil })
 		})
 		_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 		require.NoError(t, err)
-		require.Equal(t, 3, w.calls())
+		require.Len(t, n.calls, 3)
 		require.Equal(t, 3, asked)
 	})
 }
@@ -390,26 +284,26 @@ func (f limiterFunc) Wait(ctx context.Context) error { return f(ctx) }
 
 func TestLimiterThatRefusesIsReturned(t *testing.T) {
 	refusal := errors.New("not today")
-	w := &wire{script: []reply{ok(created)}}
-	client := w.client(t, func(cfg *sailpoint.Config) {
+	n := scripted(ok(created))
+	client := n.client(t, func(cfg *sailpoint.Config) {
 		cfg.Limiter = limiterFunc(func(context.Context) error { return refusal })
 	})
 	_, err := client.PersonalAccessTokens.Create(t.Context(), inAYear)
 	require.ErrorIs(t, err, refusal)
 	require.NotErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
 	require.EqualError(t, err, "sailpoint: POST /v2024/personal-access-tokens: limiter: not today")
-	require.Zero(t, w.calls())
+	require.Empty(t, n.calls)
 }
 
 func TestLoggerGetsOneRecordARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		w := &wire{script: []reply{
-			{err: errReset},
-			{status: 503, header: map[string]string{"SLPT-Request-ID": "req-2"}},
-			{status: 204, header: map[string]string{"SLPT-Request-ID": "req-3"}},
-		}}
-		client := w.client(t, func(cfg *sailpoint.Config) {
+		n := scripted(
+			answer{err: errReset},
+			answer{status: 503, header: map[string]string{"SLPT-Request-ID": "req-2"}},
+			answer{status: 204, header: map[string]string{"SLPT-Request-ID": "req-3"}},
+		)
+		client := n.client(t, func(cfg *sailpoint.Config) {
 			cfg.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{
 				Level: slog.LevelDebug,
 				ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -431,8 +325,8 @@ func TestLoggerGetsOneRecordARequest(t *testing.T) {
 }
 
 func TestLoggerThatPanicsCostsNoSecret(t *testing.T) {
-	w := &wire{script: []reply{ok(created)}}
-	client := w.client(t, func(cfg *sailpoint.Config) { cfg.Logger = slog.New(panickingHandler{}) })
+	n := scripted(ok(created))
+	client := n.client(t, func(cfg *sailpoint.Config) { cfg.Logger = slog.New(panickingHandler{}) })
 	got, err := client.PersonalAccessTokens.Create(t.Context(), inAYear)
 	require.NoError(t, err)
 	require.Equal(t, "the-new-secret", got.Secret.Reveal())
@@ -445,12 +339,12 @@ func (panickingHandler) Enabled(context.Context, slog.Level) bool { return true 
 func TestContextValuesReachTransportAndLogger(t *testing.T) {
 	type key struct{}
 	ctx := context.WithValue(t.Context(), key{}, "value")
-	w := &wire{script: []reply{ok(`[]`)}}
+	n := scripted(ok(`[]`))
 	var seen []any
-	client := w.client(t, func(cfg *sailpoint.Config) {
+	client := n.client(t, func(cfg *sailpoint.Config) {
 		cfg.HTTPClient.Transport = transportFunc(func(req *http.Request) (*http.Response, error) {
 			seen = append(seen, req.Context().Value(key{}))
-			return w.RoundTrip(req)
+			return n.RoundTrip(req)
 		})
 	})
 	_, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
@@ -481,11 +375,11 @@ func TestOddTransports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			calls := 0
-			w := &wire{}
-			client := w.client(t, func(cfg *sailpoint.Config) {
+			n := &network{}
+			client := n.client(t, func(cfg *sailpoint.Config) {
 				cfg.HTTPClient.Transport = transportFunc(func(req *http.Request) (*http.Response, error) {
 					if strings.HasSuffix(req.URL.Path, "/oauth/token") {
-						return w.RoundTrip(req)
+						return n.RoundTrip(req)
 					}
 					calls++
 					return tt.answer(req)
@@ -500,8 +394,8 @@ func TestOddTransports(t *testing.T) {
 }
 
 func TestWithCredentialsHasABearerOfItsOwn(t *testing.T) {
-	w := &wire{script: []reply{ok(`[]`)}}
-	first := w.client(t)
+	n := scripted(ok(`[]`))
+	first := n.client(t)
 	second, err := first.WithCredentials("other", sailpoint.NewSecret("other-secret"))
 	require.NoError(t, err)
 	require.Equal(t, "other", second.ClientID())
@@ -509,9 +403,9 @@ func TestWithCredentialsHasABearerOfItsOwn(t *testing.T) {
 		_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 		require.NoError(t, err)
 	}
-	require.Equal(t, 2, w.fetches)
-	require.Contains(t, w.sent[1], "Authorization: Bearer bearer-2\n")
-	require.Contains(t, w.sent[2], "Authorization: Bearer bearer-1\n")
+	require.Len(t, n.fetches, 2)
+	require.Contains(t, n.calls[1].onTheWire(), "Authorization: Bearer bearer-2\n")
+	require.Contains(t, n.calls[2].onTheWire(), "Authorization: Bearer bearer-1\n")
 
 	_, err = first.WithCredentials("", sailpoint.Secret{})
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)

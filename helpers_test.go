@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,17 +43,35 @@ type arrival struct {
 	body   string
 }
 
+// onTheWire returns the request as HTTP/1.1 would write it, with the header sorted.
+func (a arrival) onTheWire() string {
+	_, rest, _ := strings.Cut(a.url, "://")
+	host, path, _ := strings.Cut(rest, "/")
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s /%s\nHost: %s\n", a.method, path, host)
+	for _, key := range slices.Sorted(maps.Keys(a.header)) {
+		fmt.Fprintf(&b, "%s: %s\n", key, strings.Join(a.header[key], ", "))
+	}
+	fmt.Fprintf(&b, "\n%s", a.body)
+	return b.String()
+}
+
 func (a arrival) bearer() string { return strings.TrimPrefix(a.header.Get("Authorization"), "Bearer ") }
 
 // answer is what comes back. The zero answer is 200 without a body.
 type answer struct {
+	then   func() // runs when the request has arrived
 	after  time.Duration
 	status int
 	header map[string]string
 	body   string
-	cut    error // ends the body instead of EOF
-	err    error // instead of an answer
+	stream func(ctx context.Context) io.Reader // instead of body; closed with it if it is an io.Closer
+	cut    error                               // ends the body instead of EOF
+	err    error                               // instead of an answer
+	unsent bool                                // err came before a connection was got
 }
+
+func ok(body string) answer { return answer{body: body} }
 
 // issued is the token endpoint's answer of success.
 func issued(bearer string, seconds int) answer {
@@ -63,15 +83,18 @@ func inTurn(list ...answer) func(arrival) answer {
 	return func(a arrival) answer { return list[min(a.n, len(list))-1] }
 }
 
+// scripted returns a network whose API answers in turn.
+func scripted(list ...answer) *network { return &network{api: inTurn(list...)} }
+
 func always(a answer) func(arrival) answer { return inTurn(a) }
 
 func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
-	var body []byte
+	a := arrival{at: time.Now(), method: req.Method, url: req.URL.String(), header: req.Header.Clone()}
 	if req.Body != nil {
-		body, _ = io.ReadAll(req.Body)
+		sent, _ := io.ReadAll(req.Body)
 		_ = req.Body.Close()
+		a.body = string(sent)
 	}
-	a := arrival{at: time.Now(), method: req.Method, url: req.URL.String(), header: req.Header.Clone(), body: string(body)}
 	log, respond := &n.calls, n.api
 	if strings.HasSuffix(req.URL.Path, "/token") {
 		log, respond = &n.fetches, n.token
@@ -81,10 +104,6 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 	*log = append(*log, a)
 	n.mu.Unlock()
 
-	if trace := httptrace.ContextClientTrace(req.Context()); trace != nil {
-		trace.GetConn(req.URL.Host)
-		trace.GotConn(httptrace.GotConnInfo{})
-	}
 	var r answer
 	switch {
 	case respond != nil:
@@ -93,6 +112,15 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 		r = issued(fmt.Sprintf("bearer-%d", a.n), 43200)
 	default:
 		r = answer{body: `[]`}
+	}
+	if r.then != nil {
+		r.then()
+	}
+	if trace := httptrace.ContextClientTrace(req.Context()); trace != nil {
+		trace.GetConn(req.URL.Host)
+		if !r.unsent {
+			trace.GotConn(httptrace.GotConnInfo{})
+		}
 	}
 	if r.after > 0 {
 		select {
@@ -112,10 +140,17 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Header.Set(key, value)
 	}
 	content := io.Reader(strings.NewReader(r.body))
+	if r.stream != nil {
+		content = r.stream(req.Context())
+	}
 	if r.cut != nil {
 		content = io.MultiReader(content, brokenReader{r.cut})
 	}
-	resp.Body = io.NopCloser(content)
+	body, closes := content.(io.ReadCloser)
+	if !closes {
+		body = io.NopCloser(content)
+	}
+	resp.Body = body
 	return resp, nil
 }
 

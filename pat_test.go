@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -47,8 +46,8 @@ func TestCreateRefusals(t *testing.T) {
 		}, []string{"Name", "Scope", "AccessTokenValiditySeconds"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &wire{script: []reply{ok(created)}}
-			client := w.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = tt.version })
+			n := scripted(ok(created))
+			client := n.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = tt.version })
 			req := inAYear
 			tt.change(&req)
 			_, err := client.PersonalAccessTokens.Create(t.Context(), req)
@@ -56,14 +55,14 @@ func TestCreateRefusals(t *testing.T) {
 			for _, want := range tt.want {
 				assert.ErrorContains(t, err, want)
 			}
-			require.Zero(t, w.calls()+w.fetches)
+			n.requireCounts(t, 0, 0)
 		})
 	}
 }
 
 func TestCreateTakesTheBoundsOfTheValidity(t *testing.T) {
-	w := &wire{script: []reply{ok(created)}}
-	client := w.client(t)
+	n := scripted(ok(created))
+	client := n.client(t)
 	for _, seconds := range []int{15, 43200} {
 		req := inAYear
 		req.AccessTokenValiditySeconds = seconds
@@ -74,8 +73,8 @@ func TestCreateTakesTheBoundsOfTheValidity(t *testing.T) {
 
 // TestUnsafeIDs: an id is one segment of a path, whatever a caller passes (F72).
 func TestUnsafeIDs(t *testing.T) {
-	w := &wire{script: []reply{{status: 204}}}
-	s := w.client(t).PersonalAccessTokens
+	n := scripted(answer{status: 204})
+	s := n.client(t).PersonalAccessTokens
 	for _, id := range []string{
 		"", ".", "..", "../oauth", "a/b", "a%2fb", "a?x", "a#f", "a\x00b", "a\nb", "a b", "%2e%2e", "ü",
 		strings.Repeat("a", 129), strings.Repeat("a", 10<<10),
@@ -86,19 +85,19 @@ func TestUnsafeIDs(t *testing.T) {
 		_, err = s.Patch(t.Context(), id, sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, "%q", id)
 	}
-	require.Zero(t, w.calls())
+	require.Empty(t, n.calls)
 }
 
 // TestDeleteOfTheOwnToken is refused, in any spelling (F73).
 func TestDeleteOfTheOwnToken(t *testing.T) {
-	w := &wire{script: []reply{{status: 204}}}
-	s := w.client(t).PersonalAccessTokens
-	for _, id := range []string{"self", "SELF"} {
+	n := scripted(answer{status: 204})
+	s := n.client(t).PersonalAccessTokens
+	for _, id := range []string{"the-client-id", "THE-client-id"} {
 		err := s.Delete(t.Context(), id)
 		require.ErrorIs(t, err, sailpoint.ErrSelf)
 		require.ErrorContains(t, err, "DeleteSelf")
 	}
-	require.Zero(t, w.calls()+w.fetches)
+	n.requireCounts(t, 0, 0)
 }
 
 func TestDeleteSelfNeedsToKnowTheToken(t *testing.T) {
@@ -106,8 +105,8 @@ func TestDeleteSelfNeedsToKnowTheToken(t *testing.T) {
 		return sailpoint.AccessToken{Bearer: sailpoint.NewSecret("bearer-0")}, nil
 	}
 	for id, want := range map[string]error{"": sailpoint.ErrInvalidArgument, "mine": nil} {
-		w := &wire{script: []reply{{status: 204}}}
-		client := w.client(t, func(cfg *sailpoint.Config) {
+		n := scripted(answer{status: 204})
+		client := n.client(t, func(cfg *sailpoint.Config) {
 			cfg.ClientID, cfg.ClientSecret, cfg.TokenSource = id, sailpoint.Secret{}, source
 		})
 		require.Equal(t, id, client.ClientID())
@@ -116,27 +115,27 @@ func TestDeleteSelfNeedsToKnowTheToken(t *testing.T) {
 }
 
 func TestOwnTokenCanBePatched(t *testing.T) {
-	w := &wire{script: []reply{ok(aToken)}}
-	_, err := w.client(t).PersonalAccessTokens.Patch(t.Context(), "self", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
+	n := scripted(ok(aToken))
+	_, err := n.client(t).PersonalAccessTokens.Patch(t.Context(), "the-client-id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
 	require.NoError(t, err)
 }
 
 // TestCreateOutcome: what is known of a token whose secret was lost.
 func TestCreateOutcome(t *testing.T) {
 	for name, tt := range map[string]struct {
-		reply   reply
+		reply   answer
 		created bool
 		id      string
 	}{
-		"reset":                        {reply{err: errReset}, false, ""},
-		"500":                          {reply{status: 500}, false, ""},
+		"reset":                        {answer{err: errReset}, false, ""},
+		"500":                          {answer{status: 500}, false, ""},
 		"HTML":                         {ok("<html>"), false, ""},
 		"empty":                        {ok(""), false, ""},
 		"null":                         {ok("null"), false, ""},
-		"cut before the id":            {reply{status: 200, body: `{"name":"n","i`, cut: io.ErrUnexpectedEOF}, true, ""},
-		"cut after the id":             {reply{status: 200, body: `{"id":"abc","secret":"4`, cut: io.ErrUnexpectedEOF}, true, "abc"},
+		"cut before the id":            {answer{body: `{"name":"n","i`, cut: io.ErrUnexpectedEOF}, true, ""},
+		"cut after the id":             {answer{body: `{"id":"abc","secret":"4`, cut: io.ErrUnexpectedEOF}, true, "abc"},
 		"cut without an error":         {ok(`{"id":"abc","secret":"4`), true, "abc"},
-		"reset within the body":        {reply{status: 200, body: `{"id":"abc"`, cut: errReset}, true, "abc"},
+		"reset within the body":        {answer{body: `{"id":"abc"`, cut: errReset}, true, "abc"},
 		"no secret":                    {ok(`{"id":"abc","name":"n"}`), true, "abc"},
 		"empty secret":                 {ok(`{"id":"abc","name":"n","secret":""}`), true, "abc"},
 		"no id":                        {ok(`{"name":"n","secret":"s"}`), true, ""},
@@ -146,14 +145,14 @@ func TestCreateOutcome(t *testing.T) {
 		"secret with half a surrogate": {ok(`{"secret":"s\ud800","id":"abc"}`), true, "abc"},
 		"secret of another type":       {ok(`{"id":"abc","secret":12345678901234567890}`), true, "abc"},
 		"trailing data":                {ok(created + "{}"), true, "86f1dc6fe8f54414950454cbb11278fa"},
-		"202":                          {reply{status: 202, body: created}, false, ""},
+		"202":                          {answer{status: 202, body: created}, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := &wire{script: []reply{tt.reply}}
+				n := scripted(tt.reply)
 				req := inAYear
 				req.ExpirationDate = time.Now().Add(time.Hour)
-				_, err := w.client(t).PersonalAccessTokens.Create(t.Context(), req)
+				_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), req)
 				require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
 				var outcome *sailpoint.CreateOutcomeError
 				require.ErrorAs(t, err, &outcome)
@@ -161,7 +160,7 @@ func TestCreateOutcome(t *testing.T) {
 				assert.Equal(t, tt.created, outcome.Created)
 				assert.Equal(t, tt.id, outcome.ID)
 				assert.Equal(t, time.Now(), outcome.StartedAt)
-				assert.Equal(t, 1, w.calls())
+				assert.Len(t, n.calls, 1)
 				assert.NotContains(t, err.Error(), "12345678901234567890")
 				var failure *sailpoint.Error
 				require.ErrorAs(t, err, &failure)
@@ -174,10 +173,10 @@ func TestCreateOutcome(t *testing.T) {
 // TestStartedAtIsByTheServersClock: corrected by the last Date header seen.
 func TestStartedAtIsByTheServersClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{script: []reply{{status: 500, header: map[string]string{"Date": "Sat, 01 Jan 2000 02:00:00 GMT"}}}}
+		n := scripted(answer{status: 500, header: map[string]string{"Date": "Sat, 01 Jan 2000 02:00:00 GMT"}})
 		req := inAYear
 		req.ExpirationDate = time.Now().Add(time.Hour)
-		_, err := w.client(t).PersonalAccessTokens.Create(t.Context(), req)
+		_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), req)
 		var outcome *sailpoint.CreateOutcomeError
 		require.ErrorAs(t, err, &outcome)
 		require.Equal(t, time.Date(2000, 1, 1, 2, 0, 0, 0, time.UTC), outcome.StartedAt.UTC())
@@ -185,10 +184,10 @@ func TestStartedAtIsByTheServersClock(t *testing.T) {
 }
 
 func TestCreateReturnsWhatTheAnswerHolds(t *testing.T) {
-	w := &wire{script: []reply{{status: 201, body: `{"id":"86f1dc6fe8f54414950454cbb11278fa","secret":"1d1bef2b9f426383447f64f69349fc7cac176042578d205c256ba3f37c59adb9",
+	n := scripted(answer{status: 201, body: `{"id":"86f1dc6fe8f54414950454cbb11278fa","secret":"1d1bef2b9f426383447f64f69349fc7cac176042578d205c256ba3f37c59adb9",
 		"name":"n","scope":["a","b"],"owner":{"type":"IDENTITY","id":"o","name":"Support"},"created":"2023-01-04T18:58:17.486584Z",
-		"expirationDate":"2026-12-31T23:59:59.999Z","accessTokenValiditySeconds":36900,"later":{"added":[1]}}`}}}
-	got, err := w.client(t).PersonalAccessTokens.Create(t.Context(), inAYear)
+		"expirationDate":"2026-12-31T23:59:59.999Z","accessTokenValiditySeconds":36900,"later":{"added":[1]}}`})
+	got, err := n.client(t).PersonalAccessTokens.Create(t.Context(), inAYear)
 	require.NoError(t, err)
 	assert.Equal(t, "1d1bef2b9f426383447f64f69349fc7cac176042578d205c256ba3f37c59adb9", got.Secret.Reveal())
 	got.Secret = sailpoint.Secret{}
@@ -228,15 +227,15 @@ func fullListDecoded() []sailpoint.PersonalAccessToken {
 }
 
 func TestListReturnsEveryMember(t *testing.T) {
-	w := &wire{script: []reply{ok(fullList)}}
-	tokens, err := w.client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+	n := scripted(ok(fullList))
+	tokens, err := n.client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 	require.NoError(t, err)
 	requireTokens(t, fullListDecoded(), tokens)
 }
 
 func TestAllYieldsEveryMember(t *testing.T) {
-	w := &wire{script: []reply{ok(fullList)}}
-	all := w.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+	n := scripted(ok(fullList))
+	all := n.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 	for range 2 { // a range again is a request again
 		var tokens []sailpoint.PersonalAccessToken
 		for token, err := range all {
@@ -245,7 +244,7 @@ func TestAllYieldsEveryMember(t *testing.T) {
 		}
 		requireTokens(t, fullListDecoded(), tokens)
 	}
-	require.Equal(t, 2, w.calls())
+	require.Len(t, n.calls, 2)
 }
 
 // requireTokens compares instants, not their zones.
@@ -263,8 +262,8 @@ func requireTokens(t *testing.T, want, got []sailpoint.PersonalAccessToken) {
 }
 
 func TestEmptyListIsNotNil(t *testing.T) {
-	w := &wire{script: []reply{ok(`[]`)}}
-	tokens, err := w.client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+	n := scripted(ok(`[]`))
+	tokens, err := n.client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 	require.NoError(t, err)
 	require.NotNil(t, tokens)
 	require.Empty(t, tokens)
@@ -282,8 +281,8 @@ func TestListThatCantBeTrusted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := &wire{script: []reply{ok(body)}}
-				s := w.client(t).PersonalAccessTokens
+				n := scripted(ok(body))
+				s := n.client(t).PersonalAccessTokens
 				tokens, err := s.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 				require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
 				require.Nil(t, tokens)
@@ -302,9 +301,9 @@ func TestListThatCantBeTrusted(t *testing.T) {
 
 func TestMaxListBytes(t *testing.T) {
 	body := `[` + aToken + `]`
-	w := &wire{script: []reply{ok(body)}}
+	n := scripted(ok(body))
 	for limit, want := range map[int]error{len(body): nil, len(body) - 1: sailpoint.ErrInvalidResponse} {
-		client := w.client(t, func(cfg *sailpoint.Config) { cfg.MaxListBytes = int64(limit) })
+		client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxListBytes = int64(limit) })
 		_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 		require.ErrorIs(t, err, want)
 	}
@@ -312,10 +311,10 @@ func TestMaxListBytes(t *testing.T) {
 
 // TestAllFailsOnce: it yields the tokens before the failure, one error, and stops.
 func TestAllFailsOnce(t *testing.T) {
-	w := &wire{script: []reply{{status: 200, body: `[{"id":"a"},{"id":"b"},{"i`, cut: errReset}}}
+	n := scripted(answer{body: `[{"id":"a"},{"id":"b"},{"i`, cut: errReset})
 	var ids []string
 	var failures []error
-	for token, err := range w.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
+	for token, err := range n.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
 		if err != nil {
 			failures = append(failures, err)
 			continue
@@ -330,17 +329,17 @@ func TestAllFailsOnce(t *testing.T) {
 	require.ErrorAs(t, failures[0], &failure)
 	assert.Equal(t, "GET /v2024/personal-access-tokens", failure.Op)
 	assert.Equal(t, 200, failure.StatusCode)
-	require.Equal(t, 1, w.calls(), "not sent again after the first token")
+	require.Len(t, n.calls, 1, "not sent again after the first token")
 }
 
 func TestAllIsSentAgainBeforeItsFirstToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{script: []reply{{status: 200, body: `[{"id":"a"`, cut: errReset}, ok(`[{"id":"a"}]`)}}
-		for token, err := range w.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
+		n := scripted(answer{body: `[{"id":"a"`, cut: errReset}, ok(`[{"id":"a"}]`))
+		for token, err := range n.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
 			require.NoError(t, err)
 			require.Equal(t, "a", token.ID)
 		}
-		require.Equal(t, 2, w.calls())
+		require.Len(t, n.calls, 2)
 	})
 }
 
@@ -348,11 +347,8 @@ func TestAllIsSentAgainBeforeItsFirstToken(t *testing.T) {
 func TestAllHasNoTimeLimitButOfEachWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := make(chan string)
-		w := &wire{script: []reply{{status: 200, stream: &chanReader{parts: body}}}}
-		client := w.client(t, func(cfg *sailpoint.Config) {
-			cfg.HTTPClient.Transport = cancellable{w}
-			cfg.AttemptTimeout = 10 * time.Second
-		})
+		n := scripted(answer{stream: func(ctx context.Context) io.Reader { return &chanReader{parts: body, done: ctx.Done()} }})
+		client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 10 * time.Second })
 		go func() {
 			body <- `[`
 			for range 30 {
@@ -396,28 +392,9 @@ func (c *chanReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// cancellable ends the reading of a chanReader with its request.
-type cancellable struct{ *wire }
-
-func (c cancellable) RoundTrip(req *http.Request) (*http.Response, error) {
-	if r, ok := c.script[0].stream.(*chanReader); ok {
-		r.done = req.Context().Done()
-	}
-	return c.wire.RoundTrip(req)
-}
-
 func TestAllClosesTheAnswerOnBreak(t *testing.T) {
 	body := &closeCounter{Reader: strings.NewReader(fullList)}
-	w := &wire{script: []reply{{status: 200, stream: body}}}
-	client := w.client(t, func(cfg *sailpoint.Config) {
-		cfg.HTTPClient.Transport = transportFunc(func(req *http.Request) (*http.Response, error) {
-			resp, err := w.RoundTrip(req)
-			if resp != nil && strings.HasSuffix(req.URL.Path, "tokens") {
-				resp.Body = body
-			}
-			return resp, err
-		})
-	})
+	client := scripted(answer{stream: func(context.Context) io.Reader { return body }}).client(t)
 	for token, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
 		require.NoError(t, err)
 		require.Equal(t, "a", token.ID)

@@ -125,17 +125,17 @@ func TestPatchRefusals(t *testing.T) {
 		"expiry no date":               {[]op{{Op: sailpoint.OpReplace, Path: "/expirationDate", Value: "tomorrow"}}, "RFC 3339"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &wire{script: []reply{ok(aToken)}}
-			client := w.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V2025 })
+			n := scripted(ok(aToken))
+			client := n.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V2025 })
 			_, err := client.PersonalAccessTokens.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().With(tt.ops...))
 			if tt.want == "" {
 				require.NoError(t, err)
-				require.Equal(t, 1, w.calls())
+				require.Len(t, n.calls, 1)
 				return
 			}
 			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 			require.ErrorContains(t, err, tt.want)
-			require.Zero(t, w.calls()+w.fetches)
+			n.requireCounts(t, 0, 0)
 		})
 	}
 }
@@ -152,20 +152,20 @@ func TestTypedPatchRefusals(t *testing.T) {
 		"never, and then an expiry": {sailpoint.NewPersonalAccessTokenPatch().NeverExpire().ReplaceExpirationDate(time.Now().Add(time.Hour)), "an earlier operation"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &wire{script: []reply{ok(aToken)}}
-			client := w.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V1 })
+			n := scripted(ok(aToken))
+			client := n.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V1 })
 			_, err := client.PersonalAccessTokens.Patch(t.Context(), "id", tt.patch)
 			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 			require.ErrorContains(t, err, tt.want)
-			require.Zero(t, w.calls())
+			require.Empty(t, n.calls)
 		})
 	}
 }
 
 func TestExpiryCantBePatchedBeforeV2025(t *testing.T) {
 	for _, version := range []sailpoint.APIVersion{sailpoint.V3, sailpoint.Beta, sailpoint.V2024} {
-		w := &wire{script: []reply{ok(aToken)}}
-		client := w.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = version })
+		n := scripted(ok(aToken))
+		client := n.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = version })
 		for _, patch := range []*sailpoint.PersonalAccessTokenPatch{
 			sailpoint.NewPersonalAccessTokenPatch().NeverExpire(),
 			sailpoint.NewPersonalAccessTokenPatch().ReplaceExpirationDate(time.Now().Add(time.Hour)),
@@ -174,7 +174,7 @@ func TestExpiryCantBePatchedBeforeV2025(t *testing.T) {
 			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 			require.ErrorContains(t, err, "V2025 and later")
 		}
-		require.Zero(t, w.calls())
+		require.Empty(t, n.calls)
 	}
 }
 
@@ -191,16 +191,16 @@ func FuzzPatch(f *testing.F) {
 		if json.Unmarshal([]byte(value), &v) != nil {
 			return
 		}
-		w := &wire{script: []reply{ok(aToken)}}
-		client := w.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V1 })
+		n := scripted(ok(aToken))
+		client := n.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V1 })
 		_, err := client.PersonalAccessTokens.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().With(
 			sailpoint.PatchOperation{Op: sailpoint.PatchOp(op), Path: path, From: from, Value: v}))
 		if err != nil {
 			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
-			require.Zero(t, w.calls())
+			require.Empty(t, n.calls)
 			return
 		}
-		_, body, _ := strings.Cut(w.sent[0], "\n\n")
+		_, body, _ := strings.Cut(n.calls[0].onTheWire(), "\n\n")
 		var ops []map[string]any
 		require.NoError(t, json.Unmarshal([]byte(body), &ops))
 		require.Len(t, ops, 1)

@@ -25,7 +25,7 @@ var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connectio
 var operations = []struct {
 	name    string
 	call    func(context.Context, *sailpoint.Client) error
-	success reply
+	success answer
 }{
 	{"list", func(ctx context.Context, c *sailpoint.Client) error {
 		_, err := c.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
@@ -39,7 +39,7 @@ var operations = []struct {
 	}, ok(`[` + aToken + `]`)},
 	{"delete", func(ctx context.Context, c *sailpoint.Client) error {
 		return c.PersonalAccessTokens.Delete(ctx, "id")
-	}, reply{status: 204}},
+	}, answer{status: 204}},
 	{"patch that replaces", func(ctx context.Context, c *sailpoint.Client) error {
 		_, err := c.PersonalAccessTokens.Patch(ctx, "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
 		return err
@@ -70,52 +70,52 @@ const (
 // TestMatrix is the matrix of what is sent again and what a failure means, written down a second time: every cell of
 // the table in retry.go has one here.
 func TestMatrix(t *testing.T) {
-	cut := reply{status: 200, body: `[{"id":`, cut: io.ErrUnexpectedEOF}
+	cut := answer{body: `[{"id":`, cut: io.ErrUnexpectedEOF}
 	for _, row := range []struct {
 		name  string
-		reply reply
+		reply answer
 		want  [6]string // list, all, delete, patch that replaces, any patch, create
 	}{
-		{"never sent", reply{err: errRefused, unsent: true}, [...]string{retries, retries, retries, retries, retries, retries}},
-		{"temporary failure of DNS", reply{err: &net.DNSError{IsTemporary: true}, unsent: true}, [...]string{retries, retries, retries, retries, retries, retries}},
-		{"host unknown", reply{err: &net.DNSError{IsNotFound: true}, unsent: true}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"certificate", reply{err: &tls.CertificateVerificationError{Err: errors.New("unknown authority")}, unsent: true}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"TLS alert", reply{err: &net.OpError{Op: "remote error", Err: errors.New("tls: protocol version")}, unsent: true}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"no TLS", reply{err: http.ErrSchemeMismatch, unsent: true}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"reset", reply{err: errReset}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
-		{"end of file", reply{err: io.EOF}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
-		{"header too large", reply{err: errors.New("net/http: server response headers exceeded 262144 bytes; aborted")}, [...]string{fails, fails, unsure, unsure, unsure, unsure}},
+		{"never sent", answer{err: errRefused, unsent: true}, [...]string{retries, retries, retries, retries, retries, retries}},
+		{"temporary failure of DNS", answer{err: &net.DNSError{IsTemporary: true}, unsent: true}, [...]string{retries, retries, retries, retries, retries, retries}},
+		{"host unknown", answer{err: &net.DNSError{IsNotFound: true}, unsent: true}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"certificate", answer{err: &tls.CertificateVerificationError{Err: errors.New("unknown authority")}, unsent: true}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"TLS alert", answer{err: &net.OpError{Op: "remote error", Err: errors.New("tls: protocol version")}, unsent: true}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"no TLS", answer{err: http.ErrSchemeMismatch, unsent: true}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"reset", answer{err: errReset}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
+		{"end of file", answer{err: io.EOF}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
+		{"header too large", answer{err: errors.New("net/http: server response headers exceeded 262144 bytes; aborted")}, [...]string{fails, fails, unsure, unsure, unsure, unsure}},
 		{"answer cut short", cut, [...]string{retries, retries, succeeds, surely, surely, surely}},
 		{"HTML of success", ok("<html>Sign in</html>"), [...]string{fails, fails, unsure, unsure, unsure, unsure}},
 		{"answer too large", ok(`[{"id":"` + strings.Repeat("x", 3<<20)), [...]string{fails, fails, unsure, unsure, unsure, unsure}},
-		{"other success", reply{status: 206}, [...]string{fails, fails, succeeds, unsure, unsure, unsure}},
-		{"302", reply{status: 302, header: map[string]string{"Location": "https://evil.example/"}}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"307", reply{status: 307, header: map[string]string{"Location": "/v2024/personal-access-tokens/"}}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"400", reply{status: 400}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"401", reply{status: 401}, [...]string{repeats, repeats, repeats, repeats, repeats, repeats}},
-		{"403", reply{status: 403}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"404", reply{status: 404}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"408", reply{status: 408}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
-		{"409", reply{status: 409}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"418", reply{status: 418}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"425", reply{status: 425}, [...]string{repeats, repeats, repeats, repeats, repeats, repeats}},
-		{"429", reply{status: 429}, [...]string{retries, retries, retries, retries, retries, retries}},
-		{"500", reply{status: 500}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
-		{"501", reply{status: 501}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"502", reply{status: 502}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
-		{"503", reply{status: 503}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
-		{"504", reply{status: 504}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
-		{"505", reply{status: 505}, [...]string{fails, fails, fails, fails, fails, fails}},
-		{"511", reply{status: 511}, [...]string{fails, fails, unsure, unsure, unsure, unsure}},
-		{"999", reply{status: 999}, [...]string{fails, fails, unsure, unsure, unsure, unsure}},
+		{"other success", answer{status: 206}, [...]string{fails, fails, succeeds, unsure, unsure, unsure}},
+		{"302", answer{status: 302, header: map[string]string{"Location": "https://evil.example/"}}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"307", answer{status: 307, header: map[string]string{"Location": "/v2024/personal-access-tokens/"}}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"400", answer{status: 400}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"401", answer{status: 401}, [...]string{repeats, repeats, repeats, repeats, repeats, repeats}},
+		{"403", answer{status: 403}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"404", answer{status: 404}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"408", answer{status: 408}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
+		{"409", answer{status: 409}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"418", answer{status: 418}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"425", answer{status: 425}, [...]string{repeats, repeats, repeats, repeats, repeats, repeats}},
+		{"429", answer{status: 429}, [...]string{retries, retries, retries, retries, retries, retries}},
+		{"500", answer{status: 500}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
+		{"501", answer{status: 501}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"502", answer{status: 502}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
+		{"503", answer{status: 503}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
+		{"504", answer{status: 504}, [...]string{retries, retries, retries4, retries4, unsure, unsure}},
+		{"505", answer{status: 505}, [...]string{fails, fails, fails, fails, fails, fails}},
+		{"511", answer{status: 511}, [...]string{fails, fails, unsure, unsure, unsure, unsure}},
+		{"999", answer{status: 999}, [...]string{fails, fails, unsure, unsure, unsure, unsure}},
 	} {
 		for i, op := range operations {
 			t.Run(row.name+"/"+op.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := &wire{script: []reply{row.reply}}
-					client := w.client(t, func(cfg *sailpoint.Config) { cfg.MaxListBytes = 2 << 20 })
+					n := scripted(row.reply)
+					client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxListBytes = 2 << 20 })
 					err := op.call(t.Context(), client)
-					assertOutcome(t, row.want[i], w.calls(), err)
+					assertOutcome(t, row.want[i], len(n.calls), err)
 				})
 			})
 		}
@@ -146,17 +146,17 @@ func assertOutcome(t *testing.T, want string, sent int, err error) {
 // TestRecovery: a failure that passes is not the caller's.
 func TestRecovery(t *testing.T) {
 	for _, op := range operations {
-		for name, failure := range map[string]reply{
+		for name, failure := range map[string]answer{
 			"never sent": {err: errRefused, unsent: true}, "401": {status: 401}, "425": {status: 425}, "429": {status: 429},
 		} {
 			t.Run(op.name+"/"+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := &wire{script: []reply{failure, op.success}}
-					require.NoError(t, op.call(t.Context(), w.client(t)))
-					require.Equal(t, 2, w.calls())
-					first, second := w.sent[0], w.sent[1]
+					n := scripted(failure, op.success)
+					require.NoError(t, op.call(t.Context(), n.client(t)))
+					require.Len(t, n.calls, 2)
+					first, second := n.calls[0].onTheWire(), n.calls[1].onTheWire()
 					if name == "401" {
-						require.Equal(t, 2, w.fetches)
+						require.Len(t, n.fetches, 2)
 						first = strings.Replace(first, "bearer-1", "bearer-2", 1)
 					}
 					require.Equal(t, first, second)
@@ -168,22 +168,22 @@ func TestRecovery(t *testing.T) {
 
 func TestDeleteAnswered404(t *testing.T) {
 	for name, tt := range map[string]struct {
-		script []reply
+		script []answer
 		want   error
 	}{
-		"at first":                           {[]reply{{status: 404}}, sailpoint.ErrNotFound},
-		"after a lost answer":                {[]reply{{err: errReset}, {status: 404}}, nil},
-		"after 503":                          {[]reply{{status: 503}, {status: 404}}, nil},
-		"after an attempt that was not sent": {[]reply{{err: errRefused, unsent: true}, {status: 404}}, sailpoint.ErrNotFound},
-		"after 429":                          {[]reply{{status: 429}, {status: 404}}, sailpoint.ErrNotFound},
-		"after 503 and 401":                  {[]reply{{status: 503}, {status: 401}, {status: 404}}, nil},
+		"at first":                           {[]answer{{status: 404}}, sailpoint.ErrNotFound},
+		"after a lost answer":                {[]answer{{err: errReset}, {status: 404}}, nil},
+		"after 503":                          {[]answer{{status: 503}, {status: 404}}, nil},
+		"after an attempt that was not sent": {[]answer{{err: errRefused, unsent: true}, {status: 404}}, sailpoint.ErrNotFound},
+		"after 429":                          {[]answer{{status: 429}, {status: 404}}, sailpoint.ErrNotFound},
+		"after 503 and 401":                  {[]answer{{status: 503}, {status: 401}, {status: 404}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := &wire{script: tt.script}
-				err := w.client(t).PersonalAccessTokens.Delete(t.Context(), "id")
+				n := scripted(tt.script...)
+				err := n.client(t).PersonalAccessTokens.Delete(t.Context(), "id")
 				require.ErrorIs(t, err, tt.want)
-				require.Equal(t, len(tt.script), w.calls())
+				require.Len(t, n.calls, len(tt.script))
 			})
 		})
 	}
@@ -192,8 +192,8 @@ func TestDeleteAnswered404(t *testing.T) {
 // TestDoubtStays: a later definite answer doesn't tell what became of the earlier attempt.
 func TestDoubtStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{script: []reply{{err: errReset}, {status: 403}}}
-		_, err := w.client(t).PersonalAccessTokens.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
+		n := scripted(answer{err: errReset}, answer{status: 403})
+		_, err := n.client(t).PersonalAccessTokens.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
 		require.ErrorIs(t, err, sailpoint.ErrForbidden)
 		require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
 	})
@@ -203,19 +203,19 @@ func TestMaxRetries(t *testing.T) {
 	for configured, want := range map[int]int{0: 4, 1: 2, 5: 6, -1: 1} {
 		t.Run(fmt.Sprint(configured), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := &wire{script: []reply{{status: 503}}}
-				client := w.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = configured })
+				n := scripted(answer{status: 503})
+				client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = configured })
 				_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 				require.ErrorIs(t, err, sailpoint.ErrServer)
-				require.Equal(t, want, w.calls())
+				require.Len(t, n.calls, want)
 			})
 		})
 	}
 }
 
 func TestRefusedBearerIsRenewedWithoutRetries(t *testing.T) {
-	w := &wire{script: []reply{{status: 401}, ok(`[]`)}}
-	client := w.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = -1 })
+	n := scripted(answer{status: 401}, ok(`[]`))
+	client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = -1 })
 	_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 	require.NoError(t, err)
 }
@@ -250,13 +250,13 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		t.Run(tt.value, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				limited := reply{status: 429, header: map[string]string{"Retry-After": tt.value}}
+				limited := answer{status: 429, header: map[string]string{"Retry-After": tt.value}}
 				if tt.date != "" {
 					limited.header["Date"] = tt.date
 				}
-				w := &wire{script: []reply{limited, ok(created)}}
+				n := scripted(limited, ok(created))
 				started := time.Now()
-				_, err := w.client(t).PersonalAccessTokens.Create(t.Context(), inAYear)
+				_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), inAYear)
 				waited := time.Since(started)
 				if tt.returned {
 					require.ErrorIs(t, err, sailpoint.ErrRateLimited)
@@ -265,11 +265,11 @@ func TestRetryAfter(t *testing.T) {
 					require.ErrorAs(t, err, &failure)
 					assert.Equal(t, tt.want, failure.RetryAfter)
 					assert.Zero(t, waited)
-					assert.Equal(t, 1, w.calls())
+					assert.Len(t, n.calls, 1)
 					return
 				}
 				require.NoError(t, err)
-				assert.Equal(t, 2, w.calls())
+				assert.Len(t, n.calls, 2)
 				if tt.want < 0 {
 					assert.Less(t, waited, time.Second, "full jitter of the first backoff, and of the pause")
 					return
@@ -283,8 +283,8 @@ func TestRetryAfter(t *testing.T) {
 
 func TestMaxRetryWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{script: []reply{{status: 429, header: map[string]string{"Retry-After": "120"}}, ok(`[]`)}}
-		client := w.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetryWait = 3 * time.Minute })
+		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "120"}}, ok(`[]`))
+		client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetryWait = 3 * time.Minute })
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
 		_, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
@@ -295,8 +295,8 @@ func TestMaxRetryWait(t *testing.T) {
 // TestNoWaitPastTheDeadline: a wait that can't fit is not begun.
 func TestNoWaitPastTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{script: []reply{{status: 429, header: map[string]string{"Retry-After": "30"}}, ok(`[]`)}}
-		client := w.client(t)
+		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "30"}}, ok(`[]`))
+		client := n.client(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		started := time.Now()
@@ -309,16 +309,13 @@ func TestNoWaitPastTheDeadline(t *testing.T) {
 			assert.Less(t, failure.RetryAfter, 31*time.Second)
 		}
 		require.Zero(t, time.Since(started))
-		require.Equal(t, 1, w.calls())
+		require.Len(t, n.calls, 1)
 	})
 }
 
 func TestCallEndsAfterTwoMinutesWithoutADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := (&wire{}).client(t, func(cfg *sailpoint.Config) {
-			cfg.HTTPClient.Transport = silent(&wire{})
-			cfg.AttemptTimeout = 50 * time.Second
-		})
+		client := scripted(silence).client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 50 * time.Second })
 		started := time.Now()
 		_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -327,24 +324,14 @@ func TestCallEndsAfterTwoMinutesWithoutADeadline(t *testing.T) {
 	})
 }
 
-// silent answers token requests, and nothing else until the request is cancelled.
-func silent(w *wire) transportFunc {
-	return func(req *http.Request) (*http.Response, error) {
-		if strings.HasSuffix(req.URL.Path, "/oauth/token") {
-			return w.RoundTrip(req)
-		}
-		<-req.Context().Done()
-		return nil, context.Cause(req.Context())
-	}
-}
+// silence is no answer for as long as anybody may wait.
+var silence = answer{after: 24 * time.Hour}
 
 func TestAttemptTimeout(t *testing.T) {
 	for _, op := range operations {
 		t.Run(op.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := &wire{}
-				client := w.client(t, func(cfg *sailpoint.Config) {
-					cfg.HTTPClient.Transport = silent(w)
+				client := scripted(silence).client(t, func(cfg *sailpoint.Config) {
 					cfg.AttemptTimeout, cfg.MaxRetries = 5*time.Second, -1
 				})
 				started := time.Now()
@@ -363,29 +350,29 @@ func TestContextThatEndsLater(t *testing.T) {
 	t.Run("in the backoff", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			w := &wire{script: []reply{{status: 503, header: map[string]string{"Retry-After": "10"}}}}
+			n := scripted(answer{status: 503, header: map[string]string{"Retry-After": "10"}})
 			time.AfterFunc(5*time.Second, cancel)
-			err := w.client(t).PersonalAccessTokens.Delete(ctx, "id")
+			err := n.client(t).PersonalAccessTokens.Delete(ctx, "id")
 			require.ErrorIs(t, err, context.Canceled)
 			require.ErrorIs(t, err, sailpoint.ErrServer)
 			require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
-			require.Equal(t, 1, w.calls())
+			require.Len(t, n.calls, 1)
 		})
 	})
 	t.Run("after the request was sent", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w := &wire{script: []reply{{then: cancel}}}
-		_, err := w.client(t).PersonalAccessTokens.Create(ctx, inAYear)
+		n := scripted(answer{then: cancel})
+		_, err := n.client(t).PersonalAccessTokens.Create(ctx, inAYear)
 		require.ErrorIs(t, err, context.Canceled)
 		var outcome *sailpoint.CreateOutcomeError
 		require.ErrorAs(t, err, &outcome)
-		require.Equal(t, 1, w.calls())
+		require.Len(t, n.calls, 1)
 	})
 	t.Run("with a cause", func(t *testing.T) {
 		cause := errors.New("shutting down")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		w := &wire{script: []reply{{status: 503, then: func() { cancel(cause) }}}}
-		_, err := w.client(t).PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
+		n := scripted(answer{status: 503, then: func() { cancel(cause) }})
+		_, err := n.client(t).PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
 		require.ErrorIs(t, err, context.Canceled)
 	})
 }
@@ -393,8 +380,8 @@ func TestContextThatEndsLater(t *testing.T) {
 // TestPauseIsShared: while one call waits for a Retry-After, no other is sent (F32).
 func TestPauseIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{script: []reply{{status: 429, header: map[string]string{"Retry-After": "10"}}, ok(`[]`)}}
-		client := w.client(t)
+		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "10"}}, ok(`[]`))
+		client := n.client(t)
 		list := func() {
 			_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 			assert.NoError(t, err)
@@ -406,42 +393,42 @@ func TestPauseIsShared(t *testing.T) {
 		}
 		<-time.After(9 * time.Second)
 		synctest.Wait()
-		require.Equal(t, 1, w.calls())
+		require.Len(t, n.calls, 1)
 		<-time.After(2 * time.Second)
 		synctest.Wait()
-		require.Equal(t, 52, w.calls())
+		require.Len(t, n.calls, 52)
 	})
 }
 
 // TestOutageCostsAboutOneRequestACall: the retries of all calls have one budget (F35).
 func TestOutageCostsAboutOneRequestACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{script: []reply{{status: 503}}}
-		client := w.client(t)
+		n := scripted(answer{status: 503})
+		client := n.client(t)
 		for range 1000 {
 			_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 			require.ErrorIs(t, err, sailpoint.ErrServer)
 		}
-		require.Equal(t, 1010, w.calls())
+		require.Len(t, n.calls, 1010)
 
-		w.script = []reply{ok(`[]`)}
+		n.api = always(ok(`[]`))
 		for range 100 {
 			require.NoError(t, operations[0].call(t.Context(), client))
 		}
-		sent := w.calls()
-		w.script = []reply{{status: 503}}
+		sent := len(n.calls)
+		n.api = always(answer{status: 503})
 		require.Error(t, operations[0].call(t.Context(), client))
-		require.Equal(t, sent+4, w.calls(), "after as many successes the budget is back")
+		require.Len(t, n.calls, sent+4, "after as many successes the budget is back")
 	})
 }
 
 func TestRetriesThatSucceedCostNoBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{}
+		var answers []answer
 		for range 100 {
-			w.script = append(w.script, reply{status: 503}, reply{status: 503}, ok(`[]`))
+			answers = append(answers, answer{status: 503}, answer{status: 503}, ok(`[]`))
 		}
-		client := w.client(t)
+		client := scripted(answers...).client(t)
 		for range 100 {
 			require.NoError(t, operations[0].call(t.Context(), client))
 		}
@@ -454,9 +441,9 @@ func TestBackoffIsBoundedAndSpread(t *testing.T) {
 		var waits [8]map[time.Duration]bool
 		var longest [8]time.Duration
 		for range 200 {
-			w := &wire{script: []reply{{status: 429}}}
+			n := scripted(answer{status: 429})
 			var at []time.Time
-			client := w.client(t, func(cfg *sailpoint.Config) {
+			client := n.client(t, func(cfg *sailpoint.Config) {
 				cfg.MaxRetries = 8
 				cfg.Limiter = limiterFunc(func(context.Context) error { at = append(at, time.Now()); return nil })
 			})
