@@ -62,6 +62,14 @@ func (c *Client) ClientID() string {
 	return c.cfg.ClientID
 }
 
+// APIVersion returns the version of the API that the client speaks.
+func (c *Client) APIVersion() APIVersion {
+	if c == nil {
+		return ""
+	}
+	return c.cfg.APIVersion
+}
+
 // WithCredentials returns a client that works with another PAT of the same tenant: on the same transport, limiter and
 // logger, but with a bearer of its own.
 func (c *Client) WithCredentials(clientID string, clientSecret Secret) (*Client, error) {

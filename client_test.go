@@ -49,6 +49,8 @@ func TestGoldenRequests(t *testing.T) {
 			reply answer
 			want  string
 			only  bool // in V2025 and later
+
+			version sailpoint.APIVersion // "": every one
 		}{
 			{
 				name: "create with the least",
@@ -131,6 +133,27 @@ func TestGoldenRequests(t *testing.T) {
 					`[{"op":"replace","path":"/userAwareTokenNeverExpires","value":true},{"op":"replace","path":"/expirationDate","value":null}]`,
 			},
 			{
+				name: "move the expiry of several",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.BulkUpdate(t.Context(), []string{"b", "86f1dc6fe8f54414950454cbb11278fa"},
+						sailpoint.NewPersonalAccessTokenPatch().ReplaceExpirationDate(expiry))
+					return err
+				},
+				reply: ok(`[` + aToken + `]`), version: sailpoint.V1,
+				want: "PATCH " + path + "/bulk-update\n" + common + "Content-Type: application/json\n" + agent + "\n" +
+					`{"ids":["b","86f1dc6fe8f54414950454cbb11278fa"],"patch":[{"op":"replace","path":"/expirationDate","value":"2099-12-31T22:59:59.999Z"}]}`,
+			},
+			{
+				name: "take the expiry of one away in bulk",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.BulkUpdate(t.Context(), []string{"id"}, sailpoint.NewPersonalAccessTokenPatch().NeverExpire())
+					return err
+				},
+				reply: ok(`[` + aToken + `]`), version: sailpoint.V1,
+				want: "PATCH " + path + "/bulk-update\n" + common + "Content-Type: application/json\n" + agent + "\n" +
+					`{"ids":["id"],"patch":[{"op":"replace","path":"/userAwareTokenNeverExpires","value":true},{"op":"replace","path":"/expirationDate","value":null}]}`,
+			},
+			{
 				name: "delete",
 				call: func(s *sailpoint.PersonalAccessTokensService) error {
 					return s.Delete(t.Context(), "86f1dc6fe8f54414950454cbb11278fa")
@@ -145,7 +168,7 @@ func TestGoldenRequests(t *testing.T) {
 				want:  "DELETE " + path + "/self\n" + common + agent + "\n",
 			},
 		} {
-			if tt.only && !never {
+			if tt.only && !never || tt.version != "" && tt.version != version {
 				continue
 			}
 			t.Run(string(version)+"/"+tt.name, func(t *testing.T) {
@@ -168,11 +191,13 @@ func TestDefaultVersionIsV2024(t *testing.T) {
 	_, err := n.client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 	require.NoError(t, err)
 	require.Contains(t, n.calls[0].onTheWire(), "GET /v2024/personal-access-tokens\n")
+	require.Equal(t, sailpoint.V2024, n.client(t).APIVersion())
 }
 
 func TestZeroValuesAreRefusedWithoutPanic(t *testing.T) {
 	var nilClient *sailpoint.Client
 	assert.Empty(t, nilClient.ClientID())
+	assert.Empty(t, nilClient.APIVersion())
 	_, err := nilClient.WithCredentials("id", sailpoint.NewSecret("s"))
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 
@@ -192,6 +217,8 @@ func TestZeroValuesAreRefusedWithoutPanic(t *testing.T) {
 				require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 			}
 			_, err = s.Patch(nilContext, "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			_, err = s.BulkUpdate(nilContext, []string{"id"}, sailpoint.NewPersonalAccessTokenPatch().NeverExpire())
 			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 			require.ErrorIs(t, s.Delete(nilContext, "id"), sailpoint.ErrInvalidArgument)
 			require.ErrorIs(t, s.DeleteSelf(nilContext), sailpoint.ErrInvalidArgument)

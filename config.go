@@ -86,7 +86,7 @@ type Config struct {
 	// after 2 minutes in all; the loop over All does not.
 	AttemptTimeout time.Duration
 
-	// MaxListBytes bounds the decoded answer to List; 0: 256 MiB. All needs no such bound.
+	// MaxListBytes bounds the decoded answer to List or BulkUpdate; 0: 256 MiB. All needs no such bound.
 	MaxListBytes int64
 }
 

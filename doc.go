@@ -15,9 +15,9 @@
 // before a Retry-After has passed:
 //
 //   - every operation after 429, once after 425, once with a new bearer after 401, and when no connection was got;
-//   - List, All up to its first token, Delete, and a Patch that only replaces whole fields also after 408, 500, 502,
-//     503, 504 and any failure of the connection;
-//   - Create, and any other Patch, not: what may have been carried out is reported as ErrOutcomeUnknown.
+//   - List, All up to its first token, Delete, and a Patch or BulkUpdate that only replaces whole fields also after
+//     408, 500, 502, 503, 504 and any failure of the connection;
+//   - Create, and any other Patch or BulkUpdate, not: what may have been carried out is reported as ErrOutcomeUnknown.
 //
 // A wait that would not fit the context's deadline is not begun: the failure is returned at once. Across all calls of
 // a client the retries are bounded too, so that an outage of the API costs about one request a call. After a 429 all

@@ -196,6 +196,10 @@ func TestNoErrorLeaks(t *testing.T) {
 			_, err := s.Patch(ctx, "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
 			return err
 		},
+		"bulk update": func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			_, err := s.BulkUpdate(ctx, []string{"id"}, sailpoint.NewPersonalAccessTokenPatch().NeverExpire())
+			return err
+		},
 		"delete": func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
 			return s.Delete(ctx, "id")
 		},
@@ -214,6 +218,9 @@ func TestNoErrorLeaks(t *testing.T) {
 					var log bytes.Buffer
 					client := n.client(t, func(cfg *sailpoint.Config) {
 						cfg.ClientSecret, cfg.MaxRetries = sailpoint.NewSecret(leakClientSecret), 1
+						if operation == "bulk update" {
+							cfg.APIVersion = sailpoint.V1
+						}
 						cfg.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 					})
 					err := call(t.Context(), client.PersonalAccessTokens)

@@ -3,6 +3,7 @@ package sailpoint_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
 // TestCreateRefusals: what is wrong with a request is said before anything is sent, all of it at once.
@@ -111,6 +113,78 @@ func TestDeleteSelfNeedsToKnowTheToken(t *testing.T) {
 		})
 		require.Equal(t, id, client.ClientID())
 		require.ErrorIs(t, client.PersonalAccessTokens.DeleteSelf(t.Context()), want)
+	}
+}
+
+// TestBulkUpdateRefusals: nothing is sent of what the API would refuse, or what another version doesn't know.
+func TestBulkUpdateRefusals(t *testing.T) {
+	never := sailpoint.NewPersonalAccessTokenPatch().NeverExpire()
+	ids := make([]string, 26)
+	for i := range ids {
+		ids[i] = fmt.Sprint("id", i)
+	}
+	for name, tt := range map[string]struct {
+		version sailpoint.APIVersion
+		ids     []string
+		patch   *sailpoint.PersonalAccessTokenPatch
+		want    string // "": accepted
+	}{
+		"V2024":               {sailpoint.V2024, ids[:1], never, "V1"},
+		"V2026":               {sailpoint.V2026, ids[:1], never, "V1"},
+		"no ids":              {sailpoint.V1, nil, never, "0 ids"},
+		"25 ids":              {sailpoint.V1, ids[:25], never, ""},
+		"26 ids":              {sailpoint.V1, ids, never, "26 ids"},
+		"an id twice":         {sailpoint.V1, []string{"a", "b", "a"}, never, `"a" is named twice`},
+		"bad id":              {sailpoint.V1, []string{"a", "b/c"}, never, `"b/c" is not a token's`},
+		"no patch":            {sailpoint.V1, ids[:1], nil, "empty"},
+		"empty patch":         {sailpoint.V1, ids[:1], &sailpoint.PersonalAccessTokenPatch{}, "empty"},
+		"name":                {sailpoint.V1, ids[:1], sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"), "/expirationDate and /userAware"},
+		"scope besides":       {sailpoint.V1, ids[:1], sailpoint.NewPersonalAccessTokenPatch().NeverExpire().ReplaceScope("s"), "/expirationDate and /userAware"},
+		"copied to the name":  {sailpoint.V1, ids[:1], sailpoint.NewPersonalAccessTokenPatch().With(sailpoint.PatchOperation{Op: sailpoint.OpCopy, Path: "/name", From: "/expirationDate"}), "/expirationDate and /userAware"},
+		"copied from a scope": {sailpoint.V1, ids[:1], sailpoint.NewPersonalAccessTokenPatch().With(sailpoint.PatchOperation{Op: sailpoint.OpCopy, Path: "/expirationDate", From: "/scope/0"}), "/expirationDate and /userAware"},
+		"expiry in the past":  {sailpoint.V1, ids[:1], sailpoint.NewPersonalAccessTokenPatch().ReplaceExpirationDate(time.Unix(0, 0)), "in the past"},
+		"removed":             {sailpoint.V1, ids[:1], sailpoint.NewPersonalAccessTokenPatch().With(sailpoint.PatchOperation{Op: sailpoint.OpRemove, Path: "/expirationDate"}), "NeverExpire"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := scripted(ok(`[` + aToken + `]`))
+			client := n.client(t, func(cfg *sailpoint.Config) { cfg.APIVersion = tt.version })
+			_, err := client.PersonalAccessTokens.BulkUpdate(t.Context(), tt.ids, tt.patch)
+			if tt.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			require.ErrorContains(t, err, tt.want)
+			n.requireCounts(t, 0, 0)
+		})
+	}
+}
+
+func TestBulkUpdateReturnsTheTokens(t *testing.T) {
+	n := scripted(ok(fullList))
+	tokens, err := n.client(t, inV1).PersonalAccessTokens.BulkUpdate(t.Context(), []string{"a"}, sailpoint.NewPersonalAccessTokenPatch().NeverExpire())
+	require.NoError(t, err)
+	requireTokens(t, fullListDecoded(), tokens)
+}
+
+func TestBulkUpdateOfTheTenant(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	soon := time.Now().Add(time.Hour)
+	for _, id := range []string{"b", "a"} {
+		tenant.Add(sailpoint.PersonalAccessToken{ID: id, ExpirationDate: &soon, Owner: sailpoint.PersonalAccessTokenOwner{ID: id}})
+	}
+	cfg := tenant.Config()
+	cfg.APIVersion = sailpoint.V1
+	client, err := sailpoint.NewClient(cfg)
+	require.NoError(t, err)
+	later := time.Now().AddDate(1, 0, 0).Truncate(time.Millisecond)
+	tokens, err := client.PersonalAccessTokens.BulkUpdate(t.Context(), []string{"b", "a"},
+		sailpoint.NewPersonalAccessTokenPatch().ReplaceExpirationDate(later))
+	require.NoError(t, err)
+	require.Len(t, tokens, 2)
+	for i, id := range []string{"a", "b"} {
+		assert.Equal(t, id, tokens[i].ID)
+		assert.WithinDuration(t, later, *tokens[i].ExpirationDate, 0)
 	}
 }
 

@@ -167,6 +167,11 @@ func (o PatchOperation) removes(path string) bool {
 	return (o.Op == OpRemove || o.Op == OpMove) && field(at) == path
 }
 
+// touches reports whether o has to do with the field at path.
+func (o PatchOperation) touches(path string) bool {
+	return field(o.Path) == path || o.takesFrom() && field(o.From) == path
+}
+
 // field returns the first reference of a JSON pointer, the field of the token that it is in: /scope of /scope/0.
 func field(pointer string) string {
 	if i := strings.IndexByte(strings.TrimPrefix(pointer, "/"), '/'); i >= 0 {

@@ -20,8 +20,8 @@ type column int
 const (
 	read         column = iota // List and All, up to the first token
 	remove                     // Delete
-	patchReplace               // Patch that replaces whole fields only: twice is the same as once
-	patchAny                   // any other Patch
+	patchReplace               // Patch and BulkUpdate that replace whole fields only: twice is the same as once
+	patchAny                   // any other
 	create                     // Create: a second one can't return the first one's secret
 	fetch                      // of a bearer
 	columns

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -54,6 +55,25 @@ var operations = []struct {
 		return err
 	}, ok(created)},
 }
+
+// bulkOperations are in the columns of the two kinds of patch, in this order, and in V1 only.
+var bulkOperations = []struct {
+	name    string
+	call    func(context.Context, *sailpoint.Client) error
+	success answer
+}{
+	{"bulk update that replaces", func(ctx context.Context, c *sailpoint.Client) error {
+		_, err := c.PersonalAccessTokens.BulkUpdate(ctx, []string{"id"}, sailpoint.NewPersonalAccessTokenPatch().NeverExpire())
+		return err
+	}, ok(`[` + aToken + `]`)},
+	{"any bulk update", func(ctx context.Context, c *sailpoint.Client) error {
+		_, err := c.PersonalAccessTokens.BulkUpdate(ctx, []string{"id"}, sailpoint.NewPersonalAccessTokenPatch().With(
+			sailpoint.PatchOperation{Op: sailpoint.OpTest, Path: "/userAwareTokenNeverExpires", Value: true}))
+		return err
+	}, ok(`[` + aToken + `]`)},
+}
+
+func inV1(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V1 }
 
 // What follows a failure that comes again and again, with three retries allowed: how often the request is sent, and
 // what the caller is told of a changing operation.
@@ -119,6 +139,16 @@ func TestMatrix(t *testing.T) {
 				})
 			})
 		}
+		for i, op := range bulkOperations {
+			t.Run(row.name+"/"+op.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					n := scripted(row.reply)
+					client := n.client(t, inV1, func(cfg *sailpoint.Config) { cfg.MaxListBytes = 2 << 20 })
+					err := op.call(t.Context(), client)
+					assertOutcome(t, row.want[3+i], len(n.calls), err)
+				})
+			})
+		}
 	}
 }
 
@@ -145,14 +175,14 @@ func assertOutcome(t *testing.T, want string, sent int, err error) {
 
 // TestRecovery: a failure that passes is not the caller's.
 func TestRecovery(t *testing.T) {
-	for _, op := range operations {
+	for _, op := range slices.Concat(operations, bulkOperations) {
 		for name, failure := range map[string]answer{
 			"never sent": {err: errRefused, unsent: true}, "401": {status: 401}, "425": {status: 425}, "429": {status: 429},
 		} {
 			t.Run(op.name+"/"+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					n := scripted(failure, op.success)
-					require.NoError(t, op.call(t.Context(), n.client(t)))
+					require.NoError(t, op.call(t.Context(), n.client(t, inV1)))
 					require.Len(t, n.calls, 2)
 					first, second := n.calls[0].onTheWire(), n.calls[1].onTheWire()
 					if name == "401" {

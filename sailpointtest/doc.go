@@ -11,7 +11,7 @@
 // # What is known
 //
 // Paths, members, dates, defaults and bounds of each version, rights, statuses and the shapes of errors are those of
-// the API's documents; what they don't allow is refused. Bulk updates are not implemented.
+// the API's documents; what they don't allow is refused.
 //
 // # What is guessed
 //
@@ -54,4 +54,6 @@
 //   - A scope that is removed, null or empty is every right of the owner, as in Create.
 //   - The fields are judged by what they are in the end. To acknowledge alone doesn't remove an expiry; to take the
 //     acknowledgement back is refused while the token has none.
+//   - A bulk update is carried out for all of its tokens or for none. An id that doesn't exist, or a managed token that
+//     the caller may not see, makes it a 400.
 package sailpointtest

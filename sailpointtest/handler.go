@@ -22,6 +22,7 @@ type version struct {
 	collection   string // path
 	nullExpiry   bool   // its answers say null where a token never expires, instead of nothing
 	neverExpires bool   // it knows tokens without an expiry, and changes of an expiry
+	bulk         string // path of the bulk update; "": it has none
 }
 
 var versions = []*version{
@@ -30,7 +31,10 @@ var versions = []*version{
 	{collection: "/v2024/personal-access-tokens"},
 	{collection: "/v2025/personal-access-tokens", nullExpiry: true, neverExpires: true},
 	{collection: "/v2026/personal-access-tokens", nullExpiry: true, neverExpires: true},
-	{collection: "/personal-access-tokens/v1", nullExpiry: true, neverExpires: true},
+	{
+		collection: "/personal-access-tokens/v1", nullExpiry: true, neverExpires: true,
+		bulk: "/personal-access-tokens/v1/bulk-update",
+	},
 }
 
 // route is what a path leads to.
@@ -38,13 +42,17 @@ type route struct {
 	template string   // as in Fault.Path
 	version  *version // nil: not an operation on tokens
 	item     bool     // one token, by its id, instead of all
+	bulk     bool     // the bulk update
 	id       string
 }
 
 func routeOf(escapedPath string) route {
 	for _, v := range versions {
-		if escapedPath == v.collection {
+		switch {
+		case escapedPath == v.collection:
 			return route{template: v.collection, version: v}
+		case v.bulk != "" && escapedPath == v.bulk:
+			return route{template: v.bulk, version: v, bulk: true}
 		}
 		rest, below := strings.CutPrefix(escapedPath, v.collection+"/")
 		if !below || rest == "" || strings.Contains(rest, "/") {
@@ -133,6 +141,10 @@ func (t *Tenant) admit(req *request, now time.Time) operation {
 		return func(now time.Time) reply { return op(c, req, now) }
 	}
 	switch {
+	case req.bulk && (req.method == http.MethodPatch || req.method == http.MethodPost):
+		return may(t.bulkUpdate, allManage)
+	case req.bulk:
+		return always(methodNotAllowed("PATCH, POST"))
 	case req.item && req.method == http.MethodPatch:
 		return may(t.patch, myManage)
 	case req.item && req.method == http.MethodDelete:
@@ -258,6 +270,7 @@ const (
 	missingData  = "400.1.0 Required data missing or empty"
 	illegalValue = "400.1.3 Illegal value"
 	overLimit    = "400.1.4 Limit violation"
+	notListed    = "400.1.404 Referenced object not found"
 	exists       = "400.1.409 Reference conflict"
 )
 

@@ -33,12 +33,26 @@ func TestPathsAndMethods(t *testing.T) {
 		head := u.do(t, "HEAD", collection, "")
 		assert.Equal(t, 405, head.status)
 		assert.Empty(t, head.body)
-		for _, id := range []string{"unknown", "..", "%2e%2e", "a%2Fb", "a%00b", "bulk-update"} {
+		for _, id := range []string{"unknown", "..", "%2e%2e", "a%2Fb", "a%00b"} {
 			assertProblem(t, u.do(t, "DELETE", collection+"/"+id, ""), 404, "404 Not found")
 		}
 	}
 	for _, path := range []string{"", "/", "/v2023/personal-access-tokens", "/v1/personal-access-tokens", "/personal-access-tokens", "/oauth/token/", "/oauth/info"} {
 		assertProblem(t, send(t, u.tenant, newRequest(t, "GET", host+path, "")), 404, "404 Not found")
+	}
+}
+
+func TestPathOfTheBulkUpdate(t *testing.T) {
+	u := admin(t, sailpointtest.NewTenant())
+	for _, method := range []string{"GET", "DELETE", "PUT"} {
+		got := u.do(t, method, bulk, "")
+		assertProblem(t, got, 405, "405 ")
+		assert.Equal(t, "PATCH, POST", got.header.Get("Allow"))
+	}
+	for version, collection := range collections {
+		if version != sailpoint.V1 { // an id like any other
+			assertProblem(t, u.do(t, "DELETE", collection+"/bulk-update", ""), 404, "404 Not found")
+		}
 	}
 }
 

@@ -20,10 +20,14 @@ const (
 var null = jsontext.Value("null")
 
 // applyPatch returns tok with a JSON Patch (RFC 6902) applied to it. The fields are judged by what they are in the
-// end, so that the order of the operations doesn't matter to rules over two of them.
-func (v *version) applyPatch(tok token, body []byte, now time.Time) (*token, error) {
+// end, so that the order of the operations doesn't matter to rules over two of them. A bulk patch changes the expiry and
+// its acknowledgement only.
+func (v *version) applyPatch(tok token, body []byte, bulk bool, now time.Time) (*token, error) {
 	// What can be patched, as JSON by path.
-	document := map[string]jsontext.Value{pathName: encode(tok.name), pathScope: encode(tok.scope)}
+	document := map[string]jsontext.Value{}
+	if !bulk {
+		document[pathName], document[pathScope] = encode(tok.name), encode(tok.scope)
+	}
 	if v.neverExpires {
 		document[pathExpiration] = null
 		if expiration := v.wireExpiration(&tok); expiration != nil {

@@ -281,7 +281,7 @@ func (t *Tenant) patch(c caller, req *request, now time.Time) reply {
 	if refused != nil {
 		return *refused
 	}
-	changed, err := req.version.applyPatch(*tok, req.body, now)
+	changed, err := req.version.applyPatch(*tok, req.body, false, now)
 	if err == nil && changed.name != tok.name {
 		err = t.checkName(changed)
 	}
@@ -290,6 +290,65 @@ func (t *Tenant) patch(c caller, req *request, now time.Time) reply {
 	}
 	t.replace(tok, changed)
 	return jsonReply(http.StatusOK, req.version.wire(changed))
+}
+
+// maxBulkIDs is how many tokens a bulk update changes at most.
+const maxBulkIDs = 25
+
+// bulkUpdate is PATCH, or POST, on the bulk update.
+func (t *Tenant) bulkUpdate(c caller, req *request, now time.Time) reply {
+	if !req.hasMediaType("application/json") {
+		return unsupportedMediaType()
+	}
+	changed, err := t.applyBulk(c, req, now)
+	if err != nil {
+		return badRequest(err)
+	}
+	answer := make([]wireToken, 0, len(changed))
+	for _, tok := range changed {
+		t.replace(t.byID[tok.id], tok)
+		shown := req.version.wire(tok)
+		shown.UserAwareTokenNeverExpires = nil
+		answer = append(answer, shown)
+	}
+	return jsonReply(http.StatusOK, answer)
+}
+
+// applyBulk returns the tokens that a bulk update names as it leaves them, in the order of their ids.
+func (t *Tenant) applyBulk(c caller, req *request, now time.Time) ([]*token, error) {
+	var in struct {
+		IDs   []string         `json:"ids"`
+		Patch []jsontext.Value `json:"patch"`
+	}
+	if err := json.Unmarshal(req.body, &in, json.RejectUnknownMembers(true)); err != nil {
+		return nil, &refusal{badContent, "The body is malformed, of the wrong type, or has an unknown or repeated member."}
+	}
+	switch {
+	case len(in.IDs) == 0:
+		return nil, &refusal{missingData, "Required field 'ids' was missing or empty."}
+	case len(in.IDs) > maxBulkIDs:
+		return nil, &refusal{overLimit, fmt.Sprintf("'ids' must be at most %d.", maxBulkIDs)}
+	case len(in.Patch) == 0:
+		return nil, &refusal{missingData, "Required field 'patch' was missing or empty."}
+	}
+	slices.Sort(in.IDs)
+	blank := func(id string) bool { return strings.TrimSpace(id) == "" }
+	if len(slices.Compact(slices.Clone(in.IDs))) < len(in.IDs) || slices.ContainsFunc(in.IDs, blank) {
+		return nil, &refusal{illegalValue, "'ids' must be unique and not blank."}
+	}
+	changed := make([]*token, 0, len(in.IDs))
+	for _, id := range in.IDs {
+		tok, refused := t.find(c, id, true)
+		if refused != nil {
+			return nil, &refusal{notListed, fmt.Sprintf("Referenced personal access token with id '%.80s' not found.", id)}
+		}
+		tok, err := req.version.applyPatch(*tok, encode(in.Patch), true, now)
+		if err != nil {
+			return nil, err
+		}
+		changed = append(changed, tok)
+	}
+	return changed, nil
 }
 
 // find returns a token that the caller may change: its own, or with others anyone's. What it can't see is not found;

@@ -2,6 +2,7 @@ package sailpointtest_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -249,4 +250,98 @@ func TestTokenExpiresAfterSixMonths(t *testing.T) {
 		<-time.After(time.Second)
 		assert.Equal(t, 401, fetch(t, tenant, id, secret).status)
 	})
+}
+
+// bulk is the path of the bulk update.
+const bulk = "/personal-access-tokens/v1/bulk-update"
+
+func (u user) bulkUpdate(t *testing.T, method, body string) answer {
+	t.Helper()
+	return u.do(t, method, bulk, body, "Content-Type", jsonType)
+}
+
+func TestBulkUpdateAnswer(t *testing.T) {
+	for _, method := range []string{"PATCH", "POST"} { // the one is an alias of the other
+		tenant, now := clockAt(t, "2026-01-01T00:00:00Z")
+		for _, id := range []string{"b", "a", "c"} {
+			tenant.Add(sailpoint.PersonalAccessToken{
+				ID: id, Name: id, Scope: []string{"s"}, ExpirationDate: ptr(now.Add(time.Hour)),
+				Owner: sailpoint.PersonalAccessTokenOwner{ID: "someone", Name: "Some One"}, UserAwareTokenNeverExpires: ptr(true),
+			})
+		}
+		got := admin(t, tenant).bulkUpdate(t, method, `{"ids":["b","a"],"patch":[{"op":"replace","path":"/expirationDate","value":"2027-01-01T00:00:00Z"}]}`)
+		assert.Equal(t, 200, got.status)
+		token := func(id string) string {
+			return `{"id":"` + id + `","name":"` + id + `","scope":["s"],"owner":{"type":"IDENTITY","id":"someone","name":"Some One"},` +
+				`"created":"2026-01-01T00:00:00.000Z","lastUsed":null,"managed":false,"accessTokenValiditySeconds":43200,` +
+				`"expirationDate":"2027-01-01T00:00:00.000Z"}`
+		}
+		assert.Equal(t, `[`+token("a")+`,`+token("b")+`]`, got.body, "in the order of ids, without userAwareTokenNeverExpires")
+		assert.Equal(t, now.Add(time.Hour), *tenant.Tokens()[3].ExpirationDate, "of a token that was not named")
+
+		for _, away := range []string{`{"op":"remove","path":"/expirationDate"}`, `{"op":"replace","path":"/expirationDate","value":null}`} {
+			got = admin(t, tenant).bulkUpdate(t, method, `{"ids":["c"],"patch":[{"op":"add","path":"/userAwareTokenNeverExpires","value":true},`+away+`]}`)
+			assert.Equal(t, 200, got.status, got.body)
+			assert.Nil(t, tenant.Tokens()[3].ExpirationDate)
+		}
+	}
+}
+
+func TestBulkUpdateRules(t *testing.T) {
+	const date = `{"op":"replace","path":"/expirationDate","value":"2030-01-01T00:00:00Z"}`
+	list := func(n int) string {
+		ids := make([]string, n)
+		for i := range ids {
+			ids[i] = fmt.Sprintf(`"t%d"`, i)
+		}
+		return strings.Join(ids, ",")
+	}
+	for _, test := range []struct{ body, want string }{ // "" is 200
+		{`{"ids":[` + list(25) + `],"patch":[` + date + `]}`, ""},
+		{`{"ids":[` + list(26) + `],"patch":[` + date + `]}`, "400.1.4 "},
+		{`{"ids":[],"patch":[` + date + `]}`, "400.1.0 "},
+		{`{"patch":[` + date + `]}`, "400.1.0 "},
+		{`{"ids":["t1"]}`, "400.1.0 "},
+		{`{"ids":["t1"],"patch":[]}`, "400.1.0 "},
+		{`{"ids":["t1","t2","t1"],"patch":[` + date + `]}`, "400.1.3 "},
+		{`{"ids":["t1"," "],"patch":[` + date + `]}`, "400.1.3 "},
+		{`{"ids":["t1","unknown"],"patch":[` + date + `]}`, "400.1.404 "},
+		{`{"ids":["t1"],"patch":[{"op":"replace","path":"/name","value":"n"}]}`, "400.1 "},
+		{`{"ids":["t1"],"patch":[` + date + `,{"op":"replace","path":"/scope","value":["s"]}]}`, "400.1 "},
+		{`{"ids":["t1"],"patch":[{"op":"remove","path":"/expirationDate"}]}`, "400.1.0 "},
+		{`{"ids":["t1"],"patch":[{"op":"replace","path":"/expirationDate","value":"2020-01-01T00:00:00Z"}]}`, "400.1.3 "},
+		{`{"ids":["t1"],"patch":` + date + `}`, "400.1 "},
+		{`{"ids":"t1","patch":[` + date + `]}`, "400.1 "},
+		{`{"ids":["t1"],"patch":[` + date + `],"more":1}`, "400.1 "},
+		{`{`, "400.1 "},
+	} {
+		tenant, now := clockAt(t, "2026-01-01T00:00:00Z")
+		for i := range 26 {
+			tenant.Add(sailpoint.PersonalAccessToken{ID: fmt.Sprintf("t%d", i), ExpirationDate: ptr(now.Add(time.Hour))})
+		}
+		u := admin(t, tenant)
+		before := tenant.Tokens()
+		got := u.bulkUpdate(t, "PATCH", test.body)
+		if test.want == "" {
+			assert.Equal(t, 200, got.status, "%s: %s", test.body, got.body)
+			continue
+		}
+		assertProblem(t, got, 400, test.want)
+		assert.Equal(t, before, tenant.Tokens(), "%s: nothing has changed", test.body)
+	}
+	tenant := sailpointtest.NewTenant()
+	assertProblem(t, admin(t, tenant).do(t, "PATCH", bulk, `{}`, "Content-Type", patchType), 415, "415 ")
+}
+
+func TestBulkUpdateNeedsTheRightToAllTokens(t *testing.T) {
+	tenant, now := clockAt(t, "2026-01-01T00:00:00Z")
+	tenant.Add(sailpoint.PersonalAccessToken{ID: "id", ExpirationDate: ptr(now.Add(time.Hour))})
+	const body = `{"ids":["id"],"patch":[{"op":"replace","path":"/expirationDate","value":"2030-01-01T00:00:00Z"}]}`
+	for scope, want := range map[string]int{myRead: 403, myManage: 403, allRead: 403, allManage: 200, everything: 200} {
+		assert.Equal(t, want, as(t, tenant, adminID, scope).bulkUpdate(t, "PATCH", body).status, scope)
+	}
+	// A managed token that the caller may not see is not there.
+	tenant.Add(sailpoint.PersonalAccessToken{ID: "id", Managed: true})
+	assertProblem(t, as(t, tenant, adminID, allManage).bulkUpdate(t, "PATCH", body), 400, "400.1.404 ")
+	assert.Equal(t, 200, as(t, tenant, adminID, allManage, managedRead).bulkUpdate(t, "PATCH", body).status)
 }
