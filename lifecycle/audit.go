@@ -1,0 +1,271 @@
+package lifecycle
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+// Kind is what a [Finding] is about.
+type Kind string
+
+// The kinds of findings. The first five are about time, the next three about what a token may do.
+const (
+	NeverUsed    Kind = "never-used"
+	Stale        Kind = "stale"
+	Expired      Kind = "expired"
+	ExpiringSoon Kind = "expiring-soon"
+	NoExpiry     Kind = "no-expiry" // none is told: it never expires, or the API leaves its expiry out
+	EveryRight   Kind = "every-right"
+	AdminScope   Kind = "admin-scope" // over other people's tokens
+	LongBearer   Kind = "long-bearer"
+	NearLimit    Kind = "near-limit" // of the tokens that an owner may have; its Token holds the Owner only
+	Unfinished   Kind = "unfinished-rotation"
+	Managed      Kind = "managed" // for information: the only finding of a managed token
+)
+
+// Kinds returns every kind, in the order in which a token's findings come.
+func Kinds() []Kind {
+	return []Kind{
+		NeverUsed, Stale, Expired, ExpiringSoon, NoExpiry, EveryRight, AdminScope, LongBearer, NearLimit, Unfinished, Managed,
+	}
+}
+
+// Policy says what [Audit] looks at, and from when on it is worth a finding.
+type Policy struct {
+	// OwnerID is whose tokens are audited: an identity's id, or [sailpoint.OwnerMe], which needs no right to others'
+	// tokens. "": everybody's.
+	OwnerID string
+	// NeverUsedAfter is how old a token that was never used may be; 0: 30 days.
+	NeverUsedAfter time.Duration
+	// StaleAfter is for how long a token may be out of use; 0: 90 days. The API moves lastUsed at most once a day:
+	// stale is what was certainly not used for so long, which is a day later than lastUsed says.
+	StaleAfter time.Duration
+	// ExpiringWithin is how far ahead of its expiry a token is found; 0: 30 days.
+	ExpiringWithin time.Duration
+	// MaxBearer is how long a token's bearers may last; 0: the API's 12 hours at most, which no token exceeds. A
+	// bearer is what is stolen most easily, and nobody can revoke it alone.
+	MaxBearer time.Duration
+	// NearLimit is from how many tokens on an owner is found; 0: 8. The API allows ten, and a rotation needs a free one.
+	NearLimit int
+}
+
+// Finding is one thing to know about one token, or with [NearLimit] about one owner.
+type Finding struct {
+	Kind  Kind
+	Token sailpoint.PersonalAccessToken // as the audit saw it
+	Text  string                        // one sentence, without anything that a token's owner could have written
+}
+
+// Report is what [Audit] found.
+type Report struct {
+	At       time.Time // when the audit started, which ages count to
+	Policy   Policy    // with its defaults
+	Tokens   int       // looked at
+	Counts   map[Kind]int
+	Owners   []OwnerTotal // the one with most tokens first
+	Findings []Finding    // in the order of the list; those of owners at the end
+}
+
+// OwnerTotal is what a [Report] says of one owner.
+type OwnerTotal struct {
+	Owner    sailpoint.PersonalAccessTokenOwner
+	Tokens   int // without the managed ones
+	Managed  int
+	Findings int // without [Managed]
+}
+
+// Of returns the findings of these kinds.
+func (r *Report) Of(kinds ...Kind) []Finding {
+	var some []Finding
+	for _, f := range r.Findings {
+		if slices.Contains(kinds, f.Kind) {
+			some = append(some, f)
+		}
+	}
+	return some
+}
+
+const (
+	maxTokens = 10 // of one owner
+	day       = 24 * time.Hour
+)
+
+// Audit looks at every token that the policy covers, one at a time: what it holds in memory is its findings and a
+// total for each owner. It changes nothing.
+//
+// Ages and expiries are counted by the local clock; one that is off by minutes matters to none of the defaults. An
+// audit that could not be read to its end is an error, not a shorter report.
+//
+// Needs sp:all-personal-access-tokens:read, with OwnerMe sp:my-personal-access-tokens:read; managed tokens are seen
+// only with idn:managed-personal-access-tokens:read.
+func Audit(ctx context.Context, client *sailpoint.Client, policy Policy) (*Report, error) {
+	policy, err := policy.complete()
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := service(client)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{At: time.Now(), Policy: policy, Counts: map[Kind]int{}}
+	owners := map[string]*OwnerTotal{}
+	for token, err := range tokens.All(ctx, sailpoint.ListPersonalAccessTokensOptions{OwnerID: policy.OwnerID}) {
+		if err != nil {
+			return nil, err
+		}
+		r.Tokens++
+		owner := owners[token.Owner.ID]
+		if owner == nil {
+			owner = &OwnerTotal{Owner: token.Owner}
+			owners[token.Owner.ID] = owner
+		}
+		if token.Managed {
+			owner.Managed++
+			r.add(owner, Finding{Managed, token, "The platform made it and uses it: this is for information only."})
+			continue
+		}
+		owner.Tokens++
+		policy.examine(&token, r.At, func(kind Kind, text string) {
+			r.add(owner, Finding{kind, token, text})
+		})
+	}
+
+	for _, owner := range owners {
+		r.Owners = append(r.Owners, *owner)
+	}
+	slices.SortFunc(r.Owners, func(a, b OwnerTotal) int {
+		return cmp.Or(b.Tokens-a.Tokens, b.Findings-a.Findings, cmp.Compare(a.Owner.ID, b.Owner.ID))
+	})
+	for i := range r.Owners {
+		if owner := &r.Owners[i]; owner.Tokens >= policy.NearLimit {
+			text := fmt.Sprintf("The owner has %d of the %d tokens that one may have, and a rotation needs a free one.", owner.Tokens, maxTokens)
+			r.add(owner, Finding{NearLimit, sailpoint.PersonalAccessToken{Owner: owner.Owner}, text})
+		}
+	}
+	return r, nil
+}
+
+func (r *Report) add(owner *OwnerTotal, f Finding) {
+	r.Findings = append(r.Findings, f)
+	r.Counts[f.Kind]++
+	if f.Kind != Managed {
+		owner.Findings++
+	}
+}
+
+// complete returns p with its defaults, or what is wrong with it.
+func (p Policy) complete() (Policy, error) {
+	if min(p.NeverUsedAfter, p.StaleAfter, p.ExpiringWithin, p.MaxBearer, time.Duration(p.NearLimit)) < 0 {
+		return p, refuse("a policy's limits are not negative: leave one at 0 for its default")
+	}
+	p.NeverUsedAfter = cmp.Or(p.NeverUsedAfter, 30*day)
+	p.StaleAfter = cmp.Or(p.StaleAfter, 90*day)
+	p.ExpiringWithin = cmp.Or(p.ExpiringWithin, 30*day)
+	p.MaxBearer = cmp.Or(p.MaxBearer, 12*time.Hour)
+	p.NearLimit = cmp.Or(p.NearLimit, 8)
+	return p, nil
+}
+
+// examine finds what is worth saying of a token, in the order of Kinds. Each sentence says what the API told, and no
+// more.
+func (p *Policy) examine(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {
+	p.examineUse(token, at, found)
+	p.examineExpiry(token, at, found)
+	p.examineRights(token, found)
+	if marked(token.Name) {
+		found(Unfinished, "Its name carries the mark of a rotation that has not finished. It may hold the only working secret: let the rotation run again.")
+	}
+}
+
+func (p *Policy) examineUse(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {
+	if token.LastUsed == nil {
+		if age := at.Sub(token.Created); age > p.NeverUsedAfter && !token.Created.IsZero() {
+			found(NeverUsed, fmt.Sprintf("It was never used since it was created on %s, %s ago.", date(token.Created), span(age)))
+		}
+		return
+	}
+	if idle := at.Sub(token.LastUsed.Add(day)); idle >= p.StaleAfter {
+		found(Stale, fmt.Sprintf("It was last used on %s or up to a day later, at least %s ago.", date(*token.LastUsed), span(idle)))
+	}
+}
+
+func (p *Policy) examineExpiry(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {
+	if token.ExpirationDate == nil {
+		text := "No expiry is told: it never expires, or the API leaves its expiry out."
+		if told := token.UserAwareTokenNeverExpires; told != nil && *told {
+			text = "It never expires, as was acknowledged for it."
+		}
+		found(NoExpiry, text)
+		return
+	}
+	switch left := token.ExpirationDate.Sub(at); {
+	case left <= 0:
+		found(Expired, fmt.Sprintf("It expired on %s, %s ago.", date(*token.ExpirationDate), span(-left)))
+	case left <= p.ExpiringWithin:
+		found(ExpiringSoon, fmt.Sprintf("It expires on %s, in %s.", date(*token.ExpirationDate), span(left)))
+	}
+}
+
+// The rights over other people's tokens, behind the prefix sp: that they have as scopes, or idn: as rights.
+const (
+	allManage = "all-personal-access-tokens:manage"
+	allRead   = "all-personal-access-tokens:read"
+)
+
+func (p *Policy) examineRights(token *sailpoint.PersonalAccessToken, found func(Kind, string)) {
+	grants := func(right string) bool {
+		return slices.ContainsFunc(token.Scope, func(scope string) bool {
+			return scope == "sp:"+right || scope == "idn:"+right
+		})
+	}
+	switch {
+	case len(token.Scope) == 0:
+		found(EveryRight, "No scope is told. A token that was made without one may do whatever its owner may.")
+	case slices.Contains(token.Scope, sailpoint.ScopeAll):
+		found(EveryRight, "It may do whatever its owner may ("+sailpoint.ScopeAll+").")
+	}
+	switch {
+	case grants(allManage):
+		found(AdminScope, "It may delete other people's tokens, if its owner may ("+allManage+").")
+	case grants(allRead):
+		found(AdminScope, "It may list other people's tokens, if its owner may ("+allRead+").")
+	}
+	if bearer := time.Duration(token.AccessTokenValiditySeconds) * time.Second; bearer > p.MaxBearer {
+		found(LongBearer, fmt.Sprintf("Its bearers last %s, longer than %s.", span(bearer), span(p.MaxBearer)))
+	}
+}
+
+// service returns the calls of a client, or what is wrong with it.
+func service(client *sailpoint.Client) (*sailpoint.PersonalAccessTokensService, error) {
+	if client == nil || client.PersonalAccessTokens == nil {
+		return nil, refuse("no client: make one with sailpoint.NewClient")
+	}
+	return client.PersonalAccessTokens, nil
+}
+
+// refuse returns the error of an argument that can't be right. Nothing was sent.
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{sailpoint.ErrInvalidArgument}, args...)...)
+}
+
+func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// span returns a duration as people say it, in its largest unit, cut down to the whole.
+func span(d time.Duration) string {
+	for _, unit := range []struct {
+		length time.Duration
+		name   string
+	}{{day, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+		if n := d / unit.length; n > 1 {
+			return fmt.Sprintf("%d %ss", n, unit.name)
+		} else if n == 1 {
+			return "1 " + unit.name
+		}
+	}
+	return fmt.Sprintf("%d seconds", d/time.Second)
+}

@@ -1,0 +1,239 @@
+package lifecycle_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+const day = 24 * time.Hour
+
+func ptr[T any](v T) *T { return &v }
+
+// clientOf returns a client for the tenant's seed, in V1 unless it is changed.
+func clientOf(t *testing.T, tenant *sailpointtest.Tenant, change ...func(*sailpoint.Config)) *sailpoint.Client {
+	t.Helper()
+	cfg := tenant.Config()
+	cfg.APIVersion = sailpoint.V1
+	for _, f := range change {
+		f(&cfg)
+	}
+	client, err := sailpoint.NewClient(cfg)
+	require.NoError(t, err)
+	return client
+}
+
+// findings returns what was found of the token with this id, as "kind: text".
+func findings(r *lifecycle.Report, id string) []string {
+	list := []string{}
+	for _, f := range r.Findings {
+		if f.Token.ID == id {
+			list = append(list, string(f.Kind)+": "+f.Text)
+		}
+	}
+	return list
+}
+
+// TestFindings: each kind on both sides of its limit, in the words that a person reads.
+func TestFindings(t *testing.T) {
+	const (
+		never     = "no-expiry: No expiry is told: it never expires, or the API leaves its expiry out."
+		allRights = "every-right: It may do whatever its owner may (sp:scopes:all)."
+	)
+	ago := func(d time.Duration) *time.Time { return ptr(time.Now().Add(-d)) }
+	in := func(d time.Duration) *time.Time { return ptr(time.Now().Add(d)) }
+	type token = sailpoint.PersonalAccessToken
+	for name, tt := range map[string]struct {
+		change func(*token) // of a token that nothing is found of
+		policy lifecycle.Policy
+		want   []string
+	}{
+		"nothing": {func(*token) {}, lifecycle.Policy{}, nil},
+
+		"never used, old": {func(p *token) { p.Created, p.LastUsed = *ago(30*day + 1*time.Second), nil }, lifecycle.Policy{}, []string{
+			"never-used: It was never used since it was created on 1999-12-01, 30 days ago.",
+		}},
+		"never used, new":      {func(p *token) { p.Created, p.LastUsed = *ago(30 * day), nil }, lifecycle.Policy{}, nil},
+		"never used, by order": {func(p *token) { p.Created, p.LastUsed = *ago(time.Hour), nil }, lifecycle.Policy{NeverUsedAfter: 59 * time.Minute}, []string{"never-used: It was never used since it was created on 1999-12-31, 1 hour ago."}},
+
+		"stale": {func(p *token) { p.LastUsed = ago(91 * day) }, lifecycle.Policy{}, []string{
+			"stale: It was last used on 1999-10-02 or up to a day later, at least 90 days ago.",
+		}},
+		"stale but for the day in which lastUsed stands": {func(p *token) { p.LastUsed = ago(91*day - time.Second) }, lifecycle.Policy{}, nil},
+		"stale by order": {func(p *token) { p.LastUsed = ago(3 * day) }, lifecycle.Policy{StaleAfter: 2 * day}, []string{"stale: It was last used on 1999-12-29 or up to a day later, at least 2 days ago."}},
+
+		"expired":           {func(p *token) { p.ExpirationDate = ago(0) }, lifecycle.Policy{}, []string{"expired: It expired on 2000-01-01, 0 seconds ago."}},
+		"expired long ago":  {func(p *token) { p.ExpirationDate = ago(40 * day) }, lifecycle.Policy{}, []string{"expired: It expired on 1999-11-22, 40 days ago."}},
+		"expires in 30":     {func(p *token) { p.ExpirationDate = in(30 * day) }, lifecycle.Policy{}, []string{"expiring-soon: It expires on 2000-01-31, in 30 days."}},
+		"expires at once":   {func(p *token) { p.ExpirationDate = in(time.Millisecond) }, lifecycle.Policy{}, []string{"expiring-soon: It expires on 2000-01-01, in 0 seconds."}},
+		"expires later":     {func(p *token) { p.ExpirationDate = in(30*day + time.Second) }, lifecycle.Policy{}, nil},
+		"expires by order":  {func(p *token) { p.ExpirationDate = in(60 * day) }, lifecycle.Policy{ExpiringWithin: 60 * day}, []string{"expiring-soon: It expires on 2000-03-01, in 60 days."}},
+		"no expiry":         {func(p *token) { p.ExpirationDate = nil }, lifecycle.Policy{}, []string{never}},
+		"no expiry, denied": {func(p *token) { p.ExpirationDate, p.UserAwareTokenNeverExpires = nil, ptr(false) }, lifecycle.Policy{}, []string{never}},
+		"no expiry, acknowledged": {func(p *token) { p.ExpirationDate, p.UserAwareTokenNeverExpires = nil, ptr(true) }, lifecycle.Policy{}, []string{
+			"no-expiry: It never expires, as was acknowledged for it.",
+		}},
+
+		"every right":   {func(p *token) { p.Scope = []string{"a", "sp:scopes:all"} }, lifecycle.Policy{}, []string{allRights}},
+		"no scope told": {func(p *token) { p.Scope = []string{} }, lifecycle.Policy{}, []string{"every-right: No scope is told. A token that was made without one may do whatever its owner may."}},
+		"deletes others'": {func(p *token) {
+			p.Scope = []string{"sp:all-personal-access-tokens:read", "sp:all-personal-access-tokens:manage"}
+		}, lifecycle.Policy{}, []string{
+			"admin-scope: It may delete other people's tokens, if its owner may (all-personal-access-tokens:manage).",
+		}},
+		"lists others'": {func(p *token) { p.Scope = []string{"idn:all-personal-access-tokens:read"} }, lifecycle.Policy{}, []string{
+			"admin-scope: It may list other people's tokens, if its owner may (all-personal-access-tokens:read).",
+		}},
+		"its own":              {func(p *token) { p.Scope = []string{"sp:my-personal-access-tokens:manage"} }, lifecycle.Policy{}, nil},
+		"bearers of 12 hours":  {func(p *token) { p.AccessTokenValiditySeconds = 43200 }, lifecycle.Policy{}, nil},
+		"bearers of two hours": {func(p *token) { p.AccessTokenValiditySeconds = 7200 }, lifecycle.Policy{MaxBearer: time.Hour}, []string{"long-bearer: Its bearers last 2 hours, longer than 1 hour."}},
+		"bearers of an hour":   {func(p *token) { p.AccessTokenValiditySeconds = 3600 }, lifecycle.Policy{MaxBearer: time.Hour}, nil},
+
+		"managed": {func(p *token) {
+			p.Managed, p.LastUsed, p.ExpirationDate, p.Scope = true, nil, nil, []string{"sp:scopes:all"}
+		}, lifecycle.Policy{}, []string{"managed: The platform made it and uses it: this is for information only."}},
+		"all at once": {func(p *token) {
+			p.LastUsed, p.ExpirationDate, p.Scope = nil, ago(day), []string{"sp:scopes:all", "sp:all-personal-access-tokens:manage"}
+		}, lifecycle.Policy{}, []string{
+			"never-used: It was never used since it was created on 1999-09-23, 100 days ago.",
+			"expired: It expired on 1999-12-31, 1 day ago.",
+			allRights,
+			"admin-scope: It may delete other people's tokens, if its owner may (all-personal-access-tokens:manage).",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tenant := sailpointtest.NewTenant()
+				pat := token{
+					ID: "id", Name: "n", Scope: []string{"s"}, Created: *ago(100 * day), LastUsed: ago(day),
+					ExpirationDate: in(100 * day), AccessTokenValiditySeconds: 3600,
+				}
+				tt.change(&pat)
+				tenant.Add(pat)
+				report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), tt.policy)
+				require.NoError(t, err)
+				assert.Equal(t, append([]string{}, tt.want...), findings(report, "id"))
+				assert.Equal(t, time.Now(), report.At)
+				assert.Equal(t, 2, report.Tokens)
+			})
+		})
+	}
+}
+
+// TestExpiryThatTheVersionLeavesOut: where the answer says nothing, the finding doesn't say more.
+func TestExpiryThatTheVersionLeavesOut(t *testing.T) {
+	for _, version := range []sailpoint.APIVersion{sailpoint.V3, sailpoint.V2024} {
+		tenant := sailpointtest.NewTenant()
+		report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant, func(cfg *sailpoint.Config) { cfg.APIVersion = version }), lifecycle.Policy{})
+		require.NoError(t, err)
+		require.Contains(t, findings(report, tenant.Config().ClientID), "no-expiry: No expiry is told: it never expires, or the API leaves its expiry out.")
+	}
+}
+
+func TestAuditCountsByOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		soon := time.Now().Add(day)
+		add := func(owner string, n int, managed bool) {
+			for range n {
+				tenant.Add(sailpoint.PersonalAccessToken{
+					Scope: []string{"s"}, ExpirationDate: &soon, Managed: managed,
+					Owner: sailpoint.PersonalAccessTokenOwner{ID: owner, Name: "Name of " + owner},
+				})
+			}
+		}
+		add("a", 7, false)
+		add("b", 8, false)
+		add("b", 2, true)
+		add("c", 10, false)
+		report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), lifecycle.Policy{})
+		require.NoError(t, err)
+
+		owner := func(id string) sailpoint.PersonalAccessTokenOwner {
+			return sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: id, Name: "Name of " + id}
+		}
+		seed := sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "2c9180a46faadee4016fb4e018c20639", Name: "Support"}
+		assert.Equal(t, []lifecycle.OwnerTotal{
+			{Owner: owner("c"), Tokens: 10, Findings: 11},
+			{Owner: owner("b"), Tokens: 8, Managed: 2, Findings: 9},
+			{Owner: owner("a"), Tokens: 7, Findings: 7},
+			{Owner: seed, Tokens: 1, Findings: 2},
+		}, report.Owners)
+		assert.Equal(t, 28, report.Tokens)
+		assert.Equal(t, map[lifecycle.Kind]int{
+			lifecycle.ExpiringSoon: 25, lifecycle.Managed: 2, lifecycle.NearLimit: 2, lifecycle.NoExpiry: 1, lifecycle.EveryRight: 1,
+		}, report.Counts)
+		near := report.Of(lifecycle.NearLimit)
+		require.Len(t, near, 2)
+		assert.Equal(t, sailpoint.PersonalAccessToken{Owner: owner("c")}, near[0].Token)
+		assert.Equal(t, "The owner has 10 of the 10 tokens that one may have, and a rotation needs a free one.", near[0].Text)
+		assert.Len(t, report.Of(lifecycle.NoExpiry, lifecycle.Managed), 3)
+		assert.Empty(t, report.Of())
+		assert.Equal(t, lifecycle.Policy{
+			NeverUsedAfter: 30 * day, StaleAfter: 90 * day, ExpiringWithin: 30 * day, MaxBearer: 12 * time.Hour, NearLimit: 8,
+		}, report.Policy)
+	})
+}
+
+// calls returns the requests to the API as "METHOD path?query status".
+func calls(tenant *sailpointtest.Tenant) (list []string) {
+	for _, r := range tenant.Requests() {
+		if r.Path != "/oauth/token" {
+			list = append(list, strings.TrimSuffix(fmt.Sprintf("%s %s?%s", r.Method, r.Path, r.Query), "?")+fmt.Sprintf(" %d", r.Status))
+		}
+	}
+	return list
+}
+
+func TestAuditIsOneList(t *testing.T) {
+	tenant := sailpointtest.NewTenant(sailpointtest.WithIdentity(sailpointtest.Identity{ID: "someone", Rights: []string{"sp:my-personal-access-tokens:read"}}))
+	id, secret := tenant.Add(sailpoint.PersonalAccessToken{Owner: sailpoint.PersonalAccessTokenOwner{ID: "someone"}})
+	client, err := clientOf(t, tenant).WithCredentials(id, secret)
+	require.NoError(t, err)
+	report, err := lifecycle.Audit(t.Context(), client, lifecycle.Policy{OwnerID: sailpoint.OwnerMe})
+	require.NoError(t, err, "without a right to others' tokens")
+	require.Equal(t, 1, report.Tokens)
+	_, err = lifecycle.Audit(t.Context(), client, lifecycle.Policy{})
+	require.ErrorIs(t, err, sailpoint.ErrForbidden)
+	require.Equal(t, []string{"GET /personal-access-tokens/v1?owner-id=me 200", "GET /personal-access-tokens/v1 403"}, calls(tenant))
+}
+
+// TestAuditThatIsCutShort is an error: what it has not seen may be what matters.
+func TestAuditThatIsCutShort(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	for range 10 {
+		tenant.Add(sailpoint.PersonalAccessToken{})
+	}
+	tenant.Inject(sailpointtest.Fault{Method: http.MethodGet, CutAfter: 2000})
+	report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), lifecycle.Policy{})
+	require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.Nil(t, report)
+}
+
+func TestAuditRefusals(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	for name, policy := range map[string]lifecycle.Policy{
+		"NeverUsedAfter": {NeverUsedAfter: -1}, "StaleAfter": {StaleAfter: -1}, "ExpiringWithin": {ExpiringWithin: -1},
+		"MaxBearer": {MaxBearer: -1}, "NearLimit": {NearLimit: -1},
+	} {
+		_, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), policy)
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, name)
+	}
+	for _, client := range []*sailpoint.Client{nil, {}} {
+		_, err := lifecycle.Audit(t.Context(), client, lifecycle.Policy{})
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+	}
+	require.Empty(t, tenant.Requests())
+}
