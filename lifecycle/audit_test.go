@@ -103,6 +103,10 @@ func TestFindings(t *testing.T) {
 		"managed": {func(p *token) {
 			p.Managed, p.LastUsed, p.ExpirationDate, p.Scope = true, nil, nil, []string{"sp:scopes:all"}
 		}, lifecycle.Policy{}, []string{"managed: The platform made it and uses it: this is for information only."}},
+		"rotating": {func(p *token) { p.Name = marked }, lifecycle.Policy{}, []string{
+			"unfinished-rotation: Its name carries the mark of a rotation that has not finished. It may hold the only working secret: let the rotation run again.",
+		}},
+		"a name like a mark": {func(p *token) { p.Name = marked[:len(marked)-1] + "0" }, lifecycle.Policy{}, nil},
 		"all at once": {func(p *token) {
 			p.LastUsed, p.ExpirationDate, p.Scope = nil, ago(day), []string{"sp:scopes:all", "sp:all-personal-access-tokens:manage"}
 		}, lifecycle.Policy{}, []string{

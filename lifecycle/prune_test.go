@@ -1,0 +1,506 @@
+package lifecycle_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+const item = "/personal-access-tokens/v1/{id}"
+
+// A rotation of the token with markedID gives its successor the name marked.
+const (
+	markedID = "0123abcd0123abcd0123abcd0123abcd"
+	marked   = "deploy-next-0123abcd89ef4567a8f40d4c"
+)
+
+// expiredTokens adds tokens t0, t1 and so on, which all have expired and were used long ago.
+func expiredTokens(tenant *sailpointtest.Tenant, n int) {
+	for i := range n {
+		tenant.Add(sailpoint.PersonalAccessToken{
+			ID: fmt.Sprint("t", i), Name: fmt.Sprint("token ", i), Scope: []string{"s"}, Created: time.Now().Add(-300 * day),
+			LastUsed: ptr(time.Now().Add(-200 * day)), ExpirationDate: ptr(time.Now().Add(-100 * day)),
+			Owner: sailpoint.PersonalAccessTokenOwner{ID: fmt.Sprint("owner", i/5)},
+		})
+	}
+}
+
+func audit(t *testing.T, client *sailpoint.Client) *lifecycle.Report {
+	t.Helper()
+	report, err := lifecycle.Audit(t.Context(), client, lifecycle.Policy{})
+	require.NoError(t, err)
+	return report
+}
+
+// statuses returns what became of each token, as "id status reason".
+func statuses(changes []lifecycle.Change) []string {
+	list := []string{}
+	for _, c := range changes {
+		list = append(list, strings.TrimSpace(fmt.Sprintf("%s %s %s", c.Token.ID, c.Status, c.Reason)))
+	}
+	return list
+}
+
+func count(changes []lifecycle.Change, status lifecycle.Status) (n int) {
+	for _, c := range changes {
+		if c.Status == status {
+			n++
+		}
+	}
+	return n
+}
+
+// requests returns how many requests with this method the API has answered with this status.
+func requests(tenant *sailpointtest.Tenant, method string, status int) (n int) {
+	for _, r := range tenant.Requests() {
+		if r.Method == method && r.Path != "/oauth/token" && r.Status == status {
+			n++
+		}
+	}
+	return n
+}
+
+var expired = []lifecycle.Kind{lifecycle.Expired}
+
+func TestPruneIsADryRunUnlessToldToApply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiredTokens(tenant, 2)
+		client := clientOf(t, tenant)
+		report := audit(t, client)
+		changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.Stale, lifecycle.Expired}})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"t0 planned", "t1 planned"}, statuses(changes), "each once, though it was found twice")
+		assert.Len(t, tenant.Tokens(), 3)
+		assert.Equal(t, []string{"GET /personal-access-tokens/v1 200", "GET /personal-access-tokens/v1 200"}, calls(tenant))
+
+		changes, err = lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"t0 deleted", "t1 deleted"}, statuses(changes))
+		assert.Len(t, tenant.Tokens(), 1)
+		assert.ElementsMatch(t, []string{"GET /personal-access-tokens/v1 200", "DELETE /personal-access-tokens/v1/t0 204", "DELETE /personal-access-tokens/v1/t1 204"}, calls(tenant)[2:])
+
+		changes, err = lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"t0 gone", "t1 gone"}, statuses(changes), "again")
+		assert.Zero(t, requests(tenant, http.MethodDelete, 404), "that is known without a call")
+	})
+}
+
+// TestPruneLeavesAlone what a finding must not cost its life.
+func TestPruneLeavesAlone(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before func(*sailpoint.PersonalAccessToken)                                  // as the audit sees it
+		after  func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) // between audit and pruning
+		report func(*lifecycle.Report)                                               // what somebody made of it
+		kinds  []lifecycle.Kind
+		want   string
+	}{
+		"used meanwhile": {
+			after: func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) {
+				pat.LastUsed = ptr(time.Now())
+				tenant.Add(pat)
+			},
+			want: "it was used since the audit looked",
+		},
+		"used meanwhile for the first time": {
+			before: func(pat *sailpoint.PersonalAccessToken) { pat.LastUsed = nil },
+			after: func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) {
+				pat.LastUsed = ptr(time.Now())
+				tenant.Add(pat)
+			},
+			want: "it was used since the audit looked",
+		},
+		"renewed meanwhile": {
+			after: func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) {
+				pat.ExpirationDate = ptr(time.Now().Add(day))
+				tenant.Add(pat)
+			},
+			want: "it was changed since the audit looked",
+		},
+		"renamed meanwhile": {
+			after: func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) {
+				pat.Name = "keep"
+				tenant.Add(pat)
+			},
+			want: "it was changed since the audit looked",
+		},
+		"managed meanwhile": {
+			after: func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) {
+				pat.Managed = true
+				tenant.Add(pat)
+			},
+			want: "the platform manages it",
+		},
+		"managed, by a report made by hand": {
+			before: func(pat *sailpoint.PersonalAccessToken) { pat.Managed = true },
+			report: func(r *lifecycle.Report) { r.Findings[len(r.Findings)-1].Kind = lifecycle.Expired },
+			want:   "the platform manages it",
+		},
+		"the mark of a rotation": {
+			before: func(pat *sailpoint.PersonalAccessToken) { pat.Name = marked },
+			want:   "a rotation of it has not finished",
+		},
+		"the mark of a rotation meanwhile": {
+			after: func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) {
+				pat.Name = marked
+				tenant.Add(pat)
+			},
+			want: "a rotation of it has not finished",
+		},
+		"about to be replaced by a rotation": {
+			after: func(tenant *sailpointtest.Tenant, _ sailpoint.PersonalAccessToken) {
+				tenant.Add(sailpoint.PersonalAccessToken{Name: marked})
+			},
+			want: "a rotation of it has not finished",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tenant := sailpointtest.NewTenant()
+				pat := sailpoint.PersonalAccessToken{
+					ID: markedID, Name: "n", Scope: []string{"s"}, Created: time.Now().Add(-300 * day),
+					LastUsed: ptr(time.Now().Add(-200 * day)), ExpirationDate: ptr(time.Now().Add(-100 * day)),
+				}
+				if tt.before != nil {
+					tt.before(&pat)
+				}
+				tenant.Add(pat)
+				client := clientOf(t, tenant)
+				report := audit(t, client)
+				if tt.after != nil {
+					tt.after(tenant, pat)
+				}
+				if tt.report != nil {
+					tt.report(report)
+				}
+				changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true})
+				require.NoError(t, err)
+				assert.Equal(t, []string{markedID + " skipped " + tt.want}, statuses(changes))
+				assert.Len(t, calls(tenant), 2, "two lists, and no deletion")
+			})
+		})
+	}
+}
+
+func TestPruneNeverDeletesItsOwnToken(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	client := clientOf(t, tenant)
+	changes, err := lifecycle.Prune(t.Context(), client, audit(t, client), lifecycle.PruneOptions{
+		Kinds: []lifecycle.Kind{lifecycle.EveryRight, lifecycle.NoExpiry}, Apply: true,
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{client.ClientID() + " skipped it is the client's own"}, statuses(changes))
+	require.Len(t, tenant.Tokens(), 1)
+}
+
+func TestPruneCeiling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for limit, want := range map[int]int{0: 100, 1: 1, 104: 104, 200: 105} {
+			tenant := sailpointtest.NewTenant()
+			expiredTokens(tenant, 105)
+			client := clientOf(t, tenant)
+			report := audit(t, client)
+			for _, apply := range []bool{false, true} {
+				changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, MaxDeletions: limit, Apply: apply})
+				require.NoError(t, err)
+				status := map[bool]lifecycle.Status{false: lifecycle.Planned, true: lifecycle.Deleted}[apply]
+				assert.Equal(t, want, count(changes, status))
+				assert.Equal(t, 105-want, count(changes, lifecycle.Skipped))
+				if want < 105 {
+					assert.Equal(t, "the ceiling of deletions is reached", changes[104].Reason)
+				}
+			}
+			assert.Len(t, tenant.Tokens(), 106-want)
+			assert.Equal(t, want, requests(tenant, http.MethodDelete, 204))
+		}
+	})
+}
+
+// TestPruneGoesOnAfterFailures, and tells each for what it is.
+func TestPruneGoesOnAfterFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiredTokens(tenant, 6)
+		client := clientOf(t, tenant, func(cfg *sailpoint.Config) { cfg.MaxRetries = -1 })
+		report := audit(t, client)
+		tenant.Inject(
+			sailpointtest.Fault{Path: item, Status: 403},
+			sailpointtest.Fault{Path: item, Committed: true},
+			sailpointtest.Fault{Path: item, Err: io.ErrUnexpectedEOF},
+			sailpointtest.Fault{Path: item, Status: 404, Body: `{"detailCode":"404 Not found"}`},
+		)
+		var told []string
+		changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{
+			Kinds: expired, Apply: true, Concurrency: 1,
+			Progress: func(done, total int, c lifecycle.Change) {
+				told = append(told, fmt.Sprintf("%d/%d %s %s", done, total, c.Token.ID, c.Status))
+			},
+		})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"t0 failed", "t1 unknown", "t2 unknown", "t3 gone", "t4 deleted", "t5 deleted"}, statuses(changes))
+		assert.Equal(t, []string{"1/6 t0 failed", "2/6 t1 unknown", "3/6 t2 unknown", "4/6 t3 gone", "5/6 t4 deleted", "6/6 t5 deleted"}, told)
+		assert.ErrorIs(t, changes[0].Err, sailpoint.ErrForbidden)
+		assert.ErrorIs(t, changes[1].Err, sailpoint.ErrOutcomeUnknown)
+		for _, c := range changes[3:] {
+			assert.NoError(t, c.Err)
+		}
+		ids := []string{}
+		for _, pat := range tenant.Tokens()[1:] {
+			ids = append(ids, pat.ID)
+		}
+		assert.Equal(t, []string{"t0", "t2", "t3"}, ids, "of the two that are unknown one was deleted")
+		assert.Empty(t, tenant.Unused())
+	})
+}
+
+// TestPruneStopsWhereNoDeletionCanSucceed: credentials that are refused would be for every other token too.
+func TestPruneStopsWhereNoDeletionCanSucceed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiredTokens(tenant, 50)
+		client := clientOf(t, tenant)
+		report := audit(t, client)
+		tenant.Inject(slices.Repeat([]sailpointtest.Fault{{Path: item, Delay: time.Millisecond}}, 10)...)
+		tenant.Inject(slices.Repeat([]sailpointtest.Fault{{Path: item, Status: 401}}, 2)...) // also with a new bearer
+		changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true, Concurrency: 1})
+		require.ErrorIs(t, err, sailpoint.ErrUnauthorized)
+		require.Len(t, changes, 50)
+		assert.Equal(t, 10, count(changes, lifecycle.Deleted))
+		assert.Equal(t, lifecycle.Failed, changes[10].Status)
+		for _, c := range changes[11:] {
+			assert.Equal(t, lifecycle.Skipped, c.Status)
+			assert.Equal(t, "not tried: the client's credentials were refused", c.Reason)
+		}
+		assert.Len(t, tenant.Tokens(), 41)
+		assert.Equal(t, 2, requests(tenant, http.MethodDelete, 401))
+	})
+}
+
+// TestPruneUnderAnEndlessRateLimit ends: where a round through the queue deletes nothing, it is the last.
+func TestPruneUnderAnEndlessRateLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiredTokens(tenant, 10)
+		client := clientOf(t, tenant, func(cfg *sailpoint.Config) { cfg.MaxRetries = -1 })
+		report := audit(t, client)
+		// The first round deletes one of ten, the second one of nine, the third none.
+		limited := sailpointtest.Fault{Path: item, Status: 429, Header: http.Header{"Retry-After": {"1"}}}
+		tenant.Inject(slices.Repeat([]sailpointtest.Fault{limited}, 9)...)
+		tenant.Inject(sailpointtest.Fault{Path: item, Delay: time.Millisecond})
+		tenant.Inject(slices.Repeat([]sailpointtest.Fault{limited}, 8)...)
+		tenant.Inject(sailpointtest.Fault{Path: item, Delay: time.Millisecond})
+		tenant.Inject(slices.Repeat([]sailpointtest.Fault{limited}, 8)...)
+		changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true, Concurrency: 1})
+		require.NoError(t, err)
+		assert.Equal(t, 2, count(changes, lifecycle.Deleted))
+		assert.Equal(t, 8, count(changes, lifecycle.Failed))
+		for _, c := range changes {
+			if c.Status == lifecycle.Failed {
+				assert.ErrorIs(t, c.Err, sailpoint.ErrRateLimited)
+			} else {
+				assert.NoError(t, c.Err)
+			}
+		}
+		assert.Equal(t, 25, requests(tenant, http.MethodDelete, 429))
+		assert.Empty(t, tenant.Unused())
+	})
+}
+
+// TestPruneThatIsCanceled tells what was done, what was not, and what is not known.
+func TestPruneThatIsCanceled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiredTokens(tenant, 40)
+		client := clientOf(t, tenant)
+		report := audit(t, client)
+		// Eight deletions are answered, and four are carried out and their answers late.
+		tenant.Inject(slices.Repeat([]sailpointtest.Fault{{Path: item, Delay: time.Millisecond}}, 8)...)
+		tenant.Inject(slices.Repeat([]sailpointtest.Fault{{Path: item, Committed: true, Delay: time.Minute}}, 4)...)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer time.AfterFunc(time.Second, cancel).Stop()
+		settled := 0
+		changes, err := lifecycle.Prune(ctx, client, report, lifecycle.PruneOptions{
+			Kinds: expired, Apply: true, Progress: func(done, _ int, _ lifecycle.Change) { settled = done },
+		})
+		require.ErrorIs(t, err, context.Canceled)
+		require.Len(t, changes, 40)
+		assert.Equal(t, 40, settled)
+		assert.Equal(t, 8, count(changes, lifecycle.Deleted))
+		assert.Equal(t, 4, count(changes, lifecycle.Unknown), "those that were under way")
+		assert.Equal(t, 28, count(changes, lifecycle.Skipped))
+		assert.Len(t, tenant.Tokens(), 1+28, "the account is true")
+		for _, c := range changes {
+			switch c.Status {
+			case lifecycle.Unknown:
+				assert.ErrorIs(t, c.Err, sailpoint.ErrOutcomeUnknown)
+				assert.ErrorIs(t, c.Err, context.Canceled)
+			case lifecycle.Skipped:
+				assert.Equal(t, "not tried: the context ended", c.Reason)
+			}
+		}
+	})
+}
+
+// TestPruneOfAContextThatHasEnded deletes nothing.
+func TestPruneOfAContextThatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiredTokens(tenant, 3)
+		client := clientOf(t, tenant)
+		report := audit(t, client)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := lifecycle.Prune(ctx, client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true})
+		require.ErrorIs(t, err, context.Canceled)
+		assert.Len(t, tenant.Tokens(), 4)
+	})
+}
+
+// bucket is a limiter: so many at once, and then one at a time.
+type bucket struct {
+	mu    sync.Mutex
+	every time.Duration
+	next  time.Time
+}
+
+func (b *bucket) Wait(ctx context.Context) error {
+	b.mu.Lock()
+	now := time.Now()
+	if b.next.Before(now) {
+		b.next = now
+	}
+	wait := b.next.Sub(now)
+	b.next = b.next.Add(b.every)
+	b.mu.Unlock()
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestPruneOf5000: against the tenant's rate limit of 100 requests in 10 seconds. With a limiter no request is
+// refused; without, none is lost.
+func TestPruneOf5000(t *testing.T) {
+	for name, limited := range map[string]bool{"with a limiter": true, "without a limiter": false} {
+		for _, concurrency := range []int{0, 32} {
+			t.Run(fmt.Sprint(name, ", concurrency ", concurrency), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					tenant := sailpointtest.NewTenant(sailpointtest.WithRateLimit())
+					expiredTokens(tenant, 5000)
+					client := clientOf(t, tenant, func(cfg *sailpoint.Config) {
+						if limited {
+							cfg.Limiter = &bucket{every: 100 * time.Millisecond}
+						}
+					})
+					report := audit(t, client)
+					started := time.Now()
+					told := 0
+					changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{
+						Kinds: expired, Apply: true, MaxDeletions: 5000, Concurrency: concurrency,
+						Progress: func(done, total int, _ lifecycle.Change) {
+							told++
+							assert.Equal(t, [2]int{told, 5000}, [2]int{done, total})
+						},
+					})
+					require.NoError(t, err)
+					assert.Equal(t, 5000, count(changes, lifecycle.Deleted))
+					assert.Equal(t, 1, len(tenant.Tokens())) //nolint:testifylint // Len would print thousands of tokens
+					assert.Equal(t, 5000, requests(tenant, http.MethodDelete, 204))
+					assert.Equal(t, 5000, told)
+					refused := requests(tenant, http.MethodDelete, 429)
+					took := time.Since(started)
+					t.Logf("%d answers of 429 in %s", refused, took)
+					if limited {
+						assert.Zero(t, refused)
+					}
+					assert.Less(t, took, 10*time.Minute)
+				})
+			})
+		}
+	}
+}
+
+func TestPruneRefusals(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	client := clientOf(t, tenant)
+	sourced := clientOf(t, tenant, func(cfg *sailpoint.Config) {
+		cfg.ClientID, cfg.ClientSecret = "", sailpoint.Secret{}
+		cfg.TokenSource = func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+			return sailpoint.AccessToken{}, errors.New("not asked")
+		}
+	})
+	report := &lifecycle.Report{Findings: []lifecycle.Finding{{Kind: lifecycle.Expired, Token: sailpoint.PersonalAccessToken{ID: "id"}}}}
+	for name, tt := range map[string]struct {
+		client *sailpoint.Client
+		report *lifecycle.Report
+		opts   lifecycle.PruneOptions
+		want   string
+	}{
+		"no client":          {nil, report, lifecycle.PruneOptions{Kinds: expired}, "NewClient"},
+		"zero client":        {&sailpoint.Client{}, report, lifecycle.PruneOptions{Kinds: expired}, "NewClient"},
+		"own token unknown":  {sourced, report, lifecycle.PruneOptions{Kinds: expired}, "Config.ClientID"},
+		"no report":          {client, nil, lifecycle.PruneOptions{Kinds: expired}, "Audit"},
+		"no kinds":           {client, report, lifecycle.PruneOptions{}, "Kinds is empty"},
+		"unknown kind":       {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{"all"}}, `"all" is no kind`},
+		"managed":            {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.Managed}}, "never a reason"},
+		"unfinished":         {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.Expired, lifecycle.Unfinished}}, "never a reason"},
+		"near the limit":     {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.NearLimit}}, "never a reason"},
+		"negative ceiling":   {client, report, lifecycle.PruneOptions{Kinds: expired, MaxDeletions: -1}, "not negative"},
+		"negative workforce": {client, report, lifecycle.PruneOptions{Kinds: expired, Concurrency: -1}, "not negative"},
+	} {
+		tt.opts.Apply = true
+		_, err := lifecycle.Prune(t.Context(), tt.client, tt.report, tt.opts)
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, name)
+		require.ErrorContains(t, err, tt.want, name)
+	}
+	require.Empty(t, tenant.Requests())
+
+	changes, err := lifecycle.Prune(t.Context(), client, &lifecycle.Report{}, lifecycle.PruneOptions{Kinds: expired, Apply: true})
+	require.NoError(t, err)
+	require.Empty(t, changes)
+	require.Empty(t, tenant.Requests(), "nothing was chosen")
+}
+
+// TestPruneThatCantLookAgain deletes nothing.
+func TestPruneThatCantLookAgain(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	expiredTokens(tenant, 3)
+	client := clientOf(t, tenant)
+	report := audit(t, client)
+	tenant.Inject(sailpointtest.Fault{Method: http.MethodGet, CutAfter: 1000})
+	_, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true})
+	require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
+	require.Len(t, tenant.Tokens(), 4)
+}
+
+// TestProgressThatPanics leaves no goroutine behind: goleak would find it.
+func TestProgressThatPanics(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	expiredTokens(tenant, 20)
+	client := clientOf(t, tenant)
+	report := audit(t, client)
+	require.PanicsWithValue(t, "progress", func() {
+		_, _ = lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{
+			Kinds: expired, Apply: true, Progress: func(int, int, lifecycle.Change) { panic("progress") },
+		})
+	})
+	require.True(t, slices.ContainsFunc(tenant.Tokens(), func(pat sailpoint.PersonalAccessToken) bool { return pat.ID == client.ClientID() }))
+}
