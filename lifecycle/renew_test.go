@@ -1,0 +1,294 @@
+package lifecycle_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+const bulkPath = "/personal-access-tokens/v1/bulk-update"
+
+// expiringTokens adds tokens t00, t01 and so on of other owners, which expire in an hour.
+func expiringTokens(tenant *sailpointtest.Tenant, n int) {
+	for i := range n {
+		tenant.Add(sailpoint.PersonalAccessToken{
+			ID: fmt.Sprintf("t%02d", i), Scope: []string{"s"}, ExpirationDate: ptr(time.Now().Add(time.Hour)),
+			Owner: sailpoint.PersonalAccessTokenOwner{ID: fmt.Sprint("owner", i/5)},
+		})
+	}
+}
+
+// inVersion makes a client speak another version than V1.
+func inVersion(v sailpoint.APIVersion) func(*sailpoint.Config) {
+	return func(cfg *sailpoint.Config) { cfg.APIVersion = v }
+}
+
+// bodies returns the bodies of the requests to the API that had one.
+func bodies(tenant *sailpointtest.Tenant) (list []string) {
+	for _, r := range tenant.Requests() {
+		if r.Path != "/oauth/token" && r.Body != "" {
+			list = append(list, r.Body)
+		}
+	}
+	return list
+}
+
+func TestRenewInBulk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiringTokens(tenant, 55)
+		client := clientOf(t, tenant)
+		opts := lifecycle.RenewOptions{Lifetime: 90 * day}
+		changes, err := lifecycle.Renew(t.Context(), client, opts)
+		require.NoError(t, err)
+		assert.Equal(t, 55, count(changes, lifecycle.Planned), "a dry run unless told to apply")
+		assert.Equal(t, []string{"GET /personal-access-tokens/v1 200"}, calls(tenant))
+
+		opts.Apply = true
+		changes, err = lifecycle.Renew(t.Context(), client, opts)
+		require.NoError(t, err)
+		assert.Equal(t, 55, count(changes, lifecycle.Renewed))
+		bulk := "PATCH " + bulkPath + " 200"
+		assert.Equal(t, []string{"GET /personal-access-tokens/v1 200", bulk, bulk, bulk}, calls(tenant)[1:])
+		assert.Equal(t, `{"ids":["t50","t51","t52","t53","t54"],"patch":[{"op":"replace","path":"/expirationDate","value":"2000-03-31T00:00:00.000Z"}]}`, bodies(tenant)[2])
+		for _, c := range changes {
+			assert.WithinDuration(t, time.Now().Add(90*day), *c.Token.ExpirationDate, 0)
+		}
+		for _, pat := range tenant.Tokens()[1:] {
+			assert.WithinDuration(t, time.Now().Add(90*day), *pat.ExpirationDate, 0)
+		}
+
+		changes, err = lifecycle.Renew(t.Context(), client, opts)
+		require.NoError(t, err)
+		assert.Empty(t, changes, "again")
+	})
+}
+
+func TestRenewForEver(t *testing.T) {
+	for version, path := range map[sailpoint.APIVersion]string{
+		sailpoint.V2025: "/v2025/personal-access-tokens/id", sailpoint.V2026: "/v2026/personal-access-tokens/id", sailpoint.V1: bulkPath,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			tenant := sailpointtest.NewTenant()
+			tenant.Add(sailpoint.PersonalAccessToken{ID: "id", ExpirationDate: ptr(time.Now().Add(day))})
+			changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant, inVersion(version)), lifecycle.RenewOptions{NeverExpires: true, Apply: true})
+			require.NoError(t, err)
+			assert.Equal(t, []string{"id renewed"}, statuses(changes))
+			assert.Nil(t, changes[0].Token.ExpirationDate)
+			assert.Nil(t, tenant.Tokens()[1].ExpirationDate)
+			assert.True(t, *tenant.Tokens()[1].UserAwareTokenNeverExpires)
+			assert.Equal(t, "PATCH "+path+" 200", calls(tenant)[1])
+		})
+	}
+}
+
+// TestRenewOnesOwn: where there is no bulk update nobody can renew another's token, so that they are not even listed.
+func TestRenewOnesOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiringTokens(tenant, 1)
+		tenant.Add(sailpoint.PersonalAccessToken{ID: "mine", ExpirationDate: ptr(time.Now().Add(day))})
+		client := clientOf(t, tenant, inVersion(sailpoint.V2026))
+		changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"mine renewed"}, statuses(changes))
+		assert.Equal(t, []string{"GET /v2026/personal-access-tokens?owner-id=me 200", "PATCH /v2026/personal-access-tokens/mine 200"}, calls(tenant))
+		assert.Equal(t, []string{`[{"op":"replace","path":"/expirationDate","value":"2000-03-31T00:00:00.000Z"}]`}, bodies(tenant))
+	})
+}
+
+// TestRenewWithoutTheRightToBulkUpdates goes on one by one, with one's own tokens.
+func TestRenewWithoutTheRightToBulkUpdates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		id, secret := tenant.Add(sailpoint.PersonalAccessToken{
+			ID: "mine", ExpirationDate: ptr(time.Now().Add(day)),
+			Scope: []string{"sp:my-personal-access-tokens:manage", "sp:all-personal-access-tokens:read"},
+		})
+		expiringTokens(tenant, 1)
+		client, err := clientOf(t, tenant).WithCredentials(id, secret)
+		require.NoError(t, err)
+		changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"mine renewed", "t00 failed"}, statuses(changes))
+		assert.ErrorIs(t, changes[1].Err, sailpoint.ErrForbidden)
+		assert.Equal(t, []string{
+			"GET /personal-access-tokens/v1 200", "PATCH " + bulkPath + " 403",
+			"PATCH /personal-access-tokens/v1/mine 200", "PATCH /personal-access-tokens/v1/t00 403",
+		}, calls(tenant))
+	})
+}
+
+// TestRenewChooses by window, and leaves alone what is not to be touched.
+func TestRenewChooses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		add := func(id string, left time.Duration, change ...func(*sailpoint.PersonalAccessToken)) {
+			pat := sailpoint.PersonalAccessToken{ID: id, Name: id, ExpirationDate: ptr(time.Now().Add(left))}
+			for _, f := range change {
+				f(&pat)
+			}
+			tenant.Add(pat)
+		}
+		add("expired", 0)
+		add("soon", time.Second)
+		add("edge", 30*day)
+		add("later", 30*day+time.Second)
+		add("managed", day, func(pat *sailpoint.PersonalAccessToken) { pat.Managed = true })
+		add("rotating", day, func(pat *sailpoint.PersonalAccessToken) { pat.Name = marked })
+		add("unselected", day)
+		renew := func(opts lifecycle.RenewOptions) []string {
+			opts.Select = func(pat sailpoint.PersonalAccessToken) bool { return pat.ID != "unselected" }
+			changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant), opts)
+			require.NoError(t, err)
+			return statuses(changes)
+		}
+		const managed, rotating = "managed skipped the platform manages it", "rotating skipped a rotation of it has not finished"
+		assert.Equal(t, []string{"soon planned", "edge planned", managed, rotating}, renew(lifecycle.RenewOptions{Lifetime: 31 * day}))
+		assert.Equal(t, []string{"soon planned", "edge skipped it would expire sooner than it does", managed, rotating}, renew(lifecycle.RenewOptions{Lifetime: 30 * day}))
+		assert.Equal(t, []string{"soon planned", managed, rotating}, renew(lifecycle.RenewOptions{Lifetime: 31 * day, Within: 2 * day}))
+		assert.Equal(t, []string{"soon planned", "edge planned", "later planned", managed, rotating}, renew(lifecycle.RenewOptions{NeverExpires: true, Within: 40 * day}))
+	})
+}
+
+// TestRenewGoesOnAfterFailures: one token that spoils a bulk update is found.
+func TestRenewGoesOnAfterFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiringTokens(tenant, 27)
+		client := clientOf(t, tenant, func(cfg *sailpoint.Config) {
+			cfg.HTTPClient = &http.Client{Transport: deleting{tenant, "t07"}}
+		})
+		changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
+		require.NoError(t, err)
+		assert.Equal(t, 26, count(changes, lifecycle.Renewed))
+		assert.Equal(t, lifecycle.Failed, changes[7].Status)
+		assert.ErrorIs(t, changes[7].Err, sailpoint.ErrBadRequest)
+		assert.LessOrEqual(t, requests(tenant, "PATCH", 200)+requests(tenant, "PATCH", 400), 12)
+	})
+}
+
+// deleting deletes a token before the first bulk update arrives.
+type deleting struct {
+	tenant *sailpointtest.Tenant
+	id     string
+}
+
+func (d deleting) RoundTrip(req *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(req.URL.Path, "/bulk-update") {
+		cfg := d.tenant.Config()
+		cfg.APIVersion = sailpoint.V1
+		client, err := sailpoint.NewClient(cfg)
+		if err != nil {
+			return nil, err
+		}
+		_ = client.PersonalAccessTokens.Delete(req.Context(), d.id) // gone the second time
+	}
+	return d.tenant.RoundTrip(req)
+}
+
+// TestRenewTellsWhatItIsTold: an answer that is lost, one without the token, one of a token that is gone.
+func TestRenewTellsWhatItIsTold(t *testing.T) {
+	for name, tt := range map[string]struct {
+		version sailpoint.APIVersion
+		fault   sailpointtest.Fault
+		want    lifecycle.Status
+		err     error
+	}{
+		"bulk, lost":            {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Committed: true}, lifecycle.Unknown, sailpoint.ErrOutcomeUnknown},
+		"bulk, no connection":   {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Err: io.ErrUnexpectedEOF}, lifecycle.Unknown, sailpoint.ErrOutcomeUnknown},
+		"bulk, token not shown": {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 200, Body: `[]`}, lifecycle.Failed, nil},
+		"bulk, refused":         {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 400}, lifecycle.Failed, sailpoint.ErrBadRequest},
+		"single, lost":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Committed: true}, lifecycle.Unknown, sailpoint.ErrOutcomeUnknown},
+		"single, gone":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 404}, lifecycle.Gone, nil},
+		"single, refused":       {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 403}, lifecycle.Failed, sailpoint.ErrForbidden},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tenant := sailpointtest.NewTenant()
+				tenant.Add(sailpoint.PersonalAccessToken{ID: "id", ExpirationDate: ptr(time.Now().Add(day))})
+				client := clientOf(t, tenant, inVersion(tt.version), func(cfg *sailpoint.Config) { cfg.MaxRetries = -1 })
+				tenant.Inject(tt.fault)
+				changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
+				require.NoError(t, err)
+				require.Len(t, changes, 1)
+				assert.Equal(t, tt.want, changes[0].Status)
+				if tt.err != nil {
+					assert.ErrorIs(t, changes[0].Err, tt.err)
+				}
+				assert.Equal(t, tt.want == lifecycle.Failed, changes[0].Err != nil && tt.want != lifecycle.Unknown)
+				assert.Empty(t, tenant.Unused())
+			})
+		})
+	}
+}
+
+func TestRenewStops(t *testing.T) {
+	for _, version := range []sailpoint.APIVersion{sailpoint.V2025, sailpoint.V1} {
+		synctest.Test(t, func(t *testing.T) {
+			tenant := sailpointtest.NewTenant()
+			for i := range 60 {
+				tenant.Add(sailpoint.PersonalAccessToken{ID: fmt.Sprintf("t%02d", i), ExpirationDate: ptr(time.Now().Add(day))})
+			}
+			client := clientOf(t, tenant, inVersion(version))
+			tenant.Inject(sailpointtest.Fault{Method: "PATCH", Status: 401}, sailpointtest.Fault{Method: "PATCH", Status: 401})
+			opts := lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true}
+			changes, err := lifecycle.Renew(t.Context(), client, opts)
+			require.ErrorIs(t, err, sailpoint.ErrUnauthorized)
+			assert.Equal(t, 60, count(changes, lifecycle.Failed)+count(changes, lifecycle.Skipped))
+			assert.Equal(t, "t59 skipped not tried: the client's credentials were refused", statuses(changes)[59])
+			assert.Equal(t, 2, requests(tenant, "PATCH", 401))
+
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			tenant.Inject(sailpointtest.Fault{Method: "PATCH", Committed: true, Delay: time.Minute})
+			defer time.AfterFunc(time.Second, cancel).Stop()
+			changes, err = lifecycle.Renew(ctx, client, opts)
+			require.ErrorIs(t, err, context.Canceled)
+			assert.Equal(t, lifecycle.Unknown, changes[0].Status)
+			assert.Equal(t, "t59 skipped not tried: the context ended", statuses(changes)[59])
+			assert.WithinDuration(t, time.Now().Add(90*day-time.Second), *tenant.Tokens()[1].ExpirationDate, 0)
+			assert.WithinDuration(t, time.Now().Add(day-time.Second), *tenant.Tokens()[60].ExpirationDate, 0)
+		})
+	}
+}
+
+func TestRenewRefusals(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	for _, version := range []sailpoint.APIVersion{sailpoint.V3, sailpoint.Beta, sailpoint.V2024} {
+		_, err := lifecycle.Renew(t.Context(), clientOf(t, tenant, inVersion(version)), lifecycle.RenewOptions{Lifetime: day})
+		require.ErrorIs(t, err, lifecycle.ErrNotRenewable)
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+		require.ErrorContains(t, err, "rotate the tokens")
+	}
+	for name, opts := range map[string]lifecycle.RenewOptions{
+		"neither":           {},
+		"both":              {Lifetime: day, NeverExpires: true},
+		"negative lifetime": {Lifetime: -day},
+		"negative window":   {Lifetime: day, Within: -day},
+	} {
+		_, err := lifecycle.Renew(t.Context(), clientOf(t, tenant), opts)
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, name)
+		require.NotErrorIs(t, err, lifecycle.ErrNotRenewable)
+	}
+	_, err := lifecycle.Renew(t.Context(), nil, lifecycle.RenewOptions{Lifetime: day})
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+	require.Empty(t, tenant.Requests())
+
+	tenant.Inject(sailpointtest.Fault{Method: "GET", Status: 403})
+	changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant), lifecycle.RenewOptions{Lifetime: day, Apply: true})
+	require.ErrorIs(t, err, sailpoint.ErrForbidden)
+	require.Empty(t, changes)
+}
