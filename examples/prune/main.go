@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		return 2
 	}
-	if isTerminal(stderr) {
+	if opts.Apply && isTerminal(stderr) {
 		opts.Progress = func(done, total int, _ lifecycle.Change) { fmt.Fprint(stderr, bar(done, total)) }
 	}
 

@@ -1,0 +1,80 @@
+package lifecycle_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+// tenantToLookAt has a token that has expired and one that is about to.
+func tenantToLookAt() *sailpoint.Client {
+	tenant := sailpointtest.NewTenant()
+	for name, left := range map[string]time.Duration{"old": -48 * time.Hour, "nightly": 73 * time.Hour} {
+		expiry := time.Now().Add(left)
+		tenant.Add(sailpoint.PersonalAccessToken{Name: name, Scope: []string{"sp:my-personal-access-tokens:read"}, ExpirationDate: &expiry})
+	}
+	cfg := tenant.Config()
+	cfg.APIVersion = sailpoint.V1
+	client, err := sailpoint.NewClient(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client
+}
+
+func ExampleAudit() {
+	client := tenantToLookAt()
+	report, err := lifecycle.Audit(context.Background(), client, lifecycle.Policy{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(report.Tokens, "tokens,", report.Counts[lifecycle.Expired], "expired")
+	for _, f := range report.Of(lifecycle.EveryRight) {
+		fmt.Printf("%q: %s\n", f.Token.Name, f.Text)
+	}
+	// Output:
+	// 3 tokens, 1 expired
+	// "tenant": It may do whatever its owner may (sp:scopes:all).
+}
+
+func ExamplePrune() {
+	client := tenantToLookAt()
+	report, err := lifecycle.Audit(context.Background(), client, lifecycle.Policy{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	changes, err := lifecycle.Prune(context.Background(), client, report, lifecycle.PruneOptions{
+		Kinds: []lifecycle.Kind{lifecycle.Expired, lifecycle.EveryRight}, // the latter finds the client's own
+		Apply: true,
+	})
+	for _, c := range changes {
+		fmt.Println(c.Token.Name, c.Status, c.Reason)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Unordered output:
+	// tenant skipped it is the client's own
+	// old deleted
+}
+
+func ExampleRenew() {
+	client := tenantToLookAt()
+	changes, err := lifecycle.Renew(context.Background(), client, lifecycle.RenewOptions{
+		Lifetime: 180 * 24 * time.Hour,
+		Apply:    true,
+	})
+	for _, c := range changes {
+		fmt.Println(c.Token.Name, c.Status)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// nightly renewed
+}
