@@ -55,34 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 
 	changes, err := prune(ctx, stderr, *owner, opts)
-	counts := map[lifecycle.Status]int{}
-	for _, c := range changes {
-		counts[c.Status]++
-		because := c.Reason
-		if c.Err != nil {
-			because = c.Err.Error()
-		}
-		// Names are quoted: one may hold what a terminal takes for a command.
-		fmt.Fprintln(stdout, strings.TrimSpace(fmt.Sprintf("%-8s %s %q of %q  %s", c.Status, c.Token.ID, c.Token.Name, c.Token.Owner.Name, because)))
-	}
-	if err == nil || len(changes) > 0 {
-		fmt.Fprintf(stdout, "%d chosen: %d planned, %d deleted, %d gone, %d skipped, %d failed, %d unknown\n", len(changes),
-			counts[lifecycle.Planned], counts[lifecycle.Deleted], counts[lifecycle.Gone],
-			counts[lifecycle.Skipped], counts[lifecycle.Failed], counts[lifecycle.Unknown])
-	}
-	switch {
-	case errors.Is(err, sailpoint.ErrInvalidArgument):
-		fmt.Fprintln(stderr, "prune:", err)
-		return 2
-	case err != nil:
-		fmt.Fprintln(stderr, "prune:", err)
-		return 1
-	case counts[lifecycle.Failed]+counts[lifecycle.Unknown] > 0:
-		return 3
-	case counts[lifecycle.Planned] > 0:
-		fmt.Fprintln(stdout, "nothing was deleted: say -apply")
-	}
-	return 0
+	return target.PrintChanges(stdout, stderr, changes, err)
 }
 
 func prune(ctx context.Context, stderr io.Writer, owner string, opts lifecycle.PruneOptions) ([]lifecycle.Change, error) {

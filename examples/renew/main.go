@@ -14,11 +14,9 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"time"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -55,38 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 
 	changes, err := renew(ctx, stderr, opts)
-	counts := map[lifecycle.Status]int{}
-	for _, c := range changes {
-		counts[c.Status]++
-		because := c.Reason
-		if c.Err != nil {
-			because = c.Err.Error()
-		}
-		expiry := "never"
-		if c.Token.ExpirationDate != nil {
-			expiry = c.Token.ExpirationDate.UTC().Format(time.DateOnly)
-		}
-		// Names are quoted: one may hold what a terminal takes for a command.
-		fmt.Fprintln(stdout, strings.TrimSpace(fmt.Sprintf("%-8s %s %q of %q expires %s  %s", c.Status, c.Token.ID, c.Token.Name, c.Token.Owner.Name, expiry, because)))
-	}
-	if err == nil || len(changes) > 0 {
-		fmt.Fprintf(stdout, "%d chosen: %d planned, %d renewed, %d gone, %d skipped, %d failed, %d unknown\n", len(changes),
-			counts[lifecycle.Planned], counts[lifecycle.Renewed], counts[lifecycle.Gone],
-			counts[lifecycle.Skipped], counts[lifecycle.Failed], counts[lifecycle.Unknown])
-	}
-	switch {
-	case errors.Is(err, sailpoint.ErrInvalidArgument):
-		fmt.Fprintln(stderr, "renew:", err)
-		return 2
-	case err != nil:
-		fmt.Fprintln(stderr, "renew:", err)
-		return 1
-	case counts[lifecycle.Failed]+counts[lifecycle.Unknown] > 0:
-		return 3
-	case counts[lifecycle.Planned] > 0:
-		fmt.Fprintln(stdout, "nothing was renewed: say -apply")
-	}
-	return 0
+	return target.PrintChanges(stdout, stderr, changes, err)
 }
 
 func renew(ctx context.Context, stderr io.Writer, opts lifecycle.RenewOptions) ([]lifecycle.Change, error) {

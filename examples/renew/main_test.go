@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -12,48 +10,27 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/examples/internal/targettest"
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// serve makes tenant the one that the environment names; nil: none.
-func serve(t *testing.T, tenant *sailpointtest.Tenant) {
-	t.Helper()
-	values := []string{"", "", ""}
-	if tenant != nil {
-		server := httptest.NewServer(tenant)
-		t.Cleanup(server.Close)
-		values = []string{server.URL, tenant.Config().ClientID, tenant.Config().ClientSecret.Reveal()}
-	}
-	for i, name := range []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET"} {
-		t.Setenv(name, values[i])
-	}
-}
-
-// command runs the program.
-func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	var out, notes bytes.Buffer
-	code = run(t.Context(), args, &out, &notes)
-	return code, out.String(), notes.String()
-}
-
 func TestRenewInMemory(t *testing.T) {
-	serve(t, nil)
-	code, stdout, stderr := command(t)
+	targettest.Serve(t, nil)
+	code, stdout, stderr := targettest.Run(t, run)
 	require.Zero(t, code, stderr)
-	assert.Regexp(t, `(?m)^planned  [0-9a-f]{32} "terraform" of "Bo Larsson" expires \d{4}-\d\d-\d\d$`, stdout)
-	assert.Contains(t, stdout, "\n3 chosen: 3 planned, 0 renewed, 0 gone, 0 skipped, 0 failed, 0 unknown\nnothing was renewed: say -apply\n")
+	assert.Regexp(t, `(?m)^planned  [0-9a-f]{32} "terraform" of "Bo Larsson", expiry \d{4}-\d\d-\d\d$`, stdout)
+	assert.Contains(t, stdout, "\n3 chosen, 3 planned\nnothing was changed: say -apply\n")
 
-	code, stdout, _ = command(t, "-apply", "-within", "11", "-days", "90")
+	code, stdout, _ = targettest.Run(t, run, "-apply", "-within", "11", "-days", "90")
 	require.Zero(t, code)
-	assert.Contains(t, stdout, `of "Bo Larsson" expires `+time.Now().Add(90*24*time.Hour).UTC().Format(time.DateOnly))
-	assert.Contains(t, stdout, "\n2 chosen: 0 planned, 2 renewed,")
+	assert.Contains(t, stdout, `of "Bo Larsson", expiry `+time.Now().Add(90*24*time.Hour).UTC().Format(time.DateOnly))
+	assert.Contains(t, stdout, "\n2 chosen, 2 renewed\n")
 
-	_, stdout, _ = command(t, "-apply", "-never-expires", "-owner", "me")
-	assert.Contains(t, stdout, `"weekly-report" of "Support" expires never`)
-	assert.Contains(t, stdout, "\n1 chosen: 0 planned, 1 renewed,")
+	_, stdout, _ = targettest.Run(t, run, "-apply", "-never-expires", "-owner", "me")
+	assert.Contains(t, stdout, `"weekly-report" of "Support", expiry none told`)
+	assert.Contains(t, stdout, "\n1 chosen, 1 renewed\n")
 }
 
 func TestRenewExitCodes(t *testing.T) {
@@ -77,11 +54,11 @@ func TestRenewExitCodes(t *testing.T) {
 			for range 2 {
 				tenant.Add(sailpoint.PersonalAccessToken{ExpirationDate: &soon})
 			}
-			serve(t, tenant)
+			targettest.Serve(t, tenant)
 			if tt.fault.Status != 0 {
 				tenant.Inject(tt.fault)
 			}
-			code, stdout, _ := command(t, strings.Fields(tt.args)...)
+			code, stdout, _ := targettest.Run(t, run, strings.Fields(tt.args)...)
 			assert.Equal(t, tt.code, code)
 			assert.Contains(t, stdout, tt.out)
 			assert.Equal(t, tt.out == "", stdout == "")
