@@ -3,7 +3,9 @@ package lifecycle_test
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -240,4 +242,68 @@ func TestAuditRefusals(t *testing.T) {
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 	}
 	require.Empty(t, tenant.Requests())
+}
+
+// TestAuditHoldsOneTokenAtATime: a hundred times the tokens take no more memory.
+func TestAuditHoldsOneTokenAtATime(t *testing.T) {
+	live := func(tokens int) int64 {
+		list := &endlessList{left: tokens}
+		client := clientOf(t, sailpointtest.NewTenant(), func(cfg *sailpoint.Config) {
+			tenant := cfg.HTTPClient.Transport
+			cfg.HTTPClient = &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+				resp, err := tenant.RoundTrip(req)
+				if req.Method == http.MethodGet && err == nil {
+					resp.Body = io.NopCloser(list)
+				}
+				return resp, err
+			})}
+		})
+		report, err := lifecycle.Audit(t.Context(), client, lifecycle.Policy{NearLimit: math.MaxInt})
+		require.NoError(t, err)
+		require.Equal(t, tokens, report.Tokens)
+		require.Empty(t, report.Findings)
+		return list.heap
+	}
+	live(100) // what is allocated once
+	few, many := live(1_000), live(100_000)
+	t.Logf("%d KiB live at the end of 1,000 tokens, %d KiB of 100,000", few>>10, many>>10)
+	require.Less(t, many-few, int64(1<<20))
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// endlessList is the answer to a list, with tokens that nothing is found of, made while it is read.
+type endlessList struct {
+	left    int
+	started bool
+	rest    string
+	heap    int64 // live when the last token had been read
+}
+
+func (l *endlessList) Read(p []byte) (int, error) {
+	switch {
+	case l.rest != "":
+	case !l.started:
+		l.started, l.rest = true, "["
+	case l.left > 0:
+		l.left--
+		l.rest = fmt.Sprintf(`{"id":"%032x","name":"token %d","scope":["sp:my-personal-access-tokens:read"],"owner":{"type":"IDENTITY","id":"o","name":"Owner"},`+
+			`"created":"2026-01-01T00:00:00.000Z","lastUsed":"2999-01-01T00:00:00.000Z","expirationDate":"2999-01-01T00:00:00.000Z"}`, l.left, l.left)
+		if l.left > 0 {
+			l.rest += ","
+		} else {
+			var stats runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&stats)
+			l.heap = int64(stats.HeapAlloc)
+			l.rest += "]"
+		}
+	default:
+		return 0, io.EOF
+	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
 }
