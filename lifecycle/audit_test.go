@@ -147,6 +147,18 @@ func TestExpiryThatTheVersionLeavesOut(t *testing.T) {
 	}
 }
 
+// TestTokenThatTellsNothing: an answer that leaves out what it may, and more, is taken for no more than it says.
+func TestTokenThatTellsNothing(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	tenant.Inject(sailpointtest.Fault{Method: http.MethodGet, Status: 200, Body: `[{"id":"id"}]`})
+	report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), lifecycle.Policy{MaxBearer: time.Second})
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"no-expiry: No expiry is told: it never expires, or the API leaves its expiry out.",
+		"every-right: No scope is told. A token that was made without one may do whatever its owner may.",
+	}, findings(report, "id"))
+}
+
 func TestAuditCountsByOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()

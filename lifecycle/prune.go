@@ -109,7 +109,7 @@ func (p *pruning) lookAgain(ctx context.Context, ownerID string) error {
 		chosen[p.changes[i].Token.ID] = true
 	}
 	now := make(map[string]sailpoint.PersonalAccessToken, len(p.changes))
-	var replacing []string // the beginnings of the ids of tokens that a rotation is about to replace
+	replacing := map[string]bool{} // the tags of tokens that a rotation is about to replace
 	for token, err := range p.tokens.All(ctx, sailpoint.ListPersonalAccessTokensOptions{OwnerID: ownerID}) {
 		if err != nil {
 			return err
@@ -117,28 +117,31 @@ func (p *pruning) lookAgain(ctx context.Context, ownerID string) error {
 		if chosen[token.ID] {
 			now[token.ID] = token
 		}
-		if tag := tagOf(token.Name); tag != "" {
-			replacing = append(replacing, tag)
+		if _, m, ok := parseMark(token.Name); ok {
+			replacing[m.tag] = true
 		}
 	}
 
 	left := cmp.Or(p.opts.MaxDeletions, 100)
 	for i := range p.changes {
 		c := &p.changes[i]
-		token, exists := now[c.Token.ID]
-		rotating := slices.ContainsFunc(replacing, func(tag string) bool { return strings.HasPrefix(c.Token.ID, tag) })
+		seen := c.Token
+		token, exists := now[seen.ID]
+		if exists {
+			c.Token = token
+		}
 		switch {
-		case strings.EqualFold(c.Token.ID, p.self):
+		case strings.EqualFold(seen.ID, p.self):
 			c.skip("it is the client's own")
-		case c.Token.Managed || token.Managed:
-			c.skip("the platform manages it")
-		case marked(c.Token.Name) || marked(token.Name) || rotating:
-			c.skip("a rotation of it has not finished")
 		case !exists:
 			c.Status = Gone
-		case !sameTime(token.LastUsed, c.Token.LastUsed):
+		case token.Managed:
+			c.skip("the platform manages it")
+		case hasMark(token.Name) || replacing[tagOf(token.ID)]:
+			c.skip("a rotation of it has not finished")
+		case !sameTime(token.LastUsed, seen.LastUsed):
 			c.skip("it was used since the audit looked")
-		case token.Name != c.Token.Name || !slices.Equal(token.Scope, c.Token.Scope) || !sameTime(token.ExpirationDate, c.Token.ExpirationDate):
+		case token.Name != seen.Name || !slices.Equal(token.Scope, seen.Scope) || !sameTime(token.ExpirationDate, seen.ExpirationDate):
 			c.skip("it was changed since the audit looked")
 		case left == 0:
 			c.skip("the ceiling of deletions is reached")
@@ -147,9 +150,6 @@ func (p *pruning) lookAgain(ctx context.Context, ownerID string) error {
 			if !p.opts.Apply {
 				c.Status = Planned
 			}
-		}
-		if exists {
-			c.Token = token
 		}
 		if c.Status != "" {
 			p.tell(c)

@@ -23,10 +23,11 @@ import (
 
 const item = "/personal-access-tokens/v1/{id}"
 
-// A rotation of the token with markedID gives its successor the name marked.
+// A rotation of the token with markedID gives its successor the name marked, and one of another token markedOther.
 const (
-	markedID = "0123abcd0123abcd0123abcd0123abcd"
-	marked   = "deploy-next-0123abcd89ef4567a8f40d4c"
+	markedID    = "0123abcd0123abcd0123abcd0123abcd"
+	marked      = "deploy-next-0123abcd89ef4567a8f40d4c"
+	markedOther = "deploy-next-8888abcd89ef4567ff46772f"
 )
 
 // expiredTokens adds tokens t0, t1 and so on, which all have expired and were used long ago.
@@ -140,6 +141,13 @@ func TestPruneLeavesAlone(t *testing.T) {
 			},
 			want: "it was changed since the audit looked",
 		},
+		"given more rights meanwhile": {
+			after: func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) {
+				pat.Scope = []string{"s", "t"}
+				tenant.Add(pat)
+			},
+			want: "it was changed since the audit looked",
+		},
 		"managed meanwhile": {
 			after: func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) {
 				pat.Managed = true
@@ -153,12 +161,12 @@ func TestPruneLeavesAlone(t *testing.T) {
 			want:   "the platform manages it",
 		},
 		"the mark of a rotation": {
-			before: func(pat *sailpoint.PersonalAccessToken) { pat.Name = marked },
+			before: func(pat *sailpoint.PersonalAccessToken) { pat.Name = markedOther },
 			want:   "a rotation of it has not finished",
 		},
 		"the mark of a rotation meanwhile": {
 			after: func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) {
-				pat.Name = marked
+				pat.Name = markedOther
 				tenant.Add(pat)
 			},
 			want: "a rotation of it has not finished",
@@ -491,16 +499,38 @@ func TestPruneThatCantLookAgain(t *testing.T) {
 	require.Len(t, tenant.Tokens(), 4)
 }
 
-// TestProgressThatPanics leaves no goroutine behind: goleak would find it.
+// TestProgressThatPanics: nothing is begun after it, and nothing goes on behind the caller's back.
 func TestProgressThatPanics(t *testing.T) {
-	tenant := sailpointtest.NewTenant()
-	expiredTokens(tenant, 20)
-	client := clientOf(t, tenant)
-	report := audit(t, client)
-	require.PanicsWithValue(t, "progress", func() {
-		_, _ = lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{
-			Kinds: expired, Apply: true, Progress: func(int, int, lifecycle.Change) { panic("progress") },
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiredTokens(tenant, 20)
+		client := clientOf(t, tenant)
+		report := audit(t, client)
+		tenant.Inject(slices.Repeat([]sailpointtest.Fault{{Path: item, Delay: time.Second}}, 20)...)
+		require.PanicsWithValue(t, "progress", func() {
+			_, _ = lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{
+				Kinds: expired, Apply: true, Concurrency: 1, Progress: func(int, int, lifecycle.Change) { panic("progress") },
+			})
 		})
+		require.Len(t, tenant.Tokens(), 1+18, "of the deletions one was done, and one under way")
+		synctest.Wait()
+		require.Len(t, tenant.Tokens(), 1+18)
 	})
-	require.True(t, slices.ContainsFunc(tenant.Tokens(), func(pat sailpoint.PersonalAccessToken) bool { return pat.ID == client.ClientID() }))
+}
+
+// TestPruneOfOnesOwn lists no others: it needs no right to them.
+func TestPruneOfOnesOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		owner := sailpoint.PersonalAccessTokenOwner{ID: "someone"}
+		id, secret := tenant.Add(sailpoint.PersonalAccessToken{Owner: owner})
+		tenant.Add(sailpoint.PersonalAccessToken{ID: "old", Owner: owner, ExpirationDate: ptr(time.Now())})
+		client, err := clientOf(t, tenant).WithCredentials(id, secret)
+		require.NoError(t, err)
+		report, err := lifecycle.Audit(t.Context(), client, lifecycle.Policy{OwnerID: sailpoint.OwnerMe})
+		require.NoError(t, err)
+		changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"old deleted"}, statuses(changes))
+	})
 }

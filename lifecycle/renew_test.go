@@ -117,17 +117,19 @@ func TestRenewWithoutTheRightToBulkUpdates(t *testing.T) {
 			ID: "mine", ExpirationDate: ptr(time.Now().Add(day)),
 			Scope: []string{"sp:my-personal-access-tokens:manage", "sp:all-personal-access-tokens:read"},
 		})
-		expiringTokens(tenant, 1)
+		expiringTokens(tenant, 26)
 		client, err := clientOf(t, tenant).WithCredentials(id, secret)
 		require.NoError(t, err)
 		changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
 		require.NoError(t, err)
-		assert.Equal(t, []string{"mine renewed", "t00 failed"}, statuses(changes))
+		assert.Equal(t, []string{"mine renewed", "t00 failed"}, statuses(changes)[:2])
+		assert.Equal(t, 26, count(changes, lifecycle.Failed))
 		assert.ErrorIs(t, changes[1].Err, sailpoint.ErrForbidden)
 		assert.Equal(t, []string{
 			"GET /personal-access-tokens/v1 200", "PATCH " + bulkPath + " 403",
 			"PATCH /personal-access-tokens/v1/mine 200", "PATCH /personal-access-tokens/v1/t00 403",
-		}, calls(tenant))
+		}, calls(tenant)[:4])
+		assert.Len(t, calls(tenant), 2+27, "the bulk update is not tried again")
 	})
 }
 

@@ -6,22 +6,34 @@ import (
 	"regexp"
 )
 
-var markForm = regexp.MustCompile(`^.*-(new|next)-([0-9a-f]{8})?([0-9a-f]{8})([0-9a-f]{8})$`)
+type mark struct{ kind, tag, nonce string }
 
-func markOf(name string) (kind, tag string, ok bool) {
-	m := markForm.FindStringSubmatch(name)
-	if m == nil || (m[1] == "next") != (m[2] != "") {
-		return "", "", false
+var plainTag = regexp.MustCompile(`^[0-9a-f]{8}`)
+
+func tagOf(id string) string {
+	if plainTag.MatchString(id) {
+		return id[:8]
 	}
-	sum := sha256.Sum256([]byte(m[1] + m[2] + m[3]))
-	return m[1], m[2], hex.EncodeToString(sum[:4]) == m[4]
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:4])
 }
 
-func marked(name string) bool { _, _, ok := markOf(name); return ok }
+var marked = regexp.MustCompile(`(?s)^(.+)-(?:new-|next-([0-9a-f]{8}))([0-9a-f]{8})([0-9a-f]{8})$`)
 
-func tagOf(name string) string {
-	if _, tag, ok := markOf(name); ok {
-		return tag
+func parseMark(name string) (base string, m mark, ok bool) {
+	parts := marked.FindStringSubmatch(name)
+	if parts == nil {
+		return name, mark{}, false
 	}
-	return ""
+	m = mark{"new", parts[2], parts[3]}
+	if m.tag != "" {
+		m.kind = "next"
+	}
+	sum := sha256.Sum256([]byte(m.kind + m.tag + m.nonce))
+	return parts[1], m, hex.EncodeToString(sum[:4]) == parts[4]
+}
+
+func hasMark(name string) bool {
+	_, _, ok := parseMark(name)
+	return ok
 }
