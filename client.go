@@ -209,15 +209,8 @@ func (c *call) prepare(*http.Request) error {
 
 	ctx, cancel := context.WithDeadlineCause(c.ctx, c.deadline, &timeoutError{callTimeout})
 	defer cancel()
-	for left := c.client.pause.left(); left > 0; left = c.client.pause.left() {
-		if !c.fits(left) {
-			failure := c.lastFailure()
-			failure.RetryAfter, failure.paused = left, true
-			return failure
-		}
-		if err := sleep(ctx, left+jitter(spread)); err != nil {
-			return err
-		}
+	if err := c.waitOutPause(ctx); err != nil {
+		return err
 	}
 	if limiter != nil {
 		if err := limiter.Wait(ctx); err != nil {
@@ -232,6 +225,22 @@ func (c *call) prepare(*http.Request) error {
 		return c.failure // the 401: with the same bearer the answer would be the same
 	}
 	c.bearer = bearer
+	return c.waitOutPause(ctx) // another may have begun meanwhile
+}
+
+// waitOutPause waits until no call of the client is held back any more.
+func (c *call) waitOutPause(ctx context.Context) error {
+	for left := c.client.pause.left(); left > 0; left = c.client.pause.left() {
+		wait := left + jitter(spread) //nolint:gosec // jitter needs no unpredictability
+		if left-spread > c.client.cfg.MaxRetryWait || !c.fits(wait) {
+			failure := c.lastFailure()
+			failure.RetryAfter, failure.paused = left, true
+			return failure
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -287,16 +296,13 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 func (c *call) check(_ context.Context, resp *http.Response, err error) (bool, error) {
 	event, failure := c.examine(resp, err)
 	c.log(resp, failure)
-	if failure == nil {
+	row := &matrix[event]
+	verdict := row.verdicts[c.column]
+	if failure == nil || verdict == passed || verdict == gone && c.carriedOut != no {
 		c.client.budget.give(c.paid)
 		return false, nil
 	}
 	c.failure = failure
-	row := &matrix[event]
-	verdict := row.verdicts[c.column]
-	if verdict == passed || verdict == gone && c.carriedOut != no {
-		return false, nil
-	}
 	c.carriedOut = max(c.carriedOut, row.carriedOut)
 	if !c.repeats(verdict, event) {
 		return false, failure
@@ -378,14 +384,15 @@ func (c *call) repeats(verdict verdict, event event) bool {
 	}
 
 	c.wait = backoff(c.retries)
-	if asked := c.failure.RetryAfter; asked > 0 {
-		if asked > c.client.cfg.MaxRetryWait {
-			return false
-		}
-		c.wait = asked + jitter(spread)
+	asked := c.failure.RetryAfter
+	if asked > 0 {
+		c.wait = max(asked, asked+jitter(spread)) // the sum may overflow
 	}
 	if event == rateLimited && c.column != fetch {
-		c.client.pause.extend(time.Now().Add(c.wait))
+		c.client.pause.extend(time.Now().Add(min(c.wait, maxPause)))
+	}
+	if asked > c.client.cfg.MaxRetryWait {
+		return false
 	}
 	if err := c.ctx.Err(); err != nil {
 		c.failure.Err = errors.Join(err, c.failure.Err)
@@ -478,12 +485,12 @@ func (c *call) scrub(text string) string {
 
 // log writes the record of an attempt.
 func (c *call) log(resp *http.Response, failure *Error) {
+	// A handler that panics must not cost the caller the secret of a token that was just created.
+	defer func() { _ = recover() }()
 	logger := c.client.cfg.Logger
 	if logger == nil || c.attempt == nil || !logger.Enabled(c.ctx, slog.LevelDebug) {
 		return
 	}
-	// A handler that panics must not cost the caller the secret of a token that was just created.
-	defer func() { _ = recover() }()
 	attrs := make([]slog.Attr, 0, 8)
 	attrs = append(attrs,
 		slog.String("operation", c.name()),

@@ -352,16 +352,22 @@ func TestLoggerGetsOneRecordARequest(t *testing.T) {
 }
 
 func TestLoggerThatPanicsCostsNoSecret(t *testing.T) {
-	n := scripted(ok(created))
-	client := n.client(t, func(cfg *sailpoint.Config) { cfg.Logger = slog.New(panickingHandler{}) })
-	got, err := client.PersonalAccessTokens.Create(t.Context(), inAYear)
-	require.NoError(t, err)
-	require.Equal(t, "the-new-secret", got.Secret.Reveal())
+	for _, handler := range []slog.Handler{panickingHandler{}, enabledHandler{}} {
+		n := scripted(ok(created))
+		client := n.client(t, func(cfg *sailpoint.Config) { cfg.Logger = slog.New(handler) })
+		got, err := client.PersonalAccessTokens.Create(t.Context(), newToken())
+		require.NoError(t, err)
+		require.Equal(t, "the-new-secret", got.Secret.Reveal())
+	}
 }
 
+// panickingHandler panics in every method, for want of what it embeds.
 type panickingHandler struct{ slog.Handler }
 
-func (panickingHandler) Enabled(context.Context, slog.Level) bool { return true }
+// enabledHandler panics only in Handle.
+type enabledHandler struct{ slog.Handler }
+
+func (enabledHandler) Enabled(context.Context, slog.Level) bool { return true }
 
 func TestContextValuesReachTransportAndLogger(t *testing.T) {
 	type key struct{}

@@ -2,6 +2,7 @@ package sailpoint
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,9 @@ const (
 
 // errIncomplete is the API's answer to a Create whose secret or id is missing or damaged.
 var errIncomplete = errors.New("the answer holds no usable id and secret")
+
+// errNotObject is an answer that is no object of JSON: something between has sent it.
+var errNotObject = errors.New("not a JSON object")
 
 // tooLargeError is an answer beyond its bound.
 type tooLargeError struct{ limit int64 }
@@ -158,17 +162,23 @@ func decodeTokens(body io.Reader, limit int64) ([]PersonalAccessToken, error) {
 // decodeCreated reads the answer to a Create. Of a damaged one c holds the token's id at best, which also tells that it
 // is the API's and that the token exists.
 func decodeCreated(body io.Reader, c *CreatePersonalAccessTokenResponse) error {
-	data, err := io.ReadAll(bounded(body, maxTokenBytes))
-	if err == nil {
-		err = unmarshalObject(data, c)
-	}
+	data, readErr := io.ReadAll(bounded(body, maxTokenBytes))
+	err := unmarshalObject(data, c)
 	if err == nil && (damaged(c.ID) || damaged(c.Secret.Reveal())) {
 		err = errIncomplete
 	}
-	if err == nil {
-		return nil
+	if err == nil && !errors.Is(readErr, gzip.ErrChecksum) {
+		return nil // a whole object, even if the end of the transfer is missing: its secret is not to be had again
 	}
-	err = withoutValues(err)
+	var large *tooLargeError
+	switch foreign := errors.Is(err, errNotObject) && len(data) > 0; {
+	case readErr == nil, foreign, errors.Is(err, errIncomplete):
+		err = withoutValues(err)
+	case errors.As(readErr, &large):
+		err = fmt.Errorf("%w: %w", errIncomplete, readErr)
+	default:
+		err = withoutValues(readErr)
+	}
 	*c = CreatePersonalAccessTokenResponse{ID: salvageID(data)}
 	if c.ID != "" && !errors.Is(err, errIncomplete) {
 		err = fmt.Errorf("%w: %w", errIncomplete, err)
@@ -176,11 +186,10 @@ func decodeCreated(body io.Reader, c *CreatePersonalAccessTokenResponse) error {
 	return err
 }
 
-// unmarshalObject reads data, one JSON object, into v. Nothing at all is not an answer that was cut short: something
-// between may have sent it.
+// unmarshalObject reads data, one JSON object, into v.
 func unmarshalObject(data []byte, v any) error {
 	if data = bytes.TrimLeft(data, " \t\r\n"); len(data) == 0 || data[0] != '{' {
-		return errors.New("not a JSON object")
+		return errNotObject
 	}
 	return json.Unmarshal(data, v)
 }

@@ -454,7 +454,7 @@ func TestOneErrorInEveryChain(t *testing.T) {
 					change = withoutRetries
 				}
 				err := list(ctx, tt.n.client(t, change))
-				_ = requireOneError(t, err)
+				requireOneError(t, err)
 				for _, want := range tt.want {
 					require.ErrorIs(t, err, want)
 				}
@@ -476,29 +476,31 @@ func FuzzErrorText(f *testing.F) {
 		if status < 200 || status > 999 {
 			t.Skip("not a status that net/http hands on")
 		}
-		n := &network{api: always(answer{status: status, body: string(body), header: map[string]string{
-			"SLPT-Request-ID": requestID, "Retry-After": retryAfter, "Location": location,
-		}})}
-		client := n.client(t, withoutRetries)
-		errs := []error{list(t.Context(), client)}
-		_, err := client.PersonalAccessTokens.Create(t.Context(), newToken())
-		errs = append(errs, err)
-		// The token endpoint gets the same.
-		n = &network{token: n.api}
-		errs = append(errs, list(t.Context(), n.client(t, withoutRetries)))
-		for _, err := range errs {
-			if err == nil {
-				continue
+		synctest.Test(t, func(t *testing.T) {
+			n := &network{api: always(answer{status: status, body: string(body), header: map[string]string{
+				"SLPT-Request-ID": requestID, "Retry-After": retryAfter, "Location": location,
+			}})}
+			client := n.client(t, withoutRetries)
+			errs := []error{list(t.Context(), client)}
+			_, err := client.PersonalAccessTokens.Create(t.Context(), newToken())
+			errs = append(errs, err)
+			// The token endpoint gets the same.
+			n = &network{token: n.api}
+			errs = append(errs, list(t.Context(), n.client(t, withoutRetries)))
+			for _, err := range errs {
+				if err == nil {
+					continue
+				}
+				requireOneError(t, err)
+				text := err.Error()
+				require.NotContains(t, text, "\x7f")
+				require.Equal(t, -1, strings.IndexFunc(text, func(r rune) bool { return r < 0x20 }), "%q", text)
+				require.True(t, utf8.ValidString(text), "%q", text)
+				require.Less(t, len(text), 32<<10)
+				_, err = jsonv1.Marshal(err)
+				require.NoError(t, err)
 			}
-			_ = requireOneError(t, err)
-			text := err.Error()
-			require.NotContains(t, text, "\x7f")
-			require.Equal(t, -1, strings.IndexFunc(text, func(r rune) bool { return r < 0x20 }), "%q", text)
-			require.True(t, utf8.ValidString(text), "%q", text)
-			require.Less(t, len(text), 32<<10)
-			_, err = jsonv1.Marshal(err)
-			require.NoError(t, err)
-		}
+		})
 	})
 }
 

@@ -1,6 +1,7 @@
 package sailpoint_test
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -219,6 +220,10 @@ func TestCreateOutcome(t *testing.T) {
 		"secret with half a surrogate": {ok(`{"secret":"s\ud800","id":"abc"}`), true, "abc"},
 		"secret of another type":       {ok(`{"id":"abc","secret":12345678901234567890}`), true, "abc"},
 		"trailing data":                {ok(created + "{}"), true, "86f1dc6fe8f54414950454cbb11278fa"},
+		"checksum of the compression":  {answer{body: created, cut: gzip.ErrChecksum}, true, "86f1dc6fe8f54414950454cbb11278fa"},
+		"larger than its bound":        {ok(`{"name":"` + strings.Repeat("x", 1<<20)), true, ""},
+		"HTML larger than its bound":   {ok("<html>" + strings.Repeat("x", 1<<20)), false, ""},
+		"HTML cut short":               {answer{body: "<html>", cut: errReset}, false, ""},
 		"202":                          {answer{status: 202, body: created}, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -241,6 +246,16 @@ func TestCreateOutcome(t *testing.T) {
 				assert.Empty(t, failure.Body, "the answer may hold the secret")
 			})
 		})
+	}
+}
+
+// TestWholeTokenOfACutAnswer: all of it came, and only the end of the transfer is missing.
+func TestWholeTokenOfACutAnswer(t *testing.T) {
+	for _, cut := range []error{io.ErrUnexpectedEOF, errReset, context.DeadlineExceeded} {
+		n := scripted(answer{body: created, cut: cut})
+		got, err := n.client(t).PersonalAccessTokens.Create(t.Context(), newToken())
+		require.NoError(t, err)
+		assert.Equal(t, "the-new-secret", got.Secret.Reveal())
 	}
 }
 

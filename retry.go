@@ -130,6 +130,16 @@ func statusEvent(status int) event {
 // transportEvent returns the row of a request that ended in err. sent says whether it may have left: it went on a
 // connection, or nothing is known of that.
 func transportEvent(err error, sent bool) event {
+	if sent {
+		// net/http has no types for these: of HTTP/1.1, of HTTP/2, and of HTTP/2 where a single field is beyond the bound.
+		for _, text := range []string{"server response headers exceeded", "response header list larger than", "COMPRESSION_ERROR"} {
+			if strings.Contains(err.Error(), text) {
+				return tooLarge
+			}
+		}
+		// Whatever else it says: a TLS alert, for one, may come after the request was carried out.
+		return unanswered
+	}
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var network *net.OpError
@@ -139,15 +149,8 @@ func transportEvent(err error, sent bool) event {
 	case errors.As(err, &certificate), errors.Is(err, http.ErrSchemeMismatch), errors.Is(err, errProxyAuthentication),
 		errors.As(err, &network) && (network.Op == "remote error" || network.Op == "local error"): // TLS alerts
 		return peerRefused
-	case !sent:
-		return notSent
-	// net/http has no types for these: of HTTP/1.1, of HTTP/2, and of HTTP/2 where a single field is beyond the bound.
-	case strings.Contains(err.Error(), "server response headers exceeded"),
-		strings.Contains(err.Error(), "response header list larger than"),
-		strings.Contains(err.Error(), "COMPRESSION_ERROR"):
-		return tooLarge
 	}
-	return unanswered
+	return notSent
 }
 
 // bodyEvent returns the row of an answer of success whose body was read up to err. failed says whether the reading
@@ -157,6 +160,8 @@ func bodyEvent(err error, failed bool) event {
 	switch {
 	case errors.Is(err, errIncomplete):
 		return incomplete
+	case errors.Is(err, errNotObject):
+		return untrusted
 	case errors.As(err, &large):
 		return tooLarge
 	case failed, errors.Is(err, io.ErrUnexpectedEOF):
@@ -169,6 +174,7 @@ const (
 	minBackoff = 250 * time.Millisecond
 	maxBackoff = 10 * time.Second
 	spread     = 250 * time.Millisecond // what is waited beyond a Retry-After, so that callers don't return at once
+	maxPause   = time.Hour              // so that one absurd Retry-After doesn't silence a client for good
 )
 
 // backoff returns how long to wait before retry n, the first being 0: full jitter, which spreads callers best.
@@ -199,7 +205,8 @@ func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	return max(at.Sub(now), 0), true
 }
 
-// pause is what all calls of a client wait for after one of them was rate limited.
+// pause is what all calls of a client wait for after one of them was rate limited. Where it is longer than a call may
+// wait, the call fails without being sent.
 type pause struct {
 	until atomic.Pointer[time.Time]
 }

@@ -1,0 +1,41 @@
+package sailpoint
+
+import "fmt"
+
+// FlipMatrix gives one cell of the matrix after another each of its other values, calls try for each, and puts back
+// what was there. column is the cell's, or -1 for a row's certainty.
+func FlipMatrix(try func(cell string, column int)) {
+	names := [events]string{
+		notSent: "notSent", hostUnknown: "hostUnknown", peerRefused: "peerRefused", unanswered: "unanswered",
+		cutShort: "cutShort", untrusted: "untrusted", incomplete: "incomplete", tooLarge: "tooLarge",
+		redirected: "redirected", rejected: "rejected", unauthorized: "unauthorized", notFound: "notFound",
+		timedOut: "timedOut", tooEarly: "tooEarly", rateLimited: "rateLimited", serverFailed: "serverFailed",
+		unexpected: "unexpected",
+	}
+	certainties := []string{no: "no", maybe: "maybe", yes: "yes"}
+	verdicts := []string{stop: "stop", again: "again", once: "once", renew: "renew", passed: "passed", gone: "gone"}
+	headings := [columns]string{
+		read: "read", remove: "remove", patchReplace: "patchReplace", patchAny: "patchAny", create: "create", fetch: "fetch",
+	}
+	for e := range matrix {
+		row := &matrix[e]
+		for c, name := range certainties {
+			if certainty(c) != row.carriedOut {
+				old := row.carriedOut
+				row.carriedOut = certainty(c)
+				try(fmt.Sprintf("%s: carried out: %s to %s", names[e], certainties[old], name), -1)
+				row.carriedOut = old
+			}
+		}
+		for column, old := range row.verdicts {
+			for v, name := range verdicts {
+				if verdict(v) == old {
+					continue
+				}
+				row.verdicts[column] = verdict(v)
+				try(fmt.Sprintf("%s: %s: %s to %s", names[e], headings[column], verdicts[old], name), column)
+			}
+			row.verdicts[column] = old
+		}
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package sailpoint_test
+
+const raceDetector = false
