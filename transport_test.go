@@ -3,6 +3,8 @@ package sailpoint_test
 import (
 	"context"
 	"crypto/tls"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -181,3 +183,6 @@ func TestDefaultClientWorks(t *testing.T) {
 	require.NoError(t, list(context.WithoutCancel(t.Context()), client))
 	require.Equal(t, []string{"/oauth/token", "/v2024/personal-access-tokens"}, paths)
 }
+
+// silentLog is for servers whose clients are meant to fail.
+var silentLog = log.New(io.Discard, "", 0)

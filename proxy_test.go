@@ -1,0 +1,397 @@
+package sailpoint_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+// whole is the length of what is not cut.
+const whole = 1 << 30
+
+// cut says how a proxy treats a connection.
+type cut struct {
+	request, reply int           // bytes that pass before it ends the connection, on both sides
+	reset          bool          // rather than in an orderly way
+	pause          time.Duration // before every 16 bytes
+	once           bool          // only the first connection
+}
+
+// cutter is a TCP proxy on a loopback socket.
+type cutter struct {
+	cut
+
+	listener *net.TCPListener
+	target   string
+	running  sync.WaitGroup
+
+	mu             sync.Mutex
+	request, reply int // bytes that passed
+}
+
+func newCutter(t *testing.T, target string, c cut) *cutter {
+	t.Helper()
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	p := &cutter{cut: c, listener: listener, target: target}
+	p.running.Go(func() {
+		for n := 0; ; n++ {
+			client, err := listener.AcceptTCP()
+			if err != nil {
+				return
+			}
+			how := p.cut
+			if how.once && n > 0 {
+				how.request, how.reply = whole, whole
+			}
+			p.running.Go(func() { p.serve(client, how) })
+		}
+	})
+	return p
+}
+
+func (p *cutter) close() {
+	_ = p.listener.Close()
+	p.running.Wait()
+}
+
+func (p *cutter) serve(client *net.TCPConn, how cut) {
+	defer client.Close()
+	conn, err := net.Dial("tcp", p.target)
+	if err != nil {
+		return
+	}
+	server := conn.(*net.TCPConn) //nolint:errcheck,forcetypeassert // it was dialled as one
+	defer server.Close()
+	var both sync.WaitGroup
+	end := func() {
+		if how.reset {
+			reset(client)
+			reset(server)
+		}
+		_ = client.Close()
+		_ = server.Close()
+	}
+	both.Go(func() { p.forward(server, client, how.request, &p.request, end) })
+	both.Go(func() { p.forward(client, server, how.reply, &p.reply, end) })
+	both.Wait()
+}
+
+// forward passes up to limit bytes on, and ends the connection after the last one.
+func (p *cutter) forward(to, from *net.TCPConn, limit int, passed *int, end func()) {
+	buffer := make([]byte, 4096)
+	if p.pause > 0 {
+		buffer = buffer[:16]
+	}
+	for limit > 0 {
+		n, err := from.Read(buffer[:min(len(buffer), limit)])
+		if n > 0 {
+			if p.pause > 0 {
+				<-time.After(p.pause)
+			}
+			n, err = to.Write(buffer[:n])
+			limit -= n
+			p.mu.Lock()
+			*passed += n
+			p.mu.Unlock()
+		}
+		if err != nil {
+			break
+		}
+	}
+	end()
+}
+
+// cutCall is a call through a cutter, to a tenant of its own.
+type cutCall struct {
+	name string
+	call func(context.Context, *sailpoint.PersonalAccessTokensService) (*sailpoint.CreatePersonalAccessTokenResponse, error)
+	// committed returns how often it was carried out, as the tenant's tokens tell.
+	committed func(tokens []sailpoint.PersonalAccessToken) int
+}
+
+const victim = "cafe0000cafe0000cafe0000cafe0000"
+
+func named(name string) func([]sailpoint.PersonalAccessToken) int {
+	return func(tokens []sailpoint.PersonalAccessToken) (n int) {
+		for _, token := range tokens {
+			if token.Name == name {
+				n++
+			}
+		}
+		return n
+	}
+}
+
+var cutCalls = []cutCall{
+	{"create", func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) (*sailpoint.CreatePersonalAccessTokenResponse, error) {
+		return s.Create(ctx, newToken())
+	}, named("deploy")},
+	{"delete", func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) (*sailpoint.CreatePersonalAccessTokenResponse, error) {
+		return nil, s.Delete(ctx, victim)
+	}, func(tokens []sailpoint.PersonalAccessToken) int { return 2 - len(tokens) }},
+	{"patch", func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) (*sailpoint.CreatePersonalAccessTokenResponse, error) {
+		token, err := s.Patch(ctx, victim, sailpoint.NewPersonalAccessTokenPatch().ReplaceName("renamed"))
+		if err == nil && token.Name != "renamed" {
+			err = fmt.Errorf("not the token as it is: %+v", token)
+		}
+		return nil, err
+	}, named("renamed")},
+	{"list", func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) (*sailpoint.CreatePersonalAccessTokenResponse, error) {
+		tokens, err := s.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
+		if err == nil && len(tokens) != 2 {
+			err = fmt.Errorf("a part of the list taken for the whole: %+v", tokens)
+		}
+		return nil, err
+	}, nil},
+}
+
+// authority signs the certificates of the tests. An elliptic curve's, because a handshake by RSA takes ten times as long.
+var authority = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, roots
+})
+
+// bearerOf returns a bearer of the tenant's own token.
+func bearerOf(tenant *sailpointtest.Tenant, id string, secret sailpoint.Secret) (string, error) {
+	client := http.Client{Transport: tenant}
+	resp, err := client.PostForm(tenant.Config().BaseURL+"/oauth/token", map[string][]string{
+		"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret.Reveal()},
+	})
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return "", err
+	}
+	var issued struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.Unmarshal(body, &issued); err != nil || issued.AccessToken == "" {
+		return "", fmt.Errorf("no bearer: %s", body)
+	}
+	return issued.AccessToken, nil
+}
+
+// ends are how a call may end. There is no fourth way.
+type end int
+
+const (
+	success end = iota
+	notCarriedOut
+	unknown
+)
+
+// endOf returns how a call ended.
+func endOf(err error) end {
+	switch {
+	case err == nil:
+		return success
+	case errors.Is(err, sailpoint.ErrOutcomeUnknown):
+		return unknown
+	}
+	return notCarriedOut
+}
+
+// checkNoSilentLoss returns what is wrong with how a call ended, given how often it was carried out in the end.
+func checkNoSilentLoss(tenant *sailpointtest.Tenant, got *sailpoint.CreatePersonalAccessTokenResponse, err error, committed int) error {
+	tokens := tenant.Tokens()
+	has := func(id string) bool {
+		return slices.ContainsFunc(tokens, func(token sailpoint.PersonalAccessToken) bool { return token.ID == id })
+	}
+	var outcome *sailpoint.CreateOutcomeError
+	switch ended := endOf(err); {
+	case committed > 1:
+		return fmt.Errorf("carried out %d times", committed)
+	case ended == success && committed != 1:
+		return errors.New("a success that was not carried out")
+	case ended == notCarriedOut && committed != 0:
+		return fmt.Errorf("a silent loss: %w", err)
+	case ended == success && got != nil:
+		_, err := bearerOf(tenant, got.ID, got.Secret)
+		return err
+	case !errors.As(err, &outcome):
+	case outcome.Created && committed != 1:
+		return fmt.Errorf("said to be created, and it was not: %w", err)
+	case outcome.ID != "" && !has(outcome.ID):
+		return fmt.Errorf("the id of another token: %w", err)
+	}
+	return nil
+}
+
+// through makes a call through a cutter, and checks that nothing was lost silently. It returns how it ended, and how
+// many bytes passed.
+func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sailpoint.Config)) (ended end, request, reply int) {
+	t.Helper()
+	tenant := sailpointtest.NewTenant()
+	tenant.Add(sailpoint.PersonalAccessToken{ID: victim})
+	bearer, err := bearerOf(tenant, tenant.Config().ClientID, tenant.Config().ClientSecret)
+	require.NoError(t, err)
+
+	server := httptest.NewUnstartedServer(tenant)
+	server.Config.ErrorLog = silentLog
+	transport := sailpoint.NewTransport()
+	scheme := "http://"
+	if http2 {
+		certificate, roots := authority()
+		server.EnableHTTP2 = true
+		// Fewer bytes to cut.
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, SessionTicketsDisabled: true, MinVersion: tls.VersionTLS13}
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots, CurvePreferences: []tls.CurveID{tls.X25519}, MinVersion: tls.VersionTLS13}
+		scheme = "https://"
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
+	proxy := newCutter(t, server.Listener.Addr().String(), how)
+
+	cfg := sailpoint.Config{BaseURL: scheme + proxy.listener.Addr().String(), HTTPClient: &http.Client{Transport: transport}, MaxRetries: -1}
+	withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+		return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(bearer)}, nil
+	})(&cfg)
+	for _, f := range change {
+		f(&cfg)
+	}
+	client, err := sailpoint.NewClient(cfg)
+	require.NoError(t, err)
+	got, err := c.call(t.Context(), client.PersonalAccessTokens)
+
+	transport.CloseIdleConnections()
+	server.Close() // waits for what is still being carried out
+	proxy.close()
+	if c.committed == nil {
+		if err != nil {
+			requireOneError(t, err)
+			require.NotErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+		}
+	} else {
+		require.NoError(t, checkNoSilentLoss(tenant, got, err, c.committed(tenant.Tokens())), "%+v", how)
+	}
+	return endOf(err), proxy.request, proxy.reply
+}
+
+// TestCuts cuts the connection of every operation at every byte of its request and of its reply.
+func TestCuts(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		for _, c := range cutCalls {
+			t.Run(fmt.Sprintf("%s/%s", map[bool]string{false: "HTTP1", true: "HTTP2 with TLS"}[http2], c.name), func(t *testing.T) {
+				ignored := goleak.IgnoreCurrent()
+				ended, request, reply := c.through(t, http2, cut{request: whole, reply: whole})
+				require.Equal(t, success, ended)
+
+				// The lengths of a signature and of what HTTP/2 sends about itself vary by a few bytes.
+				const margin = 16
+				step := 1
+				if raceDetector || testing.Short() {
+					step = 17 // each takes ten times as long, and the goroutines are the same
+				}
+				var ends [3]int
+				cuts := 0
+				try := func(how cut) {
+					ended, _, _ := c.through(t, http2, how)
+					ends[ended]++
+					cuts++
+				}
+				for i, length := range []int{request, reply} {
+					for n := 0; n < length+margin; n += step {
+						how := cut{request: n, reply: whole}
+						if i == 1 {
+							how = cut{request: whole, reply: n}
+						}
+						how.reset = n%2 == 0
+						try(how)
+						if !http2 || c.name == "create" { // a handshake takes its time: the others get each way at every other byte
+							how.reset = !how.reset
+							try(how)
+						}
+					}
+				}
+				t.Logf("%d cuts of %d and %d bytes: %d successes, %d not carried out, %d unknown",
+					cuts, request, reply, ends[success], ends[notCarriedOut], ends[unknown])
+				assert.Positive(t, ends[success])
+				assert.Equal(t, c.committed != nil, ends[unknown] > 0)
+				if c.committed == nil || http2 {
+					assert.Positive(t, ends[notCarriedOut], "before the end of a handshake, nothing was")
+				}
+				goleak.VerifyNone(t, ignored)
+			})
+		}
+	}
+}
+
+// TestCutsWithRetries: what may be sent again gets over one connection that is cut, wherever that is. A Create does so
+// early in the handshake; what a Patch got an answer of success to is not sent again.
+func TestCutsWithRetries(t *testing.T) {
+	for _, c := range cutCalls {
+		_, request, reply := c.through(t, true, cut{request: whole, reply: whole})
+		const samples = 16
+		for i := range samples {
+			for _, how := range []cut{{request: request * i / samples, reply: whole}, {request: whole, reply: reply * i / samples}} {
+				how.once, how.reset = true, i%2 == 0
+				t.Run(fmt.Sprintf("%s/%+v", c.name, how), func(t *testing.T) {
+					t.Parallel() // they wait for the backoff most of the time
+					ended, _, _ := c.through(t, true, how, func(cfg *sailpoint.Config) { cfg.MaxRetries = 3 })
+					if c.name == "list" || c.name == "delete" || i < samples/8 {
+						require.Equal(t, success, ended)
+					} else {
+						require.NotEqual(t, notCarriedOut, ended)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestSlowConnection: slow is no failure until the attempt's time is over.
+func TestSlowConnection(t *testing.T) {
+	slow := cut{request: whole, reply: whole, pause: time.Millisecond}
+	for _, http2 := range []bool{false, true} {
+		for _, c := range cutCalls {
+			ended, _, _ := c.through(t, http2, slow)
+			assert.Equal(t, success, ended)
+			ended, _, _ = c.through(t, http2, slow, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 10 * time.Millisecond })
+			assert.NotEqual(t, success, ended)
+		}
+	}
+}
