@@ -1,0 +1,249 @@
+package sailpoint_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+// TestNoSilentLoss: whatever goes wrong, and whenever the caller gives up, a success was carried out once, a definite no
+// was not, and anything else says that it is unknown. Each script is a call on a tenant of its own, with faults that its
+// requests meet one after another. What no client could see through is left out: an API that says one thing and does
+// another.
+func TestNoSilentLoss(t *testing.T) {
+	const batches, scripts = 100, 1000
+	perBatch := scripts
+	if raceDetector {
+		perBatch = 20 // one call at a time: there is little to see for it
+	}
+	var tally [3]atomic.Int64
+	t.Run("scripts", func(t *testing.T) {
+		for i, seed := range []uint64{1, rand.Uint64()} {
+			for batch := range uint64(batches / 2) {
+				t.Run(fmt.Sprintf("seed %d batch %d", seed, batch), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						for n := range perBatch {
+							s := newScript(rand.New(rand.NewPCG(seed, batch<<32|uint64(n)))) //nolint:gosec // it has to be repeatable
+							ended, err := s.run(t)
+							if err != nil {
+								t.Fatalf("script %d: %v\n%+v", n, err, s)
+							}
+							tally[ended].Add(1)
+						}
+					})
+				})
+			}
+			t.Logf("seed %d of %d: %d", i+1, 2, seed)
+		}
+	})
+	t.Logf("%d scripts: %d successes, %d not carried out, %d unknown", batches*perBatch,
+		tally[success].Load(), tally[notCarriedOut].Load(), tally[unknown].Load())
+	require.EqualValues(t, batches*perBatch, tally[success].Load()+tally[notCarriedOut].Load()+tally[unknown].Load())
+	for ended := range tally {
+		assert.Positive(t, tally[ended].Load())
+	}
+}
+
+// script is a call, and what goes wrong with it.
+type script struct {
+	Operation  string
+	Faults     []sailpointtest.Fault // that the requests to the API meet, in turn
+	Token      []sailpointtest.Fault // and those to the token endpoint
+	MaxRetries int
+	Deadline   time.Duration // 0: none
+	Cancel     time.Duration // 0: never
+}
+
+const (
+	collectionPath = "/v2024/personal-access-tokens"
+	itemPath       = collectionPath + "/{id}"
+)
+
+// newScript draws a script from r.
+func newScript(r *rand.Rand) *script {
+	s := &script{
+		Operation:  []string{"create", "create", "delete", "patch that replaces", "any patch"}[r.IntN(5)],
+		MaxRetries: []int{-1, 0, 0, 1, 6}[r.IntN(5)],
+	}
+	for range r.IntN(5) {
+		s.Faults = append(s.Faults, s.fault(r))
+	}
+	if r.IntN(4) == 0 {
+		for range 1 + r.IntN(2) {
+			s.Token = append(s.Token, tokenFault(r))
+		}
+	}
+	if r.IntN(3) == 0 {
+		s.Deadline = time.Duration(1 + r.Int64N(int64(2*time.Minute)))
+	}
+	if r.IntN(3) == 0 {
+		s.Cancel = time.Duration(1 + r.Int64N(int64(40*time.Second)))
+	}
+	return s
+}
+
+func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
+
+func retryAfterHeader(r *rand.Rand) http.Header {
+	return http.Header{"Retry-After": {pick(r, "", "0", "1", "7", "60", "61", "86400", "-1", "18446744073709551616", "soon")}}
+}
+
+// fault draws one that a request to the API may meet.
+func (s *script) fault(r *rand.Rand) sailpointtest.Fault {
+	f := sailpointtest.Fault{Method: http.MethodPost, Path: collectionPath}
+	switch s.Operation {
+	case "delete":
+		f.Method, f.Path = http.MethodDelete, itemPath
+	case "patch that replaces", "any patch":
+		f.Method, f.Path = http.MethodPatch, itemPath
+	}
+	switch r.IntN(10) {
+	case 0:
+		f.Err = pick[error](r, errRefused, &net.DNSError{IsTemporary: true}, &net.DNSError{IsTimeout: true}, &net.DNSError{IsNotFound: true})
+	case 1:
+		f.Err = pick[error](r, errReset, errAlert, io.EOF, io.ErrUnexpectedEOF)
+		f.Committed = r.IntN(2) == 0
+	case 2: // carried out after its answer is lost
+		f.Committed, f.Delay = true, -time.Duration(r.Int64N(int64(5*time.Minute)))
+	case 3:
+		f.Status, f.Header = pick(r, 400, 401, 403, 405, 409, 413, 422, 425, 429, 429, 429, 501, 505, 302, 307), retryAfterHeader(r)
+	case 4:
+		f.Status, f.Header, f.Committed = pick(r, 408, 500, 502, 503, 503, 504, 511, 999), retryAfterHeader(r), r.IntN(2) == 0
+	case 5:
+		f.Body = "<html>Sign in</html>"
+		if r.IntN(2) == 0 { // by something between, which didn't pass the request on
+			f.Status = 200
+		}
+	case 6:
+		f.CutAfter = pick(r, -1, 1+r.IntN(400))
+	case 7:
+		f.Delay = time.Duration(r.Int64N(int64(time.Minute)))
+		f.Committed = r.IntN(2) == 0
+	case 8:
+		f.Body = pick(r, "{}", `{"id":"`, "null", "[]", `{"secret":""}`, "\xff")
+		if s.Operation == "delete" {
+			f.Body = ""
+		}
+	case 9:
+		if s.Operation != "delete" { // to which it would be a success
+			f.Status, f.Committed = pick(r, 202, 204, 206, 404), false
+		}
+		if f.Status != 404 {
+			f.Committed = r.IntN(2) == 0
+		}
+	}
+	return f
+}
+
+// tokenFault draws one that a request to the token endpoint may meet.
+func tokenFault(r *rand.Rand) sailpointtest.Fault {
+	f := sailpointtest.Fault{Path: "/oauth/token"}
+	switch r.IntN(5) {
+	case 0:
+		f.Err = pick[error](r, errRefused, errReset, io.EOF, &net.DNSError{IsNotFound: true})
+	case 1:
+		f.Status, f.Header = pick(r, 400, 401, 403, 408, 425, 429, 500, 502, 503, 504), retryAfterHeader(r)
+	case 2:
+		f.Body = pick(r, "<html>", "{}", "null", `{"access_token":"a b"}`)
+	case 3:
+		f.Delay = time.Duration(r.Int64N(int64(time.Minute)))
+	case 4:
+		f.CutAfter = pick(r, -1, 1+r.IntN(800))
+	}
+	return f
+}
+
+// definite reports whether a request that meets f can't have been carried out.
+func definite(f sailpointtest.Fault) bool {
+	switch {
+	case f.Committed:
+		return false
+	case f.Status != 0:
+		return f.Status/100 == 3 || f.Status/100 == 4 && f.Status != 408 || f.Status == 501 || f.Status == 505
+	}
+	dial, isDial := f.Err.(*net.OpError) //nolint:errorlint // the very error
+	_, isLookup := f.Err.(*net.DNSError) //nolint:errorlint // the very error
+	return isDial && dial.Op == "dial" || isLookup
+}
+
+// run makes the call, and returns how it ended and what is wrong with that.
+func (s *script) run(t *testing.T) (end, error) {
+	tenant := sailpointtest.NewTenant()
+	tenant.Add(sailpoint.PersonalAccessToken{ID: victim, Name: "old"})
+	tenant.Inject(s.Faults...)
+	tenant.Inject(s.Token...)
+	requests := 0
+	cfg := tenant.Config()
+	cfg.MaxRetries = s.MaxRetries
+	cfg.HTTPClient = &http.Client{Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
+		if !strings.HasSuffix(req.URL.Path, "/token") {
+			requests++
+		}
+		return tenant.RoundTrip(req)
+	})}
+	client, err := sailpoint.NewClient(cfg)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if s.Deadline > 0 {
+		ctx, cancel = context.WithTimeout(ctx, s.Deadline)
+		defer cancel()
+	}
+	if s.Cancel > 0 {
+		defer time.AfterFunc(s.Cancel, cancel).Stop()
+	}
+
+	var got *sailpoint.CreatePersonalAccessTokenResponse
+	service := client.PersonalAccessTokens
+	patch := sailpoint.NewPersonalAccessTokenPatch()
+	committed := named("renamed")
+	switch s.Operation {
+	case "create":
+		committed = named("deploy")
+		got, err = service.Create(ctx, newToken())
+	case "delete":
+		committed = func(tokens []sailpoint.PersonalAccessToken) int { return 2 - len(tokens) }
+		err = service.Delete(ctx, victim)
+	case "patch that replaces":
+		_, err = service.Patch(ctx, victim, patch.ReplaceName("renamed"))
+	case "any patch": // which the tenant refuses the second time
+		_, err = service.Patch(ctx, victim, patch.With(sailpoint.PatchOperation{Op: sailpoint.OpTest, Path: "/name", Value: "old"}).ReplaceName("renamed"))
+	}
+	ended := endOf(err)
+	<-time.After(time.Hour) // what is carried out late is by now
+
+	for range tenant.Unused() { // so that the check of the secret meets none
+		_, _ = bearerOf(tenant, "", sailpoint.Secret{})
+	}
+	if err := checkNoSilentLoss(tenant, got, err, committed(tenant.Tokens())); err != nil {
+		return ended, err
+	}
+	if s.Operation == "create" || s.Operation == "any patch" {
+		for i := range requests - 1 {
+			if i >= len(s.Faults) || !definite(s.Faults[i]) {
+				return ended, fmt.Errorf("request %d of %d may have been carried out, and another followed", i+1, requests)
+			}
+		}
+	}
+	if s.Cancel == 0 && s.Deadline == 0 && len(s.Faults)+len(s.Token) == 0 && err != nil {
+		return ended, fmt.Errorf("nothing went wrong, and it failed: %w", err)
+	}
+	return ended, nil
+}
