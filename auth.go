@@ -137,9 +137,9 @@ func (s *bearerSource) start(ctx context.Context) *flight {
 
 // land ends a fetch, and keeps its bearer.
 func (s *bearerSource) land(f *flight) {
+	defer close(f.done) // last, so that a waiter finds nothing of the fetch still under way
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer close(f.done)
 	f.cancel()
 	s.flight = nil
 	if f.err != nil {

@@ -557,10 +557,10 @@ func testPauseIsShared(t *testing.T) {
 		}
 		<-time.After(9 * time.Second)
 		synctest.Wait()
-		require.Len(t, n.calls, 1)
+		n.requireCounts(t, 1, 1)
 		<-time.After(2 * time.Second)
 		synctest.Wait()
-		require.Len(t, n.calls, 52)
+		n.requireCounts(t, 52, 1)
 	})
 }
 
