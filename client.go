@@ -450,7 +450,7 @@ func (c *call) cutShort(err error) error {
 
 // cause returns err as an Error keeps it: without the URL, saying which time limit it was, and nothing secret.
 func (c *call) cause(err error) error {
-	if wrapper := (*url.Error)(nil); errors.As(err, &wrapper) {
+	for wrapper := (*url.Error)(nil); errors.As(err, &wrapper) && wrapper.Err != nil; {
 		err = wrapper.Err
 	}
 	var timeout *timeoutError

@@ -463,8 +463,8 @@ func TestOneErrorInEveryChain(t *testing.T) {
 	}
 }
 
-// FuzzErrorText: whatever a server sends, an error's text is one short printable line.
-func FuzzErrorText(f *testing.F) {
+// FuzzDecodeError: whatever a server sends, an error's text is one short printable line.
+func FuzzDecodeError(f *testing.F) {
 	f.Add(400, []byte(`{"detailCode":"400.1","trackingId":"t","messages":[{"text":"m"}],"causes":[{"text":"c"}]}`), "req-1", "1", "")
 	f.Add(401, []byte(`{"error":"JWT validation failed: JWT is expired"}`), "", "", "")
 	f.Add(429, []byte(`{"message":" Rate Limit Exceeded "}`), "a\nb", "99999999999999999999", "")

@@ -1,0 +1,302 @@
+package sailpoint_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+// FuzzRetryAfter: whatever a server asks for is no wait below zero, and none but what RFC 9110 reads.
+func FuzzRetryAfter(f *testing.F) {
+	for _, list := range [][]retryAfter{retryAfterSeconds, retryAfterTooLong, retryAfterOdd, retryAfterDates} {
+		for _, tt := range list {
+			f.Add(tt.value, tt.date)
+		}
+	}
+	f.Fuzz(func(t *testing.T, value, date string) {
+		synctest.Test(t, func(t *testing.T) {
+			n := scripted(answer{status: 429, header: map[string]string{"Retry-After": value, "Date": date}})
+			failure := requireOneError(t, list(t.Context(), n.client(t, withoutRetries)))
+			require.GreaterOrEqual(t, failure.RetryAfter, time.Duration(0))
+
+			var want time.Duration
+			trimmed := strings.TrimSpace(value)
+			now, err := http.ParseTime(date)
+			if err != nil {
+				now = time.Now()
+			}
+			at, err := http.ParseTime(trimmed)
+			switch {
+			case trimmed != "" && strings.Trim(trimmed, "0123456789") == "":
+				seconds, err := strconv.ParseInt(trimmed, 10, 64)
+				if err != nil || seconds > math.MaxInt64/int64(time.Second) {
+					seconds = math.MaxInt64 / int64(time.Second)
+				}
+				want = time.Duration(seconds) * time.Second
+			case err == nil:
+				want = max(at.Sub(now), 0)
+			}
+			require.Equal(t, want, failure.RetryAfter)
+		})
+	})
+}
+
+// FuzzDecodeCreate: an answer is a whole id and secret, or an error that tells what is known and not what came.
+func FuzzDecodeCreate(f *testing.F) {
+	f.Add([]byte(created), false)
+	for _, tt := range createOutcomes {
+		f.Add([]byte(tt.reply.body), tt.reply.cut != nil)
+	}
+	f.Add([]byte(`{"id":"86f1","secret":"0123456789abcdef0123","created":"yesterday"}`), false)
+	f.Add([]byte(`{"id":"..","secret":"0123456789abcdef0123"}`), true)
+	f.Fuzz(func(t *testing.T, body []byte, cut bool) {
+		reply := ok(string(body))
+		if cut {
+			reply.cut = io.ErrUnexpectedEOF
+		}
+		got, err := scripted(reply).client(t, withoutRetries).PersonalAccessTokens.Create(t.Context(), newToken())
+		var sent struct {
+			ID     string `json:"id"`
+			Secret string `json:"secret"`
+		}
+		invalid := json.Unmarshal(body, &sent)
+		if err == nil {
+			require.NoError(t, invalid)
+			require.Equal(t, sent.ID, got.ID)
+			require.Equal(t, sent.Secret, got.Secret.Reveal())
+			for _, s := range []string{got.ID, got.Secret.Reveal()} {
+				require.NotEmpty(t, s)
+				require.True(t, utf8.ValidString(s))
+				require.NotContains(t, s, "\ufffd")
+			}
+			return
+		}
+		outcome := requireOutcome(t, err)
+		require.Regexp(t, `^[A-Za-z0-9_-]{0,128}$`, outcome.ID)
+		if outcome.ID != "" {
+			require.True(t, outcome.Created)
+		}
+		requirePrintable(t, err)
+		if len(sent.Secret) > 16 {
+			require.NotContains(t, err.Error(), sent.Secret)
+		}
+	})
+}
+
+// requirePrintable checks that the text of err is one line without control characters.
+func requirePrintable(t *testing.T, err error) {
+	t.Helper()
+	text := err.Error()
+	require.True(t, utf8.ValidString(text), "%q", text)
+	require.Equal(t, -1, strings.IndexFunc(text, func(r rune) bool { return r < 0x20 || r == 0x7f }), "%q", text)
+	require.Less(t, len(text), 32<<10)
+}
+
+// FuzzDecodeBearer: what is sent to the API as a bearer can stand in a header, and what can't isn't repeated.
+func FuzzDecodeBearer(f *testing.F) {
+	f.Add([]byte(issued("the-bearer", 60).body))
+	for _, expiresIn := range []string{`null`, `0`, `-1`, `-4294963697`, `3600.5`, `1e3`, `"749"`, `100000000000000000000`, `[]`} {
+		f.Add([]byte(`{"access_token":"0123456789abcdef0123","expires_in":` + expiresIn + `}`))
+	}
+	for _, tokenType := range []string{`"mac"`, `""`, `"Bearer"`, `"Bearer x"`, `1`} {
+		f.Add([]byte(`{"access_token":"0123456789abcdef0123","token_type":` + tokenType + `}`))
+	}
+	for _, body := range []string{``, `null`, `{}`, `[]`, `<html>`, `{"access_token":"a\r\nX: y0123456789ab"}`, `{"access_token":"a","access_token":"b"}`, `{"access_token":"a"} x`} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		synctest.Test(t, func(t *testing.T) {
+			n := &network{token: always(ok(string(body)))}
+			err := list(t.Context(), n.client(t, withoutRetries))
+			var sent struct {
+				Token string `json:"access_token"`
+			}
+			_ = json.Unmarshal(body, &sent)
+			if err == nil {
+				n.requireCounts(t, 1, 1)
+				require.Equal(t, []string{sent.Token}, n.bearersSent())
+				require.Regexp(t, `^[!-~]+$`, sent.Token)
+				require.LessOrEqual(t, len(sent.Token), 16<<10)
+				return
+			}
+			n.requireCounts(t, 0, 1)
+			requireMatches(t, err, sailpoint.ErrInvalidResponse)
+			requirePrintable(t, err)
+			if len(sent.Token) > 16 {
+				require.NotContains(t, err.Error(), sent.Token)
+			}
+		})
+	})
+}
+
+// FuzzPathID: an id that is taken is one segment of the path, byte for byte.
+func FuzzPathID(f *testing.F) {
+	for _, id := range []string{"86f1dc6fe8f54414950454cbb11278fa", "the-client-id", "", ".", "..", "../oauth", "a/b", "a%2fb", "a?x", "a#f", "a\x00b", "a\nb", "%2e%2e", "ü", "a_B-9"} {
+		f.Add(id)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		n := scripted(answer{status: 204})
+		err := n.client(t).PersonalAccessTokens.Delete(t.Context(), id)
+		if err != nil {
+			require.True(t, errors.Is(err, sailpoint.ErrInvalidArgument) || errors.Is(err, sailpoint.ErrSelf), "%v", err)
+			require.Less(t, len(err.Error()), 1000)
+			n.requireCounts(t, 0, 0)
+			return
+		}
+		n.requireCounts(t, 1, 1)
+		require.Equal(t, "https://acme.example/v2024/personal-access-tokens/"+id, n.calls[0].url)
+		parsed, err := url.Parse(n.calls[0].url)
+		require.NoError(t, err)
+		require.Equal(t, "/v2024/personal-access-tokens/"+id, parsed.EscapedPath())
+		require.NotContains(t, id, "/")
+		require.NotContains(t, id, ".")
+	})
+}
+
+// FuzzBaseURL: a URL that is taken leads to its own host by TLS, or to this computer; one that is refused isn't repeated
+// with its password.
+func FuzzBaseURL(f *testing.F) {
+	for _, raw := range refusedURLs {
+		f.Add(raw)
+	}
+	for _, raw := range []string{"https://acme.example", "HTTPS://acme.example:8443/gateway/", "http://localhost:8080", "http://[::1]:1", "https://[2001:db8::1]"} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		n := &network{}
+		cfg := n.config()
+		cfg.BaseURL = raw
+		client, err := sailpoint.NewClient(cfg)
+		parsed, invalid := url.Parse(raw)
+		if err != nil {
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			if invalid == nil && parsed.User != nil {
+				if password, _ := parsed.User.Password(); len(password) > 8 {
+					require.NotContains(t, err.Error(), password)
+				}
+			}
+			return
+		}
+		require.NoError(t, invalid)
+		require.NoError(t, list(t.Context(), client))
+		n.requireCounts(t, 1, 1)
+		for _, sent := range []string{n.calls[0].url, n.fetches[0].url} {
+			to, err := url.Parse(sent)
+			require.NoError(t, err)
+			require.Equal(t, parsed.Host, to.Host)
+			require.Nil(t, to.User)
+			require.Empty(t, to.RawQuery+to.Fragment)
+			require.NotContains(t, to.EscapedPath(), "..")
+			if to.Scheme != "https" {
+				require.Equal(t, "http", to.Scheme)
+				address := net.ParseIP(to.Hostname())
+				require.True(t, to.Hostname() == "localhost" || address != nil && address.IsLoopback())
+			}
+		}
+	})
+}
+
+// FuzzQuery: a filter and an owner arrive as they are, whatever is in them, and reach nothing else.
+func FuzzQuery(f *testing.F) {
+	f.Add("lastUsed isnull", "me")
+	f.Add(`lastUsed le 2023-02-05T10:59:27.214Z or x eq "a+b&c=d#e%20"`, "../../oauth?x=1#f")
+	f.Add("\x00\xff\n", "ü")
+	f.Fuzz(func(t *testing.T, filter, owner string) {
+		n := &network{}
+		_, err := n.client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{
+			OwnerID: owner, Filter: sailpoint.PersonalAccessTokenFilter(filter),
+		})
+		require.NoError(t, err)
+		n.requireCounts(t, 1, 1)
+		sent, err := url.Parse(n.calls[0].url)
+		require.NoError(t, err)
+		require.Equal(t, "https://acme.example/v2024/personal-access-tokens", strings.TrimSuffix(n.calls[0].url, "?"+sent.RawQuery))
+		query, err := url.ParseQuery(sent.RawQuery)
+		require.NoError(t, err)
+		want := url.Values{}
+		if owner != "" {
+			want.Set("owner-id", owner)
+		}
+		if filter != "" {
+			want.Set("filters", filter)
+		}
+		require.Equal(t, want, query)
+	})
+}
+
+// FuzzRedact: whatever a secret is, and wherever it is echoed, no text holds eight bytes of it.
+func FuzzRedact(f *testing.F) {
+	f.Add("cs-51&=+%ü-c0ffee", "eyJhbGciOiJFUzI1NiJ9.bearer-value_1.c2ln", 400)
+	f.Add(`quoted"and\back`, `bearer"and\back`, 500)
+	f.Add("0123456789abcdef0123456789abcdef", "%25%25%25%25%25", 200)
+	f.Fuzz(func(t *testing.T, clientSecret, bearer string, status int) {
+		if status < 200 || status > 999 || len(clientSecret) < 8 || len(bearer) < 8 || !utf8.ValidString(clientSecret) {
+			t.Skip("no status, or no secret")
+		}
+		synctest.Test(t, func(t *testing.T) {
+			texts := func(clientSecretEchoed, bearerEchoed string) (texts string) {
+				for _, echoed := range []string{clientSecretEchoed, bearerEchoed} {
+					quoted, err := json.Marshal(echoed)
+					if err != nil {
+						continue
+					}
+					for _, a := range []answer{
+						{status: status, body: `{"message":` + string(quoted) + `,"detailCode":` + string(quoted) + `}`},
+						{status: status, body: url.QueryEscape(echoed), header: map[string]string{"SLPT-Request-ID": echoed}},
+						{status: status, body: `{"error":` + jsonString(echoed) + `}`, header: map[string]string{"Location": "https://evil.example/?" + url.QueryEscape(echoed)}},
+						{err: fmt.Errorf("header %s, and quoted %q", echoed, echoed)},
+						{err: &url.Error{Op: "Get", URL: "https://acme.example/?" + echoed, Err: io.EOF}},
+						{body: `[`, cut: fmt.Errorf("in form %s", url.QueryEscape(echoed))},
+					} {
+						quotedBearer, err := json.Marshal(bearer)
+						if err != nil {
+							t.Skip("no bearer that can be issued")
+						}
+						networks := []*network{{api: always(a), token: always(ok(`{"access_token":` + string(quotedBearer) + `}`))}}
+						if echoed == clientSecretEchoed { // a bearer isn't known there yet
+							networks = append(networks, &network{token: always(a)})
+						}
+						for _, n := range networks {
+							cfg := n.config()
+							cfg.ClientSecret, cfg.MaxRetries = sailpoint.NewSecret(clientSecret), -1
+							client, err := sailpoint.NewClient(cfg)
+							if err != nil {
+								t.Skip("no secret that is taken")
+							}
+							_, err = client.PersonalAccessTokens.Create(context.WithoutCancel(t.Context()), newToken())
+							if err != nil {
+								texts += fmt.Sprintf("%v %+v %#v\n", err, err, errors.Unwrap(err))
+							}
+						}
+					}
+				}
+				return texts
+			}
+			innocent, got := texts("", ""), texts(clientSecret, bearer)
+			for _, secret := range []string{clientSecret, bearer} {
+				for i := range len(secret) - 7 {
+					window := secret[i : i+8]
+					if at := strings.Index(got, window); at >= 0 && !strings.Contains(innocent, window) {
+						t.Fatalf("%q in %q", window, got[max(0, at-200):min(len(got), at+200)])
+					}
+				}
+			}
+		})
+	})
+}
