@@ -191,7 +191,9 @@ func jitter(limit time.Duration) time.Duration {
 // false: it doesn't ask, or not in a way that RFC 9110 section 10.2.3 knows.
 func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	value := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(value, 10, 63); err == nil || errors.Is(err, strconv.ErrRange) {
+	// ParseUint tells a number out of range before it has seen all of it.
+	digits := value != "" && strings.Trim(value, "0123456789") == ""
+	if seconds, err := strconv.ParseUint(value, 10, 63); err == nil || digits {
 		const most = uint64(1<<63-1) / uint64(time.Second)
 		return time.Duration(min(seconds, most)) * time.Second, true
 	}
