@@ -350,7 +350,9 @@ func testTLSVersionsThatDontMeet(t *testing.T) {
 
 func testNoTLS(t *testing.T) {
 	var requests atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	server.Config.ErrorLog = silentLog
+	server.Start()
 	t.Cleanup(server.Close)
 	client := onTransport(t, "https"+strings.TrimPrefix(server.URL, "http"))
 	requireHandshakeFails(t, client, 1, &requests, "HTTP response to HTTPS client")

@@ -3,6 +3,7 @@ package sailpoint_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"log"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -39,6 +41,7 @@ func overTLS(t *testing.T, http2 bool, handler http.HandlerFunc) (*httptest.Serv
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
 	server.EnableHTTP2 = http2
+	server.Config.ErrorLog = silentLog
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server, func(transport *http.Transport) {
@@ -68,17 +71,25 @@ func TestNewTransportSpeaksHTTP2WithTLS(t *testing.T) {
 	}
 }
 
-// testCertificateThatIsNotTrusted is not tried again, and nothing is sent.
+// testCertificateThatIsNotTrusted: it is not tried again, and nothing is sent.
 func testCertificateThatIsNotTrusted(t *testing.T) {
-	var requests atomic.Int64
-	server, _ := overTLS(t, true, func(http.ResponseWriter, *http.Request) { requests.Add(1) })
-	server.Config.ErrorLog = nil
-	_, err := onTransport(t, server.URL).PersonalAccessTokens.Create(t.Context(), newToken())
-	requireMatches(t, err)
-	var certificate *tls.CertificateVerificationError
-	require.ErrorAs(t, err, &certificate)
-	assert.Equal(t, 1, requireOneError(t, err).Attempts)
-	require.Zero(t, requests.Load())
+	for name, change := range map[string]func(*tls.Config){
+		"unknown authority": func(cfg *tls.Config) { cfg.RootCAs = x509.NewCertPool() },
+		"expired":           func(cfg *tls.Config) { cfg.Time = func() time.Time { return time.Now().AddDate(1000, 0, 0) } },
+		"of another host":   func(cfg *tls.Config) { cfg.ServerName = "acme.test" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var requests atomic.Int64
+			server, trust := overTLS(t, true, func(http.ResponseWriter, *http.Request) { requests.Add(1) })
+			client := onTransport(t, server.URL, trust, func(transport *http.Transport) { change(transport.TLSClientConfig) })
+			_, err := client.PersonalAccessTokens.Create(t.Context(), newToken())
+			requireMatches(t, err)
+			var certificate *tls.CertificateVerificationError
+			require.ErrorAs(t, err, &certificate)
+			assert.Equal(t, 1, requireOneError(t, err).Attempts)
+			require.Zero(t, requests.Load())
+		})
+	}
 }
 
 // testHeaderHasABound: a server can't make a client hold an endless header. What it was a header of isn't known.
