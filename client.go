@@ -345,7 +345,7 @@ func (c *call) examine(resp *http.Response, err error) (event, *Error) {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
 	_ = resp.Body.Close()
 	failure.readProblem(body, c.scrub)
-	failure.RetryAfter, _ = retryAfter(resp.Header, time.Now())
+	failure.RetryAfter = retryAfter(resp.Header, time.Now())
 	if c.column == fetch {
 		failure.limitToOAuth()
 	}

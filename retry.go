@@ -56,8 +56,8 @@ type event int
 
 const (
 	notSent      event = iota // no connection: never sent, as httptrace proves
-	hostUnknown               // the name of the host does not exist
-	peerRefused               // TLS can't be agreed on, or the proxy wants authentication: the same again next time
+	hostUnknown               // the same, because the name of the host does not exist
+	peerRefused               // the same, because TLS can't be agreed on, or the proxy wants authentication
 	unanswered                // may have been sent; no answer came, or not the whole header of one
 	cutShort                  // the answer of success ended too early
 	untrusted                 // an answer of success that isn't the API's: an intermediary may have sent it
@@ -188,23 +188,23 @@ func jitter(limit time.Duration) time.Duration {
 }
 
 // retryAfter returns how long the answer asks to wait: seconds, or a date, which is compared with the server's own.
-// false: it doesn't ask, or not in a way that RFC 9110 section 10.2.3 knows.
-func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+// 0: it doesn't ask, or not in a way that RFC 9110 section 10.2.3 knows.
+func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
-	// ParseUint tells a number out of range before it has seen all of it.
-	digits := value != "" && strings.Trim(value, "0123456789") == ""
-	if seconds, err := strconv.ParseUint(value, 10, 63); err == nil || digits {
+	// ParseUint alone would take a number out of its range with anything behind it.
+	if value != "" && strings.Trim(value, "0123456789") == "" {
 		const most = uint64(1<<63-1) / uint64(time.Second)
-		return time.Duration(min(seconds, most)) * time.Second, true
+		seconds, _ := strconv.ParseUint(value, 10, 63) // its greatest, if out of range
+		return time.Duration(min(seconds, most)) * time.Second
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {
-		return 0, false
+		return 0
 	}
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
 	}
-	return max(at.Sub(now), 0), true
+	return max(at.Sub(now), 0)
 }
 
 // pause is what all calls of a client wait for after one of them was rate limited. Where it is longer than a call may
