@@ -202,7 +202,7 @@ func FuzzBaseURL(f *testing.F) {
 			require.Equal(t, parsed.Host, to.Host)
 			require.Nil(t, to.User)
 			require.Empty(t, to.RawQuery+to.Fragment)
-			require.NotContains(t, to.EscapedPath(), "..")
+			require.NotContains(t, strings.Split(to.EscapedPath(), "/"), "..")
 			if to.Scheme != "https" {
 				require.Equal(t, "http", to.Scheme)
 				address := net.ParseIP(to.Hostname())
