@@ -27,8 +27,8 @@ import (
 func TestNoSilentLoss(t *testing.T) {
 	const batches, scripts = 100, 1000
 	perBatch := scripts
-	if raceDetector {
-		perBatch = 20 // one call at a time: there is little to see for it
+	if raceDetector || testing.Short() {
+		perBatch = 20 // one call at a time: there is little to see for the race detector
 	}
 	var tally [3]atomic.Int64
 	t.Run("scripts", func(t *testing.T) {
