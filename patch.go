@@ -149,8 +149,10 @@ func (p *PersonalAccessTokenPatch) encode(version APIVersion) (body []byte, idem
 		}
 		set[op.Path] = true
 	}
-	body, err = json.Marshal(p.ops)
-	return body, idempotent, err
+	if body, err = json.Marshal(p.ops); err != nil {
+		return nil, false, invalidArgument("the patch can't be sent: %v", err)
+	}
+	return body, idempotent, nil
 }
 
 // sets reports whether o gives the field at path a value.

@@ -90,6 +90,8 @@ func testPatchRefusals(t *testing.T) {
 		"value that is a chan":   {[]op{{Op: sailpoint.OpReplace, Path: "/name", Value: make(chan int)}}, "can't be sent"},
 		"value that is a secret": {[]op{{Op: sailpoint.OpReplace, Path: "/name", Value: sailpoint.NewSecret("s")}}, "can't be sent"},
 
+		"path not UTF-8": {[]op{{Op: sailpoint.OpAdd, Path: "/scope/\xff", Value: "a"}}, "can't be sent"},
+
 		"name missing":    {[]op{{Op: sailpoint.OpReplace, Path: "/name"}}, "needs a name"},
 		"name empty":      {[]op{{Op: sailpoint.OpAdd, Path: "/name", Value: ""}}, "needs a name"},
 		"name blank":      {[]op{{Op: sailpoint.OpReplace, Path: "/name", Value: " "}}, "needs a name"},
