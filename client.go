@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -477,7 +478,8 @@ func (c *call) scrub(text string) string {
 	}
 	for _, secret := range secrets {
 		if value := secret.Reveal(); len(value) >= minScrubbed {
-			text = strings.NewReplacer(value, redacted, url.QueryEscape(value), redacted).Replace(text)
+			quoted := strconv.Quote(value) // as net/http does with what it can't read
+			text = strings.NewReplacer(value, redacted, url.QueryEscape(value), redacted, quoted[1:len(quoted)-1], redacted).Replace(text)
 		}
 	}
 	return text
