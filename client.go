@@ -232,7 +232,7 @@ func (c *call) prepare(*http.Request) error {
 // waitOutPause waits until no call of the client is held back any more.
 func (c *call) waitOutPause(ctx context.Context) error {
 	for left := c.client.pause.left(); left > 0; left = c.client.pause.left() {
-		wait := left + jitter(spread) //nolint:gosec // jitter needs no unpredictability
+		wait := left + jitter(spread)
 		if left-spread > c.client.cfg.MaxRetryWait || !c.fits(wait) {
 			failure := c.lastFailure()
 			failure.RetryAfter, failure.paused = left, true

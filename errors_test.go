@@ -454,7 +454,7 @@ func TestOneErrorInEveryChain(t *testing.T) {
 					change = withoutRetries
 				}
 				err := list(ctx, tt.n.client(t, change))
-				requireOneError(t, err)
+				_ = requireOneError(t, err)
 				for _, want := range tt.want {
 					require.ErrorIs(t, err, want)
 				}
@@ -491,7 +491,7 @@ func FuzzDecodeError(f *testing.F) {
 				if err == nil {
 					continue
 				}
-				requireOneError(t, err)
+				_ = requireOneError(t, err)
 				text := err.Error()
 				require.NotContains(t, text, "\x7f")
 				require.Equal(t, -1, strings.IndexFunc(text, func(r rune) bool { return r < 0x20 }), "%q", text)

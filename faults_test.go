@@ -259,7 +259,7 @@ func create(ctx context.Context, client *sailpoint.Client) error {
 func requireOutcome(t *testing.T, err error) *sailpoint.CreateOutcomeError {
 	t.Helper()
 	require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
-	requireOneError(t, err)
+	_ = requireOneError(t, err)
 	var outcome *sailpoint.CreateOutcomeError
 	require.ErrorAs(t, err, &outcome)
 	return outcome
@@ -414,7 +414,7 @@ func testConnectionClosedWhileIdle(t *testing.T) {
 		client := onTransport(t, "http://"+address)
 		require.NoError(t, list(t.Context(), client))
 		if err := create(t.Context(), client); err != nil {
-			requireOutcome(t, err)
+			_ = requireOutcome(t, err)
 			assert.Zero(t, creates.Load(), "the connection that was lost was the first")
 			continue
 		}
@@ -554,10 +554,10 @@ const (
 
 func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 	head := make([]byte, 9)
-	binary.BigEndian.PutUint32(head, uint32(len(payload))<<8|uint32(kind)) //nolint:gosec // short
+	binary.BigEndian.PutUint32(head, uint32(len(payload))<<8|uint32(kind))
 	head[4] = flags
 	binary.BigEndian.PutUint32(head[5:], stream)
-	return append(head, payload...)
+	return slices.Concat(head, payload)
 }
 
 // overHTTP2 serves the frames of HTTP/2 by hand. handle is called for every stream, and writes what answers it; ok
@@ -637,7 +637,7 @@ func testHTTP2ServerSilent(t *testing.T) {
 		transport.HTTP2.SendPingTimeout, transport.HTTP2.PingTimeout = 20*time.Millisecond, 20*time.Millisecond
 	})
 	started := time.Now()
-	requireOutcome(t, create(t.Context(), client))
+	_ = requireOutcome(t, create(t.Context(), client))
 	assert.Less(t, time.Since(started), 10*time.Second, "and not AttemptTimeout")
 }
 
@@ -756,7 +756,7 @@ func testContextEndsAtAnyInstant(t *testing.T) {
 			assert.Equal(t, 1, committed[name])
 		case errors.Is(err, sailpoint.ErrOutcomeUnknown):
 			ends["unknown"]++
-			requireOutcome(t, err)
+			_ = requireOutcome(t, err)
 			assert.LessOrEqual(t, committed[name], 1)
 		default:
 			ends["not created"]++
@@ -824,7 +824,7 @@ func requireBounded(t *testing.T, baseURL string) {
 		require.NoError(t, err)
 		requireMemory(t, 16<<20, func() { err = op.call(t.Context(), client) })
 		require.Error(t, err, op.name)
-		requireOneError(t, err)
+		_ = requireOneError(t, err)
 		transport.CloseIdleConnections()
 	}
 }
@@ -869,7 +869,7 @@ func testHeaderOf50MB(t *testing.T) {
 			}
 		}
 	})
-	requireMemory(t, 8<<20, func() { requireOutcome(t, create(t.Context(), onTransport(t, "http://"+address))) })
+	requireMemory(t, 8<<20, func() { _ = requireOutcome(t, create(t.Context(), onTransport(t, "http://"+address))) })
 	assert.Less(t, written.Load(), int64(50<<20))
 }
 
@@ -1002,7 +1002,7 @@ func testListsOfAnyLength(t *testing.T) {
 func testClocksThatJump(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
-		n.api = func(a arrival) answer { // each bearer is good for 10 minutes, and not for the 12 hours that were told
+		n.api = func(arrival) answer { // each bearer is good for 10 minutes, and not for the 12 hours that were told
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			if time.Since(n.fetches[len(n.fetches)-1].at) > 10*time.Minute {
@@ -1079,7 +1079,7 @@ func testProxyOfTheEnvironment(t *testing.T) {
 	}
 	program, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestInputFaults$/^F85_", "-test.v") //nolint:gosec // it is this test
+	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestInputFaults$/^F85_", "-test.v")
 	cmd.Env = append(os.Environ(), "SAILPOINT_TEST=proxy", "HTTPS_PROXY=http://proxy.example:3128", "https_proxy=", "NO_PROXY=direct.example", "no_proxy=")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -38,7 +38,7 @@ func TestNoSilentLoss(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
 						for n := range perBatch {
-							s := newScript(rand.New(rand.NewPCG(seed, batch<<32|uint64(n)))) //nolint:gosec // it has to be repeatable
+							s := newScript(rand.New(rand.NewPCG(seed, batch<<32|uint64(n))))
 							ended, err := s.run(t)
 							if err != nil {
 								t.Fatalf("script %d: %v\n%+v", n, err, s)

@@ -83,7 +83,7 @@ func (p *cutter) serve(client *net.TCPConn, how cut) {
 	if err != nil {
 		return
 	}
-	server := conn.(*net.TCPConn) //nolint:errcheck,forcetypeassert // it was dialled as one
+	server := conn.(*net.TCPConn) //nolint:forcetypeassert // it was dialled as one
 	defer server.Close()
 	var both sync.WaitGroup
 	end := func() {
@@ -302,7 +302,7 @@ func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sai
 	proxy.close()
 	if c.committed == nil {
 		if err != nil {
-			requireOneError(t, err)
+			_ = requireOneError(t, err)
 			require.NotErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
 		}
 	} else {
