@@ -229,48 +229,44 @@ func newAxis(now time.Time, rows []row) axis {
 	a.end = month(a.end).AddDate(0, 1, 0)
 	a.Now = a.x(now, axisWidth)
 
-	made, ends := map[time.Time]int{}, map[time.Time]int{}
-	most := 1
-	count := func(of map[time.Time]int, t time.Time) {
-		t = month(a.clamp(t))
-		of[t]++
-		most = max(most, of[t])
-	}
+	made, ended, ends := map[time.Time]int{}, map[time.Time]int{}, map[time.Time]int{}
 	for i := range rows {
 		t := &rows[i].Token
 		if t.ID == "" {
 			continue
 		}
 		if !t.Created.IsZero() {
-			count(made, t.Created)
+			made[month(a.clamp(t.Created))]++
 			a.Made++
 		}
 		switch e := t.ExpirationDate; {
 		case e == nil:
 			a.Open++
-			continue
 		case e.After(now):
+			ends[month(a.clamp(*e))]++
 			a.Ends++
 		default:
+			ended[month(a.clamp(*e))]++
 			a.Ended++
 		}
-		count(ends, *t.ExpirationDate)
 	}
+	most := 1
 	for m := a.start; m.Before(a.end); m = m.AddDate(0, 1, 0) {
-		x, next := a.x(m, axisWidth), a.x(m.AddDate(0, 1, 0), axisWidth)
-		width := max(next-x-1, 1)
-		if n := ends[m]; n > 0 {
-			class, text := "ends", "expire"
-			if m.Before(month(now)) {
-				class, text = "ended", "expired"
+		most = max(most, made[m], ended[m]+ends[m])
+	}
+	height := func(n int) int { return max(n*axisHeight/most, min(n, 1)*3) }
+	for m := a.start; m.Before(a.end); m = m.AddDate(0, 1, 0) {
+		x := a.x(m, axisWidth)
+		width := max(a.x(m.AddDate(0, 1, 0), axisWidth)-x-1, 1)
+		draw := func(class, verb string, n, y int) {
+			if n > 0 {
+				a.Bars = append(a.Bars, bar{x, width, y, height(n), class, fmt.Sprintf("%s: %d %s", m.Format("January 2006"), n, verb)})
 			}
-			h := max(n*axisHeight/most, 3)
-			a.Bars = append(a.Bars, bar{x, width, axisHeight - h, h, class, fmt.Sprintf("%s: %d %s", m.Format("January 2006"), n, text)})
 		}
-		if n := made[m]; n > 0 {
-			h := max(n*axisHeight/most, 3)
-			a.Bars = append(a.Bars, bar{x, width, axisHeight + 1, h, "made", fmt.Sprintf("%s: %d created", m.Format("January 2006"), n)})
-		}
+		over := axisHeight - height(ended[m])
+		draw("ended", "expired", ended[m], over)
+		draw("ends", "to expire", ends[m], over-height(ends[m])) // in today's month, on top of those
+		draw("made", "created", made[m], axisHeight+1)
 		if m.Month() == time.January {
 			a.Years = append(a.Years, tick{x, m.Format("2006")})
 		}
