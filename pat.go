@@ -116,6 +116,7 @@ func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonal
 			return
 		}
 		defer call.close()
+		defer stream.close()
 		for stream.next() {
 			if !yield(stream.token, nil) {
 				return
