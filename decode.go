@@ -363,19 +363,29 @@ func (r *tokenReader) int() int {
 	return n
 }
 
-func (r *tokenReader) time() (t time.Time) {
+func (r *tokenReader) time() time.Time {
 	v := r.value()
-	if r.err == nil && !parsePlainTime(v, &t) {
-		r.unmarshal(v, &t)
+	if r.err != nil {
+		return time.Time{}
 	}
-	return t
+	if t, ok := parsePlainTime(v); ok {
+		return t
+	}
+	return r.anyTime(v)
 }
 
 // parsePlainTime reads a time of the form that the API uses. UnmarshalText by itself also takes times that are none.
-func parsePlainTime(v jsontext.Value, t *time.Time) bool {
+func parsePlainTime(v jsontext.Value) (t time.Time, ok bool) {
 	const plain = `"2006-01-02T15:04:05Z"`
-	return len(v) >= len(plain) && v[len(`"2006-01-02T15`)] == ':' && v[len(v)-2] == 'Z' &&
+	ok = len(v) >= len(plain) && v[len(`"2006-01-02T15`)] == ':' && v[len(v)-2] == 'Z' &&
 		(v[len(plain)-2] == 'Z' || v[len(plain)-2] == '.') && t.UnmarshalText(v[1:len(v)-1]) == nil
+	return t, ok
+}
+
+// anyTime is a function of its own because its time is always on the heap.
+func (r *tokenReader) anyTime(v jsontext.Value) (t time.Time) {
+	r.unmarshal(v, &t)
+	return t
 }
 
 // scope reads a list of strings.
