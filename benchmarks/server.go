@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+)
+
+// shape is how a body differs from the API's usual one.
+type shape string
+
+const (
+	usual   shape = "usual"
+	unknown shape = "unknown" // an object that the client doesn't know, in each token
+	escaped shape = "escaped" // an escape in the name of each token
+)
+
+var shapes = []shape{usual, unknown, escaped}
+
+// blockTokens is how many different tokens there are: a larger list has them again.
+const blockTokens = 1000
+
+// newServer returns a loopback server that has everything ready: GET /{shape}/{n}/… is a list of n tokens, PATCH is one
+// token, POST one with a secret, DELETE 204.
+func newServer() *httptest.Server {
+	blocks := map[string][]string{}
+	for _, s := range shapes {
+		for i := range blockTokens {
+			blocks[string(s)] = append(blocks[string(s)], token(i, s))
+		}
+	}
+	one := blocks[string(usual)][0]
+	created := `{"secret":"` + strings.Repeat("5e", 32) + `",` + one[1:]
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		switch r.Method {
+		case http.MethodPatch:
+			_, _ = io.WriteString(w, one)
+		case http.MethodPost:
+			_, _ = io.WriteString(w, created)
+		case http.MethodDelete:
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			path := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", 3)
+			n, err := strconv.Atoi(path[1])
+			if err != nil {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
+			writeList(w, blocks[path[0]], n)
+		}
+	}))
+}
+
+// listPath is where newServer has a list, as a base URL's path.
+func listPath(s shape, n int) string { return fmt.Sprintf("/%s/%d", s, n) }
+
+func writeList(w io.Writer, tokens []string, n int) {
+	block := strings.Join(tokens, ",")
+	_, _ = io.WriteString(w, "[")
+	for i := 0; i < n; i += blockTokens {
+		if i > 0 {
+			_, _ = io.WriteString(w, ",")
+		}
+		if left := n - i; left < blockTokens {
+			block = strings.Join(tokens[:left], ",")
+		}
+		_, _ = io.WriteString(w, block)
+	}
+	_, _ = io.WriteString(w, "]")
+}
+
+var scopes = []string{
+	`["sp:scopes:all"]`,
+	`["sp:my-personal-access-tokens:read","sp:my-personal-access-tokens:manage"]`,
+	`["idn:accounts:read","idn:sources:read","sp:search:read"]`,
+	`["sp:scopes:default"]`,
+}
+
+var uses = []string{"Terraform", "Nightly account export", "CI of the HR connector", "NodeJS Integration", "Ops dashboard"}
+
+// token is the i-th token as the API writes it.
+func token(i int, s shape) string {
+	name := fmt.Sprintf("%s %d", uses[i%len(uses)], i)
+	more := ""
+	switch s {
+	case escaped:
+		name += ` \"prod\"`
+	case unknown:
+		more = fmt.Sprintf(`,"usage":{"calls":%d,"last":{"from":"10.0.%d.%d","agents":["curl","go"]}}`, i, i/256%256, i%256)
+	case usual:
+	}
+	lastUsed, expiry := "null", "null"
+	if i%4 > 0 {
+		lastUsed = fmt.Sprintf(`"2025-%02d-%02dT%02d:%02d:05.%03dZ"`, 1+i%12, 1+i%28, i%24, i%60, i%1000)
+	}
+	if i%2 > 0 {
+		expiry = fmt.Sprintf(`"2026-%02d-%02dT23:59:59.999Z"`, 1+i%12, 1+i%28)
+	}
+	return fmt.Sprintf(`{"id":"%08x%024x","name":"%s","scope":%s,`+
+		`"owner":{"type":"IDENTITY","id":"2c91%028x","name":"%s %s"},`+
+		`"created":"2024-%02d-%02dT%02d:%02d:37.%03dZ","lastUsed":%s,"managed":%t,`+
+		`"accessTokenValiditySeconds":43200,"expirationDate":%s%s}`,
+		i*2654435761%(1<<32), i*40503, name, scopes[i%len(scopes)],
+		i/3*9973, []string{"Ada", "Grace", "Alan", "Edsger"}[i/3%4], []string{"Lovelace", "Hopper", "Turing", "Dijkstra"}[i/3%4],
+		1+i%12, 1+i%28, i%24, i%60, i%1000, lastUsed, i%20 == 0, expiry, more)
+}
