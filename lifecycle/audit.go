@@ -177,7 +177,7 @@ func (p *Policy) examine(token *sailpoint.PersonalAccessToken, at time.Time, fou
 	p.examineUse(token, at, found)
 	p.examineExpiry(token, at, found)
 	p.examineRights(token, found)
-	if hasMark(token.Name) {
+	if marked(token.Name) {
 		found(Unfinished, "Its name carries the mark of a rotation that has not finished. It may hold the only working secret: let the rotation run again.")
 	}
 }

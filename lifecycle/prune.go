@@ -117,7 +117,7 @@ func (p *pruning) lookAgain(ctx context.Context, ownerID string) error {
 		if chosen[token.ID] {
 			now[token.ID] = token
 		}
-		if _, m, ok := parseMark(token.Name); ok {
+		if _, m, ok := markOf(token.Name); ok {
 			replacing[m.tag] = true
 		}
 	}
@@ -137,7 +137,7 @@ func (p *pruning) lookAgain(ctx context.Context, ownerID string) error {
 			c.Status = Gone
 		case token.Managed:
 			c.skip("the platform manages it")
-		case hasMark(token.Name) || replacing[tagOf(token.ID)]:
+		case marked(token.Name) || replacing[tagFor(token.ID)]:
 			c.skip("a rotation of it has not finished")
 		case !sameTime(token.LastUsed, seen.LastUsed):
 			c.skip("it was used since the audit looked")

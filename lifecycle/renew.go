@@ -103,7 +103,7 @@ func (r *renewal) choose(ctx context.Context) error {
 		switch {
 		case token.Managed:
 			c.skip("the platform manages it")
-		case hasMark(token.Name):
+		case marked(token.Name):
 			c.skip("a rotation of it has not finished")
 		case !r.opts.NeverExpires && !r.until.After(*expiry):
 			c.skip("it would expire sooner than it does")

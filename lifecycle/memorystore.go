@@ -1,0 +1,38 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+)
+
+// MemoryStore is a [Store] with versions in memory, for tests. The zero value is empty and ready for use, by several
+// goroutines too.
+type MemoryStore struct {
+	mu     sync.Mutex
+	stored Credential
+	writes int
+}
+
+// Load returns what is stored.
+func (s *MemoryStore) Load(context.Context) (Credential, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.stored
+	c.Version = strconv.Itoa(s.writes)
+	return c, nil
+}
+
+// Save stores c, unless another Save came before. A Credential without Version is stored in any case: one that no Load
+// has returned.
+func (s *MemoryStore) Save(_ context.Context, c Credential) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if version := strconv.Itoa(s.writes); c.Version != "" && c.Version != version {
+		return fmt.Errorf("%w: version %s, not %.80q", ErrVersion, version, c.Version)
+	}
+	s.stored = c
+	s.writes++
+	return nil
+}

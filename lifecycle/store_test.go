@@ -1,0 +1,266 @@
+package lifecycle_test
+
+import (
+	"bytes"
+	"context"
+	jsonv1 "encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+)
+
+const storedSecret = "5ecf00d15ecf00d1"
+
+// credential is the n-th that a test stores.
+func credential(n int) lifecycle.Credential {
+	return lifecycle.Credential{ID: fmt.Sprint("id-", n), Secret: sailpoint.NewSecret(storedSecret), Note: fmt.Sprint("note-", n)}
+}
+
+func inFile(t *testing.T) lifecycle.FileStore {
+	t.Helper()
+	return lifecycle.FileStore{Path: filepath.Join(t.TempDir(), "deploy.json")}
+}
+
+// TestStores: what Issue and Rotate need of a store.
+func TestStores(t *testing.T) {
+	for name, store := range map[string]lifecycle.Store{"file": inFile(t), "memory": &lifecycle.MemoryStore{}} {
+		t.Run(name, func(t *testing.T) {
+			empty, err := store.Load(t.Context())
+			require.NoError(t, err)
+			assert.Empty(t, empty.ID)
+			assert.True(t, empty.Secret.IsZero())
+			require.NotEmpty(t, empty.Version)
+
+			versions := map[string]bool{empty.Version: true}
+			fence := lifecycle.Credential{Note: "fence", Version: empty.Version}
+			require.NoError(t, store.Save(t.Context(), fence), "nothing is stored, but there is a new version")
+			fenced, err := store.Load(t.Context())
+			require.NoError(t, err)
+			assert.Empty(t, fenced.ID)
+			assert.ErrorIs(t, store.Save(t.Context(), fence), lifecycle.ErrVersion)
+
+			last := fenced
+			for n := range 3 {
+				c := credential(n)
+				c.ID = "same" // also a write of the same secret is a new version
+				c.Version = last.Version
+				require.NoError(t, store.Save(t.Context(), c))
+				require.ErrorIs(t, store.Save(t.Context(), c), lifecycle.ErrVersion, "once")
+				last, err = store.Load(t.Context())
+				require.NoError(t, err)
+				require.False(t, versions[last.Version])
+				versions[last.Version] = true
+				assert.Equal(t, c.ID, last.ID)
+				assert.Equal(t, storedSecret, last.Secret.Reveal())
+				assert.Equal(t, c.Note, last.Note)
+			}
+
+			require.NoError(t, store.Save(t.Context(), credential(9)), "without a version: in any case")
+			last, err = store.Load(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, "id-9", last.ID)
+		})
+	}
+}
+
+// TestStoresAtOnce: of those that save what they loaded as the same version one succeeds.
+func TestStoresAtOnce(t *testing.T) {
+	for name, store := range map[string]lifecycle.Store{"file": inFile(t), "memory": &lifecycle.MemoryStore{}} {
+		t.Run(name, func(t *testing.T) {
+			empty, err := store.Load(t.Context())
+			require.NoError(t, err)
+			errs := make([]error, 8)
+			var all sync.WaitGroup
+			for n := range errs {
+				c := credential(n)
+				c.Version = empty.Version
+				all.Go(func() { errs[n] = store.Save(t.Context(), c) })
+			}
+			all.Wait()
+			winner := ""
+			for n, err := range errs {
+				if err == nil {
+					assert.Empty(t, winner)
+					winner = credential(n).ID
+				} else {
+					assert.ErrorIs(t, err, lifecycle.ErrVersion)
+				}
+			}
+			last, err := store.Load(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, winner, last.ID)
+		})
+	}
+}
+
+func TestFileStoreOnTheDisk(t *testing.T) {
+	store := inFile(t)
+	require.NoError(t, os.WriteFile(store.Path, []byte(`{"id": "by-hand", "secret": "s"}`), 0o644))
+	byHand, err := store.Load(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "by-hand", byHand.ID)
+	assert.Equal(t, "s", byHand.Secret.Reveal())
+
+	// What a crash left of an earlier Save, which is locked by nobody.
+	require.NoError(t, os.WriteFile(store.Path+".lock", nil, 0o600))
+	require.NoError(t, os.WriteFile(store.Path+".next", []byte("half"), 0o644))
+	reader, err := os.Open(store.Path)
+	require.NoError(t, err)
+	defer reader.Close()
+
+	c := credential(1)
+	c.Version = byHand.Version
+	require.NoError(t, store.Save(t.Context(), c))
+	content, err := os.ReadFile(store.Path)
+	require.NoError(t, err)
+	assert.Equal(t, `{"id":"id-1","secret":"`+storedSecret+`","note":"note-1"}`+"\n", string(content))
+	info, err := os.Stat(store.Path)
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o600), info.Mode())
+	var before bytes.Buffer
+	_, err = before.ReadFrom(reader)
+	require.NoError(t, err)
+	assert.Equal(t, `{"id": "by-hand", "secret": "s"}`, before.String(), "replaced, not overwritten")
+	assert.NoFileExists(t, store.Path+".next")
+}
+
+func TestFileStoreBehindALink(t *testing.T) {
+	store := inFile(t)
+	link := lifecycle.FileStore{Path: filepath.Join(t.TempDir(), "link")}
+	require.NoError(t, os.WriteFile(store.Path, []byte(`{}`), 0o600))
+	require.NoError(t, os.Symlink(store.Path, link.Path))
+	require.NoError(t, link.Save(t.Context(), credential(1)))
+	got, err := store.Load(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "id-1", got.ID)
+}
+
+// TestFileStoreFailures: nothing is changed, and the error says so.
+func TestFileStoreFailures(t *testing.T) {
+	for name, tt := range map[string]struct {
+		prepare   func(t *testing.T, path string) (changed string)
+		loads     bool
+		versioned bool
+		want      string
+	}{
+		"no path":           {func(*testing.T, string) string { return "" }, false, false, "the path is empty"},
+		"no folder":         {func(_ *testing.T, path string) string { return filepath.Join(path, "none") }, true, false, "no such file or directory"},
+		"no credential":     {write(`{"id":"a","secret":"` + storedSecret), false, true, "is not a JSON object with id, secret and note as texts"},
+		"a list":            {write(`["` + storedSecret + `"]`), false, true, "is not a JSON object"},
+		"another type":      {write(`{"id":"a","secret":1}`), false, true, "is not a JSON object"},
+		"a repeated member": {write(`{"id":"a","id":"` + storedSecret + `"}`), false, true, "is not a JSON object"},
+		"written meanwhile": {write(`{"id":"a","secret":"b","note":"c"}`), true, true, "has been written since it was loaded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := inFile(t)
+			store.Path = tt.prepare(t, store.Path)
+			before, _ := os.ReadFile(store.Path)
+			_, err := store.Load(t.Context())
+			require.Equal(t, tt.loads, err == nil)
+			texts := fmt.Sprint(err)
+			c := credential(1)
+			if tt.versioned {
+				c.Version = "another"
+			}
+			err = store.Save(t.Context(), c)
+			require.ErrorContains(t, err, tt.want)
+			require.True(t, errors.Is(err, lifecycle.ErrNotStored) || errors.Is(err, lifecycle.ErrVersion))
+			assert.NotContains(t, texts+err.Error(), storedSecret)
+			after, _ := os.ReadFile(store.Path)
+			assert.Equal(t, string(before), string(after))
+			assert.NoFileExists(t, store.Path+".next")
+		})
+	}
+}
+
+func write(content string) func(*testing.T, string) string {
+	return func(t *testing.T, path string) string {
+		t.Helper()
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		return path
+	}
+}
+
+func TestFileStoreTakesNoBrokenText(t *testing.T) {
+	store := inFile(t)
+	c := credential(1)
+	c.Secret = sailpoint.NewSecret(storedSecret + "\xff")
+	err := store.Save(t.Context(), c)
+	require.ErrorIs(t, err, lifecycle.ErrNotStored)
+	assert.NotContains(t, err.Error(), storedSecret)
+	assert.NoFileExists(t, store.Path)
+}
+
+func TestFileStoreThatIsAFolder(t *testing.T) {
+	store := inFile(t)
+	require.NoError(t, os.Mkdir(store.Path, 0o700))
+	_, err := store.Load(t.Context())
+	require.Error(t, err)
+	require.Error(t, store.Save(t.Context(), credential(1)))
+}
+
+func TestSaveFunc(t *testing.T) {
+	broken := errors.New("broken")
+	var got lifecycle.Credential
+	store := lifecycle.SaveFunc(func(_ context.Context, c lifecycle.Credential) error { got = c; return nil })
+	require.NoError(t, store.Save(t.Context(), credential(3)))
+	assert.Equal(t, "id-3", got.ID)
+	_, err := store.Load(t.Context())
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+
+	failing := lifecycle.SaveFunc(func(context.Context, lifecycle.Credential) error { return broken })
+	err = failing.Save(t.Context(), credential(1))
+	require.ErrorIs(t, err, broken)
+	require.ErrorIs(t, err, lifecycle.ErrNotStored)
+}
+
+// TestNoCredentialLeaks: what a program holds of a store, and prints by accident.
+func TestNoCredentialLeaks(t *testing.T) {
+	c := credential(1)
+	memory := &lifecycle.MemoryStore{}
+	require.NoError(t, memory.Save(t.Context(), c))
+	file := inFile(t)
+	require.NoError(t, file.Save(t.Context(), c))
+	for name, v := range map[string]any{"Credential": c, "*Credential": &c, "MemoryStore": memory, "FileStore": file} {
+		requireNoSecret(t, name, v, storedSecret)
+	}
+}
+
+// requireNoSecret prints, logs and marshals v in every way that a program may.
+func requireNoSecret(t *testing.T, name string, v any, secrets ...string) {
+	t.Helper()
+	hidden := struct{ v any }{v}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%p"} {
+		fmt.Fprintf(&out, verb+"\n"+verb+"\n"+verb+"\n", v, hidden, []any{&hidden})
+	}
+	for _, logger := range []*slog.Logger{slog.New(slog.NewTextHandler(&out, nil)), slog.New(slog.NewJSONHandler(&out, nil))} {
+		logger.Info("m", "v", v, "hidden", hidden)
+	}
+	for _, marshal := range []func(any) ([]byte, error){jsonv1.Marshal, func(v any) ([]byte, error) { return json.Marshal(v) }} {
+		text, err := marshal(v)
+		fmt.Fprintf(&out, "%s %v\n", text, err)
+	}
+	if err, ok := v.(error); ok {
+		fmt.Fprintf(&out, "%v\n", errors.Join(err, fs.ErrExist))
+	}
+	for _, secret := range secrets {
+		for _, form := range []string{secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret)} {
+			require.NotContains(t, out.String(), form, name)
+		}
+	}
+	require.Greater(t, strings.Count(out.String(), "\n"), 30)
+}
