@@ -26,13 +26,11 @@ const blockTokens = 1000
 // newServer returns a loopback server that has everything ready: GET /{shape}/{n}/… is a list of n tokens, PATCH is one
 // token, POST one with a secret, DELETE 204.
 func newServer() *httptest.Server {
-	blocks := map[string][]string{}
+	blocks := map[string]*block{}
 	for _, s := range shapes {
-		for i := range blockTokens {
-			blocks[string(s)] = append(blocks[string(s)], token(i, s))
-		}
+		blocks[string(s)] = newBlock(s)
 	}
-	one := blocks[string(usual)][0]
+	one := token(0, usual)
 	created := `{"secret":"` + strings.Repeat("5e", 32) + `",` + one[1:]
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -51,7 +49,7 @@ func newServer() *httptest.Server {
 				w.WriteHeader(http.StatusNotFound)
 				return
 			}
-			writeList(w, blocks[path[0]], n)
+			blocks[path[0]].writeList(w, n)
 		}
 	}))
 }
@@ -59,18 +57,33 @@ func newServer() *httptest.Server {
 // listPath is where newServer has a list, as a base URL's path.
 func listPath(s shape, n int) string { return fmt.Sprintf("/%s/%d", s, n) }
 
-func writeList(w io.Writer, tokens []string, n int) {
-	block := strings.Join(tokens, ",")
-	_, _ = io.WriteString(w, "[")
-	for i := 0; i < n; i += blockTokens {
+// block is blockTokens tokens, separated by commas.
+type block struct {
+	text string
+	ends [blockTokens + 1]int // of the first n tokens in text
+}
+
+func newBlock(s shape) *block {
+	var b block
+	var text strings.Builder
+	for i := range blockTokens {
 		if i > 0 {
-			_, _ = io.WriteString(w, ",")
+			text.WriteByte(',')
 		}
-		if left := n - i; left < blockTokens {
-			block = strings.Join(tokens[:left], ",")
-		}
-		_, _ = io.WriteString(w, block)
+		text.WriteString(token(i, s))
+		b.ends[i+1] = text.Len()
 	}
+	b.text = text.String()
+	return &b
+}
+
+func (b *block) writeList(w io.Writer, n int) {
+	_, _ = io.WriteString(w, "[")
+	for ; n > blockTokens; n -= blockTokens {
+		_, _ = io.WriteString(w, b.text)
+		_, _ = io.WriteString(w, ",")
+	}
+	_, _ = io.WriteString(w, b.text[:b.ends[n]])
 	_, _ = io.WriteString(w, "]")
 }
 

@@ -136,6 +136,8 @@ const (
 	wayGoccy = "net/http, goccy/go-json"
 	wayList  = "List"
 	wayAll   = "All"
+
+	wayNothing = "net/http, thrown away"
 )
 
 // waysToList are all ways to read the list at base.
@@ -152,7 +154,7 @@ func waysToList(base string) ([]way, error) {
 		{wayGoccy, by(goccy.Unmarshal)},
 		{wayList, func(ctx context.Context) (int, error) { return list(ctx, client) }},
 		{wayAll, func(ctx context.Context) (int, error) { return all(ctx, client) }},
-		{"net/http, thrown away", hand.throwAway},
+		{wayNothing, hand.throwAway},
 		{"net/http, encoding/json", by(stdjson.Unmarshal)},
 		{"net/http, json/v2", by(func(data []byte, to any) error { return json.Unmarshal(data, to) })},
 		{"net/http, sonic", by(sonic.Unmarshal)},
@@ -182,6 +184,13 @@ type call struct {
 	name           string
 	client, byHand func(context.Context) error
 }
+
+type caller struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (c *call) both() []caller { return []caller{{"client", c.client}, {"hand", c.byHand}} }
 
 const anID = "2c918085842e69ae018432d22ccb212f"
 
