@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptrace"
@@ -254,16 +255,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		GetConn: func(string) { a.connecting.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { a.connected.Store(true) },
 	}))
-	// A header of its own for each attempt: the transport may still read the last one's.
-	req.Header = req.Header.Clone()
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", c.client.userAgent)
-	if c.contentType != "" {
-		req.Header.Set("Content-Type", c.contentType)
-	}
-	if c.bearer != nil {
-		req.Header.Set("Authorization", "Bearer "+c.bearer.Reveal())
-	}
+	req.Header = c.header(req.Header)
 
 	transport := c.client.cfg.HTTPClient.Transport
 	if transport == nil {
@@ -291,6 +283,27 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	a.body, resp.Body = resp.Body, a
 	return resp, nil
+}
+
+// header returns the header of an attempt, with what http.Client put into it: a header of its own for each, because the
+// transport may still read the last one's.
+func (c *call) header(header http.Header) http.Header {
+	const most = 8 // that need one allocation
+	own, values := make(http.Header, most), make([]string, 0, most)
+	maps.Copy(own, header)
+	set := func(key, value string) {
+		values = append(values, value)
+		own[key] = values[len(values)-1 : len(values) : len(values)]
+	}
+	set("Accept", "application/json")
+	set("User-Agent", c.client.userAgent)
+	if c.contentType != "" {
+		set("Content-Type", c.contentType)
+	}
+	if c.bearer != nil {
+		set("Authorization", "Bearer "+c.bearer.Reveal())
+	}
+	return own
 }
 
 // check is told how an attempt ended, and reports whether to send again.
@@ -472,6 +485,9 @@ const minScrubbed = 6
 
 // scrub replaces the secrets that this call sent, in what came back: a server, or a proxy before it, may echo them.
 func (c *call) scrub(text string) string {
+	if text == "" {
+		return ""
+	}
 	secrets := []Secret{c.client.cfg.ClientSecret}
 	if c.bearer != nil {
 		secrets = append(secrets, c.bearer.Secret)
