@@ -386,7 +386,7 @@ func testAnswerThatIsNoToken(t *testing.T) {
 }
 
 // testLifetimeOfABearer: it is renewed a minute before its end, or a quarter of its lifetime, and no lifetime makes
-// every call fetch (F61).
+// every call fetch.
 func testLifetimeOfABearer(t *testing.T) {
 	for _, tt := range []struct {
 		expiresIn string
