@@ -58,7 +58,7 @@ func measure(n int, f func() error) (sample, error) {
 	elapsed := time.Since(start)
 	runtime.ReadMemStats(&after)
 	return sample{
-		elapsed / time.Duration(n), //nolint:gosec // n is small
+		elapsed / time.Duration(n),
 		(after.Mallocs - before.Mallocs) / uint64(n),
 		(after.TotalAlloc - before.TotalAlloc) / uint64(n),
 	}, nil
@@ -246,7 +246,7 @@ func printGrowth(ctx context.Context, url string, rounds, most int) error {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("| %d | %d | %.1f ", medianOf(s, elapsed).Nanoseconds()/int64(n), medianOf(s, allocated)/uint64(n), float64(peak)/(1<<20)) //nolint:gosec // n is positive
+			fmt.Printf("| %d | %d | %.1f ", medianOf(s, elapsed).Nanoseconds()/int64(n), medianOf(s, allocated)/uint64(n), float64(peak)/(1<<20))
 		}
 		fmt.Println("|")
 	}
