@@ -72,13 +72,14 @@ type script struct {
 const (
 	collectionPath = "/v2024/personal-access-tokens"
 	itemPath       = collectionPath + "/{id}"
+	bulkPath       = "/personal-access-tokens/v1/bulk-update"
 )
 
 // newScript draws a script from r.
 func newScript(r *rand.Rand) *script {
 	s := &script{
-		Operation:  []string{"create", "create", "delete", "patch that replaces", "any patch"}[r.IntN(5)],
-		MaxRetries: []int{-1, 0, 0, 1, 6}[r.IntN(5)],
+		Operation:  pick(r, "create", "create", "delete", "patch that replaces", "any patch", "bulk update"),
+		MaxRetries: pick(r, -1, 0, 0, 1, 6),
 	}
 	for range r.IntN(5) {
 		s.Faults = append(s.Faults, s.fault(r))
@@ -111,6 +112,8 @@ func (s *script) fault(r *rand.Rand) sailpointtest.Fault {
 		f.Method, f.Path = http.MethodDelete, itemPath
 	case "patch that replaces", "any patch":
 		f.Method, f.Path = http.MethodPatch, itemPath
+	case "bulk update":
+		f.Method, f.Path = http.MethodPatch, bulkPath
 	}
 	switch r.IntN(10) {
 	case 0:
@@ -184,7 +187,7 @@ func definite(f sailpointtest.Fault) bool {
 // run makes the call, and returns how it ended and what is wrong with that.
 func (s *script) run(t *testing.T) (end, error) {
 	tenant := sailpointtest.NewTenant()
-	tenant.Add(sailpoint.PersonalAccessToken{ID: victim, Name: "old"})
+	addVictim(tenant)
 	tenant.Inject(s.Faults...)
 	tenant.Inject(s.Token...)
 	requests := 0
@@ -196,6 +199,9 @@ func (s *script) run(t *testing.T) (end, error) {
 		}
 		return tenant.RoundTrip(req)
 	})}
+	if s.Operation == "bulk update" {
+		inV1(&cfg)
+	}
 	client, err := sailpoint.NewClient(cfg)
 	if err != nil {
 		return 0, err
@@ -223,6 +229,9 @@ func (s *script) run(t *testing.T) (end, error) {
 		err = service.Delete(ctx, victim)
 	case "patch that replaces":
 		_, err = service.Patch(ctx, victim, patch.ReplaceName("renamed"))
+	case "bulk update":
+		committed = neverExpiring
+		_, err = service.BulkUpdate(ctx, []string{victim}, patch.NeverExpire())
 	case "any patch": // which the tenant refuses the second time
 		_, err = service.Patch(ctx, victim, patch.With(sailpoint.PatchOperation{Op: sailpoint.OpTest, Path: "/name", Value: "old"}).ReplaceName("renamed"))
 	}
