@@ -339,10 +339,16 @@ func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sai
 
 // TestCuts cuts the connection of every operation at every byte of its request and of its reply.
 func TestCuts(t *testing.T) {
+	ignored := goleak.IgnoreCurrent()
+	t.Run("every byte", testCuts)
+	goleak.VerifyNone(t, ignored)
+}
+
+func testCuts(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		for _, c := range cutCalls {
 			t.Run(fmt.Sprintf("%s/%s", map[bool]string{false: "HTTP1", true: "HTTP2 with TLS"}[http2], c.name), func(t *testing.T) {
-				ignored := goleak.IgnoreCurrent()
+				t.Parallel()
 				ended, request, reply := c.through(t, http2, cut{request: whole, reply: whole})
 				require.Equal(t, success, ended)
 
@@ -380,7 +386,6 @@ func TestCuts(t *testing.T) {
 				if c.committed == nil || http2 {
 					assert.Positive(t, ends[notCarriedOut], "before the end of a handshake, nothing was")
 				}
-				goleak.VerifyNone(t, ignored)
 			})
 		}
 	}
