@@ -49,7 +49,7 @@ func (s FileStore) Load(context.Context) (Credential, error) {
 }
 
 func load(path string) (Credential, error) {
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // the path is the caller's to choose
 	var file storedFile
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -134,7 +134,7 @@ func write(path string, content storedFile) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // as above
 	if err != nil {
 		return err
 	}

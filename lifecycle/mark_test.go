@@ -33,7 +33,8 @@ func TestMarkRoundTrip(t *testing.T) {
 			assert.Equal(t, base, baseOf(newMark(oldID).on(name)), "any mark is removed")
 		}
 	}
-	assert.NotEqual(t, newMark(oldID), newMark(oldID), "one a run")
+	one, other := newMark(oldID), newMark(oldID)
+	assert.NotEqual(t, one, other, "one a run")
 }
 
 // TestLookAlikes: what a person types is not taken for a run's.
@@ -59,7 +60,8 @@ func TestTagOfAnID(t *testing.T) {
 
 func TestNote(t *testing.T) {
 	assert.Regexp(t, `^v1;replaces=86f1dc6fe8f54414950454cbb11278fa;w=[0-9a-f]{16}$`, note(oldID))
-	assert.NotEqual(t, note(oldID), note(oldID), "each write differs")
+	one, other := note(oldID), note(oldID)
+	assert.NotEqual(t, one, other, "each write differs")
 	for text, want := range map[string]string{note(oldID): oldID, note(""): ""} {
 		id, ok := (&Credential{Note: text}).replaces()
 		assert.True(t, ok)

@@ -2,16 +2,704 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/sailpoint-go/sailpoint"
 )
+
+const (
+	defaultAbandonAfter = 15 * time.Minute
+	cleanUpTimeout      = time.Minute     // of what is undone after ctx has ended
+	relistPause         = 3 * time.Second // before a token that should be listed is looked for once more
+	maxCreates          = 3               // in a run
+	maxRestarts         = 3               // because another run wrote the store
+	maxFences           = 2               // around one Save
+)
+
+// When, from the first time on: a list lags, and a new token may take a moment to be accepted.
+var (
+	lookTimes   = []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second}
+	verifyTimes = lookTimes[:4]
+)
+
+// run is one call of Issue or Rotate. The store is its journal: the credential there, with the id of the token that it
+// replaced, is written at once, and says with the names of the tokens how far an earlier run came.
+//
+// It keeps to three rules. The store moves on in one write, and an id that left it never returns. A secret is used
+// before it is stored, and again as the store returns it, before the old token goes. And no token is deleted that any
+// run may yet store: see fence.
+type run struct {
+	op           string
+	given        *sailpoint.Client
+	acting       *sailpoint.Client // given, or one with the stored credential once given's own token is replaced
+	store        Store
+	writeOnly    bool // the store is a SaveFunc
+	abandonAfter time.Duration
+
+	mark mark
+	base string // the name that the token is to have
+	ours func(sailpoint.PersonalAccessToken, mark) bool
+
+	cur    Credential                      // as it was loaded last
+	tokens []sailpoint.PersonalAccessToken // as they were listed last
+	token  sailpoint.PersonalAccessToken   // the one whose secret is stored
+	stored Stored
+
+	began      time.Time       // when the new token was asked for
+	deleted    map[string]bool // by this run: a list that lags may still show them
+	unobserved int             // creates of this run that may still come into effect
+	left       []Leftover
+}
+
+func newRun(op string, client *sailpoint.Client, store Store) *run {
+	_, writeOnly := store.(SaveFunc)
+	return &run{
+		op: op, given: client, acting: client, store: store, writeOnly: writeOnly,
+		abandonAfter: defaultAbandonAfter, deleted: map[string]bool{},
+	}
+}
+
+var (
+	errSwept = errors.New("lifecycle: something was swept")        // look at everything again
+	errMoved = errors.New("lifecycle: the store has been written") // by another run
+)
+
+// repeat does what once does, and again where the state changed that it began with.
+func (r *run) repeat(ctx context.Context, once func(context.Context) (*Result, error)) (*Result, error) {
+	for moved := 0; ; {
+		r.left = nil
+		result, err := once(ctx)
+		switch {
+		case errors.Is(err, errSwept):
+		case errors.Is(err, errMoved):
+			if moved++; moved == maxRestarts {
+				return nil, r.fail(StepSweep, ErrSuperseded, othersTurn)
+			}
+		default:
+			return result, err
+		}
+	}
+}
+
+// load reads the store.
+func (r *run) load(ctx context.Context) error {
+	if r.writeOnly {
+		r.stored = Stored{}
+		return nil
+	}
+	c, err := r.store.Load(ctx)
+	if err != nil {
+		r.stored = Stored{}
+		return r.fail(StepLoad, because(ErrStoreUnknown, err), "mend the store and run it again: nothing was changed")
+	}
+	r.cur = c
+	r.stored = Stored{ID: c.ID, Known: true, Working: r.stored.Working && r.stored.ID == c.ID}
+	return nil
+}
+
+// list looks at the owner's tokens, without those that this run deleted.
+func (r *run) list(ctx context.Context) error {
+	tokens, err := listMine(ctx, r.acting)
+	if r.acting == r.given && refusal(ctx, err) && r.mayBeReplaced() {
+		// The client's own token is gone, as an earlier run meant it: its successor goes on.
+		if stored, storedErr := r.clientOf(r.cur); storedErr == nil {
+			if tokens, err = listMine(ctx, stored); err == nil {
+				r.acting = stored
+			}
+		}
+	}
+	if err != nil {
+		return r.fail(StepList, err, "run it again: nothing was changed")
+	}
+	r.tokens = slices.DeleteFunc(tokens, func(t sailpoint.PersonalAccessToken) bool { return r.deleted[t.ID] })
+	return nil
+}
+
+func listMine(ctx context.Context, client *sailpoint.Client) ([]sailpoint.PersonalAccessToken, error) {
+	return client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{OwnerID: sailpoint.OwnerMe})
+}
+
+// mayBeReplaced reports whether the stored token may have replaced the one that the client uses.
+func (r *run) mayBeReplaced() bool {
+	replaced, _ := r.cur.replaces()
+	own := r.given.ClientID()
+	return r.cur.ID != "" && (own == "" || strings.EqualFold(own, replaced))
+}
+
+func (r *run) clientOf(c Credential) (*sailpoint.Client, error) {
+	return r.given.WithCredentials(c.ID, c.Secret)
+}
+
+// listed returns the token with this id as it was listed last.
+func (r *run) listed(id string) (sailpoint.PersonalAccessToken, bool) {
+	i := slices.IndexFunc(r.tokens, func(t sailpoint.PersonalAccessToken) bool { return id != "" && t.ID == id })
+	if i < 0 {
+		return sailpoint.PersonalAccessToken{}, false
+	}
+	return r.tokens[i], true
+}
+
+// holder returns the token other than the stored one that has this name.
+func (r *run) holder(name string) (sailpoint.PersonalAccessToken, bool) {
+	i := slices.IndexFunc(r.tokens, func(t sailpoint.PersonalAccessToken) bool { return t.Name == name && t.ID != r.cur.ID })
+	if i < 0 {
+		return sailpoint.PersonalAccessToken{}, false
+	}
+	return r.tokens[i], true
+}
+
+// findStored sets token to the stored one. false: it is not listed, and the tenant refuses its secret.
+func (r *run) findStored(ctx context.Context) (found bool, err error) {
+	if r.token, found = r.listed(r.cur.ID); !found {
+		// The list may lag, and the store may have moved on since it was loaded.
+		if err := sleep(ctx, relistPause); err != nil {
+			return false, r.fail(StepList, err, runAgain)
+		}
+		before := r.cur.ID
+		if err := r.load(ctx); err != nil {
+			return false, err
+		}
+		if r.cur.ID != before {
+			return false, errMoved
+		}
+		if err := r.list(ctx); err != nil {
+			return false, err
+		}
+		r.token, found = r.listed(r.cur.ID)
+	}
+	if found {
+		if r.token.Managed {
+			return false, r.fail(StepList, ErrManaged, "leave it to the platform, and keep the secret of another token in this store")
+		}
+		return true, nil
+	}
+	switch refused, err := r.check(ctx, r.cur); {
+	case refused:
+		return false, nil
+	case err != nil:
+		return false, r.fail(StepList, err, "run it again: nothing was changed")
+	}
+	r.stored.Working = true
+	return false, r.fail(StepList, ErrNotListed, "use a client of that token's owner, or run it again later if the list may lag")
+}
+
+// check uses a credential. It is refused only where the tenant says so: no answer is no evidence. The client is a new
+// one, because a bearer that another one keeps proves nothing.
+func (r *run) check(ctx context.Context, c Credential) (refused bool, err error) {
+	client, err := r.clientOf(c)
+	if err != nil {
+		return true, err // it is not a credential at all
+	}
+	if _, err = listMine(ctx, client); accepted(err) {
+		return false, nil
+	}
+	return refusal(ctx, err), err
+}
+
+// leftBehind returns the tokens of earlier runs for the same token, and of this one, that are not stored.
+func (r *run) leftBehind() (list []sailpoint.PersonalAccessToken) {
+	for _, t := range r.tokens {
+		if _, m, ok := markOf(t.Name); ok && t.ID != r.cur.ID && r.ours(t, m) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// nameStale names what carries a mark for the same name and is not a leftover of this very token: nobody knows by now
+// whose it is.
+func (r *run) nameStale() {
+	for _, t := range r.tokens {
+		if base, m, ok := markOf(t.Name); ok && base == r.base && t.ID != r.cur.ID && !r.ours(t, m) {
+			r.leave(t.ID, t.Name, "another job, or a run for an earlier token, made it; delete it only if no run is at work and no store holds it")
+		}
+	}
+}
+
+// sweep deletes what earlier runs left. Nobody has the secret of such a token, unless a run is at work that has not
+// stored it yet.
+func (r *run) sweep(ctx context.Context) (swept bool, err error) {
+	for _, t := range r.leftBehind() {
+		switch {
+		case t.Managed:
+			r.leave(t.ID, t.Name, "the platform manages it")
+			continue
+		case strings.EqualFold(t.ID, r.given.ClientID()):
+			r.leave(t.ID, t.Name, "the client itself uses it")
+			continue
+		case t.LastUsed != nil && t.LastUsed.After(t.Created.Add(r.abandonAfter)):
+			// A run uses its token right after it made it. One-sided: it keeps a token from being deleted, only.
+			r.leave(t.ID, t.Name, "somebody uses it")
+			continue
+		}
+		r.leave(t.ID, t.Name, "an earlier run left it")
+		if err := r.fence(ctx, t); err != nil {
+			return swept, err
+		}
+		if err := r.remove(ctx, t.ID); err != nil {
+			return swept, r.fail(StepSweep, err, runAgain)
+		}
+		swept = true
+	}
+	return swept, nil
+}
+
+// fence makes sure that no run stores the token t after fence returned nil. Who made t loaded the store before it, so
+// before the list that showed it, so before the load here. The write here makes a new version, so that the Save of that
+// run, late or not, changes nothing; and a run never saves again after that. A mere look at the version is not enough:
+// the Save may come after it.
+func (r *run) fence(ctx context.Context, t sailpoint.PersonalAccessToken) error {
+	if r.isOwn(t.Name) {
+		return nil // a lost answer: nobody ever had the secret
+	}
+	if r.writeOnly {
+		return r.fail(StepSweep, ErrInProgress, "find out whether its secret was stored: if so rename it, else delete it, and run it again")
+	}
+	age := time.Since(t.Created)
+	if r.cur.Version == "" && age < r.abandonAfter {
+		return r.fail(StepSweep, ErrInProgress, fmt.Sprintf(runAgainAfter, within(r.abandonAfter-age)))
+	}
+	before := r.cur.ID
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	if r.cur.ID != before {
+		return errMoved
+	}
+	if r.cur.Version == "" {
+		return nil // the contract of such a store: one run at a time, and nothing late after abandonAfter
+	}
+	switch err := r.store.Save(ctx, rewritten(r.cur)); {
+	case errors.Is(err, ErrVersion):
+		return errMoved
+	case err != nil:
+		return r.fail(StepSweep, err, "mend the store and run it again")
+	}
+	return nil
+}
+
+// rewritten returns c as it is, to be saved again.
+func rewritten(c Credential) Credential {
+	replaces, _ := c.replaces()
+	c.Note = note(replaces)
+	return c
+}
+
+// remove deletes a token by its id. One that is gone already is what was wanted.
+func (r *run) remove(ctx context.Context, id string) error {
+	if err := r.acting.PersonalAccessTokens.Delete(ctx, id); err != nil && !errors.Is(err, sailpoint.ErrNotFound) {
+		return err
+	}
+	r.forget(id)
+	return nil
+}
+
+// forget takes a token that was deleted off the account.
+func (r *run) forget(id string) {
+	r.deleted[id] = true
+	r.left = slices.DeleteFunc(r.left, func(l Leftover) bool { return l.ID == id })
+	r.tokens = slices.DeleteFunc(r.tokens, func(t sailpoint.PersonalAccessToken) bool { return t.ID == id })
+}
+
+// leave puts a token on the account.
+func (r *run) leave(id, name, why string) {
+	r.left = slices.DeleteFunc(r.left, func(l Leftover) bool { return l.ID == id })
+	r.left = append(r.left, Leftover{id, name, why})
+}
+
+// leaveReplaced puts the token on the account that the stored one replaced, if it is still there.
+func (r *run) leaveReplaced(why string) {
+	id, _ := r.cur.replaces()
+	if t, ok := r.listed(id); ok {
+		r.leave(t.ID, t.Name, why)
+	}
+}
+
+// account returns what is left: of every token that this run made and left, and of every create that may still come
+// into effect.
+func (r *run) account() []Leftover {
+	list := slices.Clone(r.left)
+	if r.unobserved > 0 {
+		list = append(list, Leftover{
+			Name: r.mark.on(r.base), Why: "a create of it had no answer; it may still appear, and the next run deletes it",
+		})
+	}
+	return list
+}
+
+func (r *run) isOwn(name string) bool {
+	_, m, ok := markOf(name)
+	return ok && m == r.mark
+}
+
+// replace makes a new token and stores its secret in place of what is stored. replaced is the id of the token that is
+// to be retired, "" if none is.
+func (r *run) replace(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest, replaced string) error {
+	created, err := r.create(ctx, req)
+	if err != nil {
+		return err
+	}
+	next := Credential{ID: created.ID, Secret: created.Secret, Note: note(replaced), Version: r.cur.Version}
+	if err := r.verify(ctx, next); err != nil {
+		return err
+	}
+	if err := r.save(ctx, next); err != nil {
+		return err
+	}
+	return r.readBack(ctx, next, created)
+}
+
+// create makes the new token, under its temporary name. A lost answer is a lost secret: what it may have made is looked
+// for by this run's mark and deleted. All creates of a run have the same name, so that of two that come into effect the
+// tenant refuses the second.
+func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest) (*sailpoint.CreatePersonalAccessTokenResponse, error) {
+	if r.countListed() >= maxTokens {
+		return nil, r.fail(StepCreate, ErrNoFreeSlot, "delete a token of this owner and run it again: nothing was changed")
+	}
+	req.Name = r.mark.on(r.base)
+	var last error
+	for range maxCreates {
+		r.began = time.Now()
+		created, err := r.acting.PersonalAccessTokens.Create(ctx, req)
+		if err == nil {
+			if !r.isOwn(created.Name) {
+				err := fmt.Errorf("the tenant named the token %q instead of %q", created.Name, req.Name)
+				return nil, r.fail(StepCreate, r.undo(ctx, created.ID, created.Name, err), "choose a name that the tenant keeps as it is")
+			}
+			return created, nil
+		}
+		last = err
+		var lost *sailpoint.CreateOutcomeError
+		switch {
+		case errors.As(err, &lost) && lost.ID != "":
+			r.leave(lost.ID, req.Name, "its secret was lost with the answer to its create")
+			if err := r.remove(ctx, lost.ID); err != nil {
+				return nil, r.fail(StepCreate, errors.Join(last, err), runAgain)
+			}
+			continue
+		case errors.As(err, &lost):
+			r.unobserved++
+		case r.unobserved == 0:
+			return nil, r.explain(ctx, err)
+		case !rejected(err):
+			return nil, r.fail(StepCreate, because(sailpoint.ErrOutcomeUnknown, err), runAgain)
+		}
+		if err := r.reconcile(ctx); err != nil {
+			return nil, r.fail(StepCreate, errors.Join(last, because(sailpoint.ErrOutcomeUnknown, err)), runAgain)
+		}
+	}
+	return nil, r.fail(StepCreate, because(sailpoint.ErrOutcomeUnknown, last), runAgain)
+}
+
+// explain returns the error of a create that certainly made nothing. The API doesn't say which limit it met.
+func (r *run) explain(ctx context.Context, err error) error {
+	if rejected(err) && r.list(ctx) == nil && r.countListed() >= maxTokens {
+		return r.fail(StepCreate, because(ErrNoFreeSlot, err), "delete a token of this owner and run it again: nothing was changed")
+	}
+	return r.fail(StepCreate, err, "see the cause and run it again: nothing was changed")
+}
+
+// countListed is how many tokens count towards the limit, at least: not all may be listed.
+func (r *run) countListed() (n int) {
+	for _, t := range r.tokens {
+		if !t.Managed {
+			n++
+		}
+	}
+	return n
+}
+
+// reconcile looks for what a create without an answer may have made, and deletes it. nil: it is gone, or was not seen
+// for so long that a create is tried again.
+func (r *run) reconcile(ctx context.Context) error {
+	var found []sailpoint.PersonalAccessToken
+	var err error
+	start := time.Now()
+	for _, after := range lookTimes {
+		if err := sleep(ctx, time.Until(start.Add(after))); err != nil {
+			return err
+		}
+		if err = r.list(ctx); err != nil {
+			continue
+		}
+		for _, t := range r.tokens {
+			if r.isOwn(t.Name) {
+				found = append(found, t)
+			}
+		}
+		if len(found) > 0 {
+			break
+		}
+	}
+	for _, t := range found {
+		r.leave(t.ID, t.Name, "its secret was lost with the answer to its create")
+	}
+	switch len(found) {
+	case 0:
+		return err
+	case 1:
+		if err := r.remove(ctx, found[0].ID); err != nil {
+			return err
+		}
+		r.unobserved--
+		return nil
+	}
+	return errors.New("two tokens carry the mark of this run")
+}
+
+// verify uses the new secret before it is stored: one that the tenant refuses must never be.
+func (r *run) verify(ctx context.Context, c Credential) error {
+	var refused bool
+	var err error
+	start := time.Now()
+	for _, after := range verifyTimes {
+		if err = sleep(ctx, time.Until(start.Add(after))); err != nil {
+			refused = false
+			break
+		}
+		if refused, err = r.check(ctx, c); !refused {
+			break
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	if refused {
+		err = because(ErrRefused, err)
+	}
+	return r.fail(StepVerify, r.undo(ctx, c.ID, r.mark.on(r.base), err), runAgain)
+}
+
+// undo deletes a token whose secret certainly isn't stored and won't be, also where ctx has ended. It returns the error
+// that made it necessary, with its own if it fails.
+func (r *run) undo(ctx context.Context, id, name string, reason error) error {
+	ctx, cancel := cleanUp(ctx)
+	defer cancel()
+	r.leave(id, name, "its secret is stored nowhere, and it could not be deleted")
+	if err := r.remove(ctx, id); err != nil {
+		return errors.Join(reason, err)
+	}
+	return reason
+}
+
+// cleanUp returns a context to put things in order by, also where ctx has ended.
+func cleanUp(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
+}
+
+// save stores the new credential in place of the one that was loaded. After an error nobody knows whether it is stored,
+// or will be: it is found out, and the token is deleted only where it is certain.
+func (r *run) save(ctx context.Context, c Credential) error {
+	name := r.mark.on(r.base)
+	limit := r.abandonAfter / 2
+	if took := time.Since(r.began); c.Version == "" && !r.writeOnly && took > limit {
+		// Another run may soon take this token for abandoned, and nothing would keep this one from storing it after.
+		err := fmt.Errorf("%w: %s have passed since the token was asked for, more than %s", ErrNotStored, within(took), within(limit))
+		return r.fail(StepSave, r.undo(ctx, c.ID, name, err), runAgain)
+	}
+	returned := false
+	defer func() {
+		if !returned && r.writeOnly { // a panic or Goexit, which goes on
+			_ = r.undo(ctx, c.ID, name, nil)
+		}
+	}()
+	err := r.store.Save(ctx, c)
+	returned = true
+	if err == nil {
+		r.stored = Stored{ID: c.ID, Known: true}
+		return nil
+	}
+	if errors.Is(err, ErrNotStored) && !errors.Is(err, ErrVersion) {
+		return r.fail(StepSave, r.undo(ctx, c.ID, name, err), "mend the store and run it again")
+	}
+	ctx, cancel := cleanUp(ctx)
+	defer cancel()
+	return r.settle(ctx, c, err)
+}
+
+// settle finds out what became of a Save of c that ended in err. nil: c is stored.
+func (r *run) settle(ctx context.Context, c Credential, err error) error {
+	for range maxFences {
+		now, loadErr := r.store.Load(ctx)
+		if loadErr != nil {
+			continue
+		}
+		if now.ID == c.ID {
+			r.stored = Stored{ID: c.ID, Known: true}
+			return nil
+		}
+		if now.Version == "" {
+			break // the Save may still take effect, and nothing shuts it out
+		}
+		if r.store.Save(ctx, rewritten(now)) != nil {
+			continue
+		}
+		// Shut out: what the Save was to replace is not stored any more.
+		r.stored = Stored{ID: now.ID, Known: true}
+		err = r.undo(ctx, c.ID, r.mark.on(r.base), err)
+		if errors.Is(err, ErrVersion) {
+			return r.fail(StepSave, because(ErrSuperseded, err), othersTurn)
+		}
+		return r.fail(StepSave, err, "mend the store and run it again")
+	}
+	r.stored = Stored{}
+	r.leave(c.ID, r.mark.on(r.base), "the store may hold its secret")
+	if r.token.ID != "" {
+		r.leave(r.token.ID, r.token.Name, "the store may hold its secret")
+	}
+	next := "run it again, and delete none of these tokens before"
+	if c.Version == "" {
+		next = fmt.Sprintf(runAgainAfter, within(r.abandonAfter))
+	}
+	return r.fail(StepSave, because(ErrStoreUnknown, err), next)
+}
+
+// readBack loads what save stored. A token whose Save returned nil is never undone, whatever is read: a read that lags
+// can't be told from another run's write.
+func (r *run) readBack(ctx context.Context, c Credential, created *sailpoint.CreatePersonalAccessTokenResponse) error {
+	old := r.token
+	r.token = tokenOf(created)
+	if r.writeOnly {
+		r.cur = c
+		r.stored.Working = true // as verify saw it
+		return nil
+	}
+	now, err := r.store.Load(ctx)
+	if err != nil {
+		r.leaveOld(old, "the stored token replaced it")
+		return r.fail(StepLoad, err, runAgain)
+	}
+	r.cur = now
+	if now.ID != c.ID {
+		r.stored.ID = now.ID
+		r.leave(c.ID, created.Name, "it was stored, and is not what the store returns")
+		r.leaveOld(old, "it was stored before")
+		return r.fail(StepSave, ErrSuperseded, "run it again later: it goes on from whatever is stored")
+	}
+	replaces, ok := now.replaces()
+	wanted, _ := c.replaces()
+	if !ok || replaces != wanted || !now.Secret.Equal(c.Secret) {
+		r.leaveOld(old, "the store returned the new credential, but not as it was saved")
+		return r.fail(StepSave, because(ErrStored, errors.New("the store does not keep what is saved: secret and note must come back unchanged")),
+			"mend the store; the token that was stored before still works")
+	}
+	return nil
+}
+
+func (r *run) leaveOld(old sailpoint.PersonalAccessToken, why string) {
+	if old.ID != "" && old.ID != r.stored.ID {
+		r.leave(old.ID, old.Name, why)
+	}
+}
+
+// tokenOf returns a new token as a list would.
+func tokenOf(c *sailpoint.CreatePersonalAccessTokenResponse) sailpoint.PersonalAccessToken {
+	return sailpoint.PersonalAccessToken{
+		ID: c.ID, Name: c.Name, Scope: c.Scope, Owner: c.Owner, Created: c.Created,
+		ExpirationDate: c.ExpirationDate, AccessTokenValiditySeconds: c.AccessTokenValiditySeconds,
+	}
+}
+
+// prove uses what the store returned, before the old token goes: somebody may have deleted the new one, and a store may
+// have cut its secret. The old secret is not put back: another run may have its proof already, and delete the old token.
+func (r *run) prove(ctx context.Context) error {
+	refused, err := r.check(ctx, r.cur)
+	if err == nil {
+		r.stored.Working = true
+		return nil
+	}
+	if !refused {
+		r.leaveReplaced("the stored token replaced it")
+		return r.fail(StepProve, err, runAgain)
+	}
+	now, loadErr := r.store.Load(ctx)
+	if loadErr == nil && now.ID != r.cur.ID {
+		r.stored = Stored{ID: now.ID, Known: true}
+		r.leaveReplaced("the stored token replaced it")
+		return r.fail(StepProve, ErrSuperseded, othersTurn)
+	}
+	next := "see why; to begin anew delete the stored token, if it is still there, and run Issue"
+	if r.leaveReplaced("it was replaced and still works, but its secret is not stored any more; who called may still hold it"); len(r.left) > 0 {
+		next += "; delete none of those left before"
+	}
+	return r.fail(StepProve, because(ErrStored, err), next)
+}
+
+// rename gives the stored token the name that it is to have. It is the last step because the name is free only once the
+// old token is gone. A name without a mark is somebody's choice, and stands.
+func (r *run) rename(ctx context.Context) error {
+	if !marked(r.token.Name) {
+		return nil
+	}
+	patched, err := r.acting.PersonalAccessTokens.Patch(ctx, r.cur.ID, sailpoint.NewPersonalAccessTokenPatch().ReplaceName(r.base))
+	if err == nil {
+		r.token = *patched
+		return nil
+	}
+	if errors.Is(err, sailpoint.ErrNotFound) {
+		if now, loadErr := r.store.Load(ctx); loadErr == nil && now.ID != r.cur.ID {
+			r.stored = Stored{ID: now.ID, Known: true}
+			return r.fail(StepRename, ErrSuperseded, othersTurn)
+		}
+		r.stored.Working = false
+		return r.fail(StepRename, because(ErrStored, err), "somebody deleted the stored token: run Issue")
+	}
+	if r.list(ctx) == nil {
+		if now, ok := r.listed(r.cur.ID); ok && now.Name == r.base {
+			r.token = now // carried out, its answer lost; or there was nothing to change
+			return nil
+		}
+		if other, ok := r.holder(r.base); ok {
+			r.leave(other.ID, other.Name, "it has the name that the stored token is to have")
+			return r.fail(StepRename, because(ErrNameTaken, err), "rename or delete that token and run it again; the stored one works under its temporary name")
+		}
+	}
+	return r.fail(StepRename, err, "run it again; the stored token works under its temporary name")
+}
+
+// lookAgain looks once more for what came late, and changes nothing about the success.
+func (r *run) lookAgain(ctx context.Context) {
+	if r.list(ctx) != nil {
+		return
+	}
+	if t, ok := r.listed(r.cur.ID); ok {
+		r.token = t
+	}
+	own := 0
+	for _, t := range r.leftBehind() {
+		if r.isOwn(t.Name) {
+			own++
+		}
+	}
+	if swept, err := r.sweep(ctx); swept && err == nil && own > 0 {
+		r.unobserved = max(r.unobserved-own, 0)
+	}
+	r.nameStale()
+}
+
+// result returns the account of a success.
+func (r *run) result(outcome Outcome) *Result {
+	replaced, _ := r.cur.replaces()
+	client := r.given
+	if own := r.given.ClientID(); own != "" && strings.EqualFold(own, replaced) {
+		if stored, err := r.clientOf(r.cur); err == nil {
+			client = stored
+		}
+	}
+	return &Result{Outcome: outcome, Token: r.token, Replaced: replaced, Client: client, Left: r.account()}
+}
 
 // sleep waits, unless ctx ends before.
 func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
+	timer := time.NewTimer(max(d, 0))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
+		return ctx.Err()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -1,0 +1,151 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+// Matched by the errors of [Issue] and [Rotate].
+var (
+	// ErrInProgress says that a token of another run is there which may be at work.
+	ErrInProgress = errors.New("lifecycle: another run seems to be at work")
+	// ErrNoFreeSlot says that the owner has as many tokens as the API allows.
+	ErrNoFreeSlot = errors.New("lifecycle: the owner has no free token slot")
+	// ErrNameTaken says that another token has the name that the stored one is to have.
+	ErrNameTaken = errors.New("lifecycle: another token has the name")
+	// ErrStored says that the stored credential can't be used: there is none, its token is gone, or it is refused.
+	ErrStored = errors.New("lifecycle: the stored credential is not usable")
+	// ErrNotListed says that the stored credential works, but belongs to another owner than the client's.
+	ErrNotListed = errors.New("lifecycle: the stored token is not among those of this client's owner")
+	// ErrManaged says that the stored token is the platform's own.
+	ErrManaged = errors.New("lifecycle: the token is managed by the tenant")
+	// ErrStoreUnknown says that nobody can tell which credential the store holds. What it may hold is left alone.
+	ErrStoreUnknown = errors.New("lifecycle: can't tell what the store holds")
+	// ErrSuperseded says that another run stored its own token meanwhile.
+	ErrSuperseded = errors.New("lifecycle: another run was faster")
+	// ErrRefused says that the tenant refuses the secret of the token that it has just made.
+	ErrRefused = errors.New("lifecycle: the new secret is refused")
+	// ErrClientReplaced says that the client was made with a token that has been replaced since.
+	ErrClientReplaced = errors.New("lifecycle: the client uses a token that has been replaced")
+)
+
+// Step is where [Issue] or [Rotate] failed.
+type Step string
+
+// The steps, in their order.
+const (
+	StepLoad   Step = "load"   // read the store
+	StepList   Step = "list"   // look at the owner's tokens
+	StepSweep  Step = "sweep"  // delete what an earlier run left
+	StepCreate Step = "create" // make the new token
+	StepVerify Step = "verify" // use it, before it is stored
+	StepSave   Step = "save"   // store it
+	StepProve  Step = "prove"  // use what the store returns
+	StepRetire Step = "retire" // delete the token that was replaced
+	StepRename Step = "rename" // give the new token its name
+)
+
+// Error is every error of [Issue] and [Rotate] but the refusal of an argument. It holds no secret, unless an error of
+// the Store does.
+type Error struct {
+	Op     string // issue or rotate
+	Step   Step
+	Stored Stored
+	Left   []Leftover
+	Next   string // what to do, one sentence
+	Err    error  // wraps one of the variables above where one applies, and the cause
+}
+
+// Stored is what the store holds as far as a run knows.
+type Stored struct {
+	ID      string // "" with Known: nothing
+	Known   bool   // false: it may be one of Left, or the store is a SaveFunc
+	Working bool   // a bearer was fetched with it in this run
+}
+
+// Leftover is a token that a run names and leaves.
+type Leftover struct {
+	ID, Name string // ID "": a create whose outcome was never observed; it may still appear under Name
+	Why      string // one sentence
+}
+
+// Error says what failed and what to do.
+func (e *Error) Error() string {
+	text := "lifecycle: " + e.Op + ": " + string(e.Step) + ": " + printable(e.Err.Error())
+	for _, l := range e.Left {
+		text += "; " + l.String()
+	}
+	return text + "; " + e.Next
+}
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// String names the token and says why it is left.
+func (l Leftover) String() string {
+	if l.ID == "" {
+		return fmt.Sprintf("left: a token %q: %s", l.Name, l.Why)
+	}
+	return fmt.Sprintf("left: %s, %q: %s", printable(l.ID), l.Name, l.Why)
+}
+
+// printable returns text on one line, and quoted where a terminal or a log could take a part of it for more than text.
+func printable(text string) string {
+	text = strings.ReplaceAll(text, "\n", "; ") // errors.Join
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+// fail returns the error of this run in a step.
+func (r *run) fail(step Step, err error, next string) error {
+	return &Error{Op: r.op, Step: step, Stored: r.stored, Left: r.account(), Next: next, Err: err}
+}
+
+// because returns an error that matches kind and its cause.
+func because(kind, cause error) error { return fmt.Errorf("%w: %w", kind, cause) }
+
+// What to do next.
+const (
+	runAgain      = "run it again"
+	othersTurn    = "nothing: the other run goes on"
+	runAgainAfter = "run it again after %s, and delete none of these tokens before"
+)
+
+// refusal reports whether err is the tenant's word that a credential is none: not that it could not be asked.
+func refusal(ctx context.Context, err error) bool {
+	var failure *sailpoint.Error
+	switch {
+	case ctx.Err() != nil || !errors.As(err, &failure):
+		return false
+	case errors.Is(err, sailpoint.ErrInvalidCredentials):
+		return true
+	}
+	return errors.Is(err, sailpoint.ErrUnauthorized) && failure.Err == nil // else a later attempt had no answer
+}
+
+// accepted reports whether err is an answer that a token gets only if it is one: its bearer was taken, and its scope or
+// its owner may not list tokens.
+func accepted(err error) bool {
+	var failure *sailpoint.Error
+	return err == nil || errors.As(err, &failure) && failure.Err == nil &&
+		errors.Is(err, sailpoint.ErrForbidden) && strings.HasPrefix(failure.Op, "GET ")
+}
+
+// rejected reports whether err is the API's word that it did not do what was asked, and would not do it next time.
+func rejected(err error) bool {
+	var failure *sailpoint.Error
+	return errors.As(err, &failure) && failure.Err == nil && failure.StatusCode/100 == 4 &&
+		!errors.Is(err, sailpoint.ErrOutcomeUnknown) && !errors.Is(err, sailpoint.ErrInvalidCredentials) &&
+		!errors.Is(err, sailpoint.ErrUnauthorized) && !errors.Is(err, sailpoint.ErrRateLimited)
+}
+
+func within(d time.Duration) string { return d.Round(time.Second).String() }

@@ -1,0 +1,503 @@
+package lifecycle_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+const (
+	collection = "/v2024/personal-access-tokens"
+	oneToken   = collection + "/{id}"
+	tokenPath  = "/oauth/token"
+)
+
+// wire returns what has arrived, without ids: "POST /v2024/personal-access-tokens {…}".
+func (w *world) wire() (list []string) {
+	for _, r := range w.tenant.Requests() {
+		line := r.Method + " " + r.Path
+		if r.Query != "" {
+			line += "?" + r.Query
+		}
+		if r.Body != "" && r.Path != tokenPath {
+			line += " " + r.Body
+		}
+		for _, t := range w.tenant.Tokens() {
+			line = strings.ReplaceAll(line, t.ID, "{id}")
+		}
+		list = append(list, line)
+	}
+	return list
+}
+
+// issueOnce runs Issue with a process of its own.
+func issueOnce(t *testing.T, w *world) (*lifecycle.Result, error) {
+	t.Helper()
+	return issueJob(t, &process{w: w})
+}
+
+// requireIssued checks that there is one token of the job, and that its secret is stored.
+func requireIssued(t *testing.T, w *world) {
+	t.Helper()
+	made := w.made()
+	require.Len(t, made, 1)
+	require.Equal(t, jobName, made[0].Name)
+	require.Equal(t, w.truth().ID, made[0].ID)
+	require.NoError(t, w.works())
+	require.Empty(t, w.broken)
+	require.Empty(t, w.tenant.Unused())
+}
+
+// requireError checks an error of a run in every respect but its text.
+func requireError(t *testing.T, err error, step lifecycle.Step, is ...error) *lifecycle.Error {
+	t.Helper()
+	var failure *lifecycle.Error
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, step, failure.Step, "%v", err)
+	for _, target := range is {
+		require.ErrorIs(t, err, target)
+	}
+	require.Regexp(t, `^lifecycle: `+failure.Op+`: `+string(step)+`: .+; .+`, err.Error())
+	require.NotContains(t, err.Error(), "\n")
+	return failure
+}
+
+func TestIssueOnTheWire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		result, err := issueOnce(t, w)
+		require.NoError(t, err)
+		wire := w.wire()
+		requireIssued(t, w)
+		assert.Equal(t, lifecycle.Issued, result.Outcome)
+		assert.Equal(t, w.made()[0].ID, result.Token.ID)
+		assert.Equal(t, jobName, result.Token.Name)
+		assert.Empty(t, result.Left)
+		assert.Empty(t, result.Replaced)
+		assert.Regexp(t, `^v1;replaces=;w=[0-9a-f]{16}$`, w.truth().Note)
+
+		require.Len(t, wire, 9)
+		const list = "GET " + collection + "?owner-id=me"
+		for i, want := range []string{"POST " + tokenPath, list, "", "POST " + tokenPath, list, "POST " + tokenPath, list, "", list} {
+			if want != "" {
+				assert.Equal(t, want, wire[i])
+			}
+		}
+		assert.Regexp(t, `^POST `+collection+` {"name":"deploy-new-[0-9a-f]{16}","scope":\["sp:my-personal-access-tokens:manage"\]}$`, wire[2])
+		assert.Equal(t, `PATCH `+collection+`/{id} [{"op":"replace","path":"/name","value":"deploy"}]`, wire[7])
+
+		result, err = issueOnce(t, w)
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+		requireIssued(t, w)
+	})
+}
+
+// TestIssueGetsThere although something goes wrong on the way.
+func TestIssueGetsThere(t *testing.T) {
+	for name, on := range map[string]map[string]fault{
+		"F90 the create's answer is lost":      {"POST 1": loses},
+		"F90 and again":                        {"POST 1": loses, "POST 2": loses},
+		"F91 it never was":                     {"POST 1": fails},
+		"F92 it comes late":                    {"POST 1": isLate},
+		"F92 it comes after the last look":     {"POST 1": isMuchLater},
+		"F92 the list doesn't show it at once": {"POST 1": loses, "GET 2": isStale, "GET 3": isStale},
+		"F95 lists fail meanwhile":             {"POST 1": loses, "GET 2": fails, "GET 3": refuses, "GET 4": fails},
+		"the answer ends before the secret":    {"POST 1": cut},
+		"the new token is not known at once":   {"token 2": isSlow},
+		"the store's answer is lost":           {"Save 1": loses},
+		"the store repeats the write":          {"Save 1": conflicts},
+		"the rename's answer is lost":          {"PATCH 1": loses},
+		"the last look fails":                  {"GET 4": fails},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				p := &process{w: w, on: on}
+				result, err := issueJob(t, p)
+				require.NoError(t, err, p.trace)
+				assert.Equal(t, lifecycle.Issued, result.Outcome)
+				for _, left := range result.Left { // only what is said to appear perhaps
+					assert.Empty(t, left.ID)
+					assert.Regexp(t, `^deploy-new-[0-9a-f]{16}$`, left.Name)
+					assert.Contains(t, []fault{fails, isMuchLater}, on["POST 1"])
+				}
+				requireIssued(t, w)
+				time.Sleep(time.Hour)
+				if on["POST 1"] == isMuchLater {
+					require.Len(t, w.made(), 2, "as Left says")
+					_, err := issueOnce(t, w)
+					require.NoError(t, err)
+				}
+				requireIssued(t, w)
+			})
+		})
+	}
+}
+
+// TestIssueUnderARateLimit: the client's own repetition waits as long as it is told.
+func TestIssueUnderARateLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		for range 2 {
+			w.tenant.Inject(sailpointtest.Fault{Method: "GET", Status: 429, Header: http.Header{"Retry-After": {"17"}}})
+		}
+		client, err := sailpoint.NewClient(w.tenant.Config())
+		require.NoError(t, err)
+		start := time.Now()
+		_, err = lifecycle.Issue(t.Context(), client, sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}, &process{w: w})
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, time.Since(start), 34*time.Second)
+		requireIssued(t, w)
+	})
+}
+
+// TestIssueWithAClockThatIsWrong (F97): none is asked.
+func TestIssueWithAClockThatIsWrong(t *testing.T) {
+	for _, skew := range []time.Duration{-2 * time.Hour, 2 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(true)
+			w.tenant = sailpointtest.NewTenant(sailpointtest.WithClock(func() time.Time { return time.Now().Add(skew) }))
+			w.persons = w.tenant.Tokens()
+			_, err := issueJob(t, &process{w: w, on: map[string]fault{"POST 1": loses, "GET 2": isStale}, crashAt: 12})
+			require.Error(t, err)
+			_, err = issueOnce(t, w)
+			require.NoError(t, err)
+			requireIssued(t, w)
+		})
+	}
+}
+
+// fill gives the owner so many tokens more.
+func (w *world) fill(n int) {
+	for range n {
+		w.tenant.Add(sailpoint.PersonalAccessToken{})
+	}
+	w.persons = w.tenant.Tokens()
+}
+
+// orphan makes a process die with a token that it has not stored yet.
+func (w *world) orphan(t *testing.T) (id string) {
+	t.Helper()
+	_, err := issueJob(t, &process{w: w, crashAt: 5})
+	require.Error(t, err)
+	require.Len(t, w.made(), 1)
+	return w.made()[0].ID
+}
+
+// TestIssueWithFullSlots (F96): its own orphan is deleted first.
+func TestIssueWithFullSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		w.fill(5)
+		orphan := w.orphan(t)
+		require.Len(t, w.tenant.Tokens(), 10)
+		_, err := issueOnce(t, w)
+		require.NoError(t, err)
+		requireIssued(t, w)
+		require.NotEqual(t, orphan, w.truth().ID)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		w.fill(6)
+		p := &process{w: w}
+		_, err := issueJob(t, p)
+		failure := requireError(t, err, lifecycle.StepCreate, lifecycle.ErrNoFreeSlot)
+		assert.Equal(t, lifecycle.Stored{Known: true}, failure.Stored)
+		assert.Zero(t, p.like["POST"], "nothing is sent")
+	})
+	synctest.Test(t, func(t *testing.T) { // one that the list didn't show
+		w := newWorld(true)
+		w.fill(6)
+		p := &process{w: w, on: map[string]fault{"GET 1": isStale}}
+		_, err := issueJob(t, p)
+		requireError(t, err, lifecycle.StepCreate, lifecycle.ErrNoFreeSlot, sailpoint.ErrBadRequest)
+		assert.Equal(t, 1, p.like["POST"])
+	})
+}
+
+// TestIssueFails with the store and the tenant as they were, and an error that says so.
+func TestIssueFails(t *testing.T) {
+	for name, tt := range map[string]struct {
+		on   map[string]fault
+		step lifecycle.Step
+		is   error
+		left int
+	}{
+		"load":                         {map[string]fault{"Load 1": fails}, lifecycle.StepLoad, lifecycle.ErrStoreUnknown, 0},
+		"list":                         {map[string]fault{"GET 1": fails}, lifecycle.StepList, sailpoint.ErrServer, 0},
+		"list refused":                 {map[string]fault{"token 1": refuses}, lifecycle.StepList, sailpoint.ErrInvalidCredentials, 0},
+		"create refused":               {map[string]fault{"POST 1": refuses}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 0},
+		"F91 create never answers":     {map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
+		"F95 nobody can look":          {map[string]fault{"POST 1": loses, "GET 2": fails, "GET 3": fails, "GET 4": fails, "GET 5": fails, "GET 6": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
+		"F95 what is found stays":      {map[string]fault{"POST 1": loses, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
+		"what the answer names stays":  {map[string]fault{"POST 1": cut, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
+		"verify has no answer":         {map[string]fault{"token 2": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 0},
+		"verify is refused":            {map[string]fault{"token 2": refuses, "token 3": refuses, "token 4": refuses, "token 5": refuses}, lifecycle.StepVerify, lifecycle.ErrRefused, 0},
+		"verify is refused, undo lost": {map[string]fault{"token 2": fails, "DELETE 1": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 1},
+		"F98 save refused":             {map[string]fault{"Save 1": refuses}, lifecycle.StepSave, lifecycle.ErrNotStored, 0},
+		"F98 save fails":               {map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 0},
+		"F98 save comes late":          {map[string]fault{"Save 1": isLate}, lifecycle.StepSave, errDown, 0},
+		"F98 save, and nobody knows":   {map[string]fault{"Save 1": fails, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				p := &process{w: w, on: tt.on}
+				_, err := issueJob(t, p)
+				failure := requireError(t, err, tt.step, tt.is)
+				require.Len(t, failure.Left, tt.left, "%v", err)
+				assert.Equal(t, lifecycle.Stored{Known: !errors.Is(err, lifecycle.ErrStoreUnknown)}, failure.Stored)
+				if tt.left == 0 {
+					assert.Empty(t, w.made())
+				}
+				time.Sleep(time.Minute)
+				assert.Empty(t, w.truth().ID)
+				_, err = issueOnce(t, w)
+				require.NoError(t, err)
+				requireIssued(t, w)
+			})
+		})
+	}
+}
+
+// TestIssueFinds: what is there already, and what becomes of it.
+func TestIssueFinds(t *testing.T) {
+	type pat = sailpoint.PersonalAccessToken
+	store := func(w *world, p pat) {
+		id, secret := w.tenant.Add(p)
+		_ = w.memory.Save(context.Background(), lifecycle.Credential{ID: id, Secret: secret})
+	}
+	for name, tt := range map[string]struct {
+		there   func(w *world)
+		outcome lifecycle.Outcome // "": an error
+		step    lifecycle.Step
+		is      error
+		left    int
+	}{
+		"a token of its name, stored": {func(w *world) { store(w, pat{Name: jobName}) }, lifecycle.Unchanged, "", nil, 0},
+		"one with its temporary name": {func(w *world) { store(w, pat{Name: jobName + "-next-0123abcd89ef4567a8f40d4c"}) }, lifecycle.Finished, "", nil, 0},
+		"one that is gone":            {func(w *world) { _ = w.memory.Save(context.Background(), credential(1)) }, lifecycle.Issued, "", nil, 0},
+		"half a credential":           {func(w *world) { _ = w.memory.Save(context.Background(), lifecycle.Credential{ID: "a"}) }, lifecycle.Issued, "", nil, 0},
+		"one with another secret": {func(w *world) {
+			id, _ := w.tenant.Add(pat{Name: jobName})
+			_ = w.memory.Save(context.Background(), lifecycle.Credential{ID: id, Secret: sailpoint.NewSecret("x")})
+		}, "", lifecycle.StepProve, lifecycle.ErrStored, 0},
+		"another token, stored": {func(w *world) { store(w, pat{Name: "other"}) }, "", lifecycle.StepList, lifecycle.ErrStored, 0},
+		"a managed one, stored": {func(w *world) { store(w, pat{Name: jobName, Managed: true}) }, "", lifecycle.StepList, lifecycle.ErrManaged, 0},
+		"one of another owner, stored": {func(w *world) {
+			store(w, pat{Name: jobName, Owner: sailpoint.PersonalAccessTokenOwner{ID: "other"}})
+		}, "", lifecycle.StepList, lifecycle.ErrNotListed, 0},
+		"a person's token of its name": {func(w *world) { w.tenant.Add(pat{Name: jobName}) }, "", lifecycle.StepList, lifecycle.ErrNameTaken, 1},
+		"F93 names that look alike": {func(w *world) {
+			w.tenant.Add(pat{Name: jobName + "-new-0123456789abcdee"})
+			w.tenant.Add(pat{Name: "x" + jobName + "-new-0123456789abcdee"})
+		}, lifecycle.Issued, "", nil, 0},
+		"a token of a rotation": {func(w *world) { w.tenant.Add(pat{Name: jobName + "-next-0123abcd89ef4567a8f40d4c"}) }, lifecycle.Issued, "", nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				tt.there(w)
+				before := w.tenant.Tokens()
+				truth := w.truth()
+				p := &process{w: w}
+				result, err := issueJob(t, p)
+				left, _ := account(result, err)
+				require.Len(t, left, tt.left)
+				for _, old := range before {
+					found := false
+					for _, now := range w.tenant.Tokens() {
+						found = found || now.ID == old.ID && (now.Name == old.Name || tt.outcome == lifecycle.Finished)
+					}
+					assert.True(t, found, "%q stays", old.Name)
+				}
+				if tt.outcome == "" {
+					failure := requireError(t, err, tt.step, tt.is)
+					assert.Equal(t, truth.ID, failure.Stored.ID)
+					assert.True(t, failure.Stored.Known)
+					assert.Equal(t, truth.Version, w.truth().Version)
+					assert.Zero(t, p.like["POST"])
+					return
+				}
+				require.NoError(t, err)
+				assert.Equal(t, tt.outcome, result.Outcome)
+				assert.Equal(t, jobName, result.Token.Name)
+				require.NoError(t, w.works())
+			})
+		})
+	}
+}
+
+// TestIssueTwins (F94): if names are not unique after all, nobody knows which of two tokens this run made.
+func TestIssueTwins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		p := &process{w: w, on: map[string]fault{"POST 1": loses}}
+		p.before = func(int) {
+			if p.like["POST"] == 1 && p.like["GET"] == 1 && len(w.made()) == 1 {
+				w.tenant.Add(sailpoint.PersonalAccessToken{Name: w.made()[0].Name})
+			}
+		}
+		_, err := issueJob(t, p)
+		failure := requireError(t, err, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown)
+		assert.Len(t, failure.Left, 3, "both, and what may still appear")
+		assert.Len(t, w.made(), 2, "neither is deleted")
+	})
+}
+
+// TestIssueLeavesAlone what may be in use, and says so.
+func TestIssueLeavesAlone(t *testing.T) {
+	for name, tt := range map[string]struct {
+		versions bool
+		change   func(*sailpoint.PersonalAccessToken)
+		is       error
+	}{
+		"another run's, in a store without versions": {false, func(*sailpoint.PersonalAccessToken) {}, lifecycle.ErrInProgress},
+		"the platform's": {true, func(p *sailpoint.PersonalAccessToken) { p.Managed = true }, nil},
+		"one that somebody uses": {true, func(p *sailpoint.PersonalAccessToken) {
+			used := p.Created.Add(16 * time.Minute)
+			p.LastUsed = &used
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(tt.versions)
+				w.orphan(t)
+				orphan := w.made()[0]
+				tt.change(&orphan)
+				w.tenant.Add(orphan) // in its place
+				result, err := issueOnce(t, w)
+				left, _ := account(result, err)
+				require.Len(t, left, 1)
+				assert.Equal(t, orphan.ID, left[0].ID)
+				if tt.is == nil {
+					require.NoError(t, err)
+					assert.Len(t, w.made(), 2)
+					return
+				}
+				failure := requireError(t, err, lifecycle.StepSweep, tt.is)
+				assert.Contains(t, failure.Next, "15m0s")
+				assert.Len(t, w.made(), 1)
+				time.Sleep(15 * time.Minute)
+				_, err = issueOnce(t, w)
+				require.NoError(t, err)
+				requireIssued(t, w)
+			})
+		})
+	}
+}
+
+// issueBy runs Issue with a SaveFunc.
+func issueBy(t *testing.T, p *process, save lifecycle.SaveFunc) (*lifecycle.Result, error) {
+	t.Helper()
+	return lifecycle.Issue(t.Context(), p.client(t), sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}, save)
+}
+
+func TestIssueWithASaveFunc(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		result, err := issueBy(t, &process{w: w}, w.memory.Save)
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.Issued, result.Outcome)
+		requireIssued(t, w)
+		_, err = issueBy(t, &process{w: w}, w.memory.Save)
+		requireError(t, err, lifecycle.StepList, lifecycle.ErrNameTaken)
+		requireIssued(t, w)
+	})
+}
+
+// TestSaveFuncThatFails (F98): the token is deleted again, whichever way it fails.
+func TestSaveFuncThatFails(t *testing.T) {
+	errFull := errors.New("the disk is full")
+	for name, save := range map[string]lifecycle.SaveFunc{
+		"error":  func(context.Context, lifecycle.Credential) error { return errFull },
+		"panic":  func(context.Context, lifecycle.Credential) error { panic(errFull) },
+		"Goexit": func(context.Context, lifecycle.Credential) error { runtime.Goexit(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				var err error
+				var recovered any
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					defer func() { recovered = recover() }()
+					_, err = issueBy(t, &process{w: w}, save)
+				}()
+				<-done
+				assert.Empty(t, w.made())
+				assert.Equal(t, name == "panic", recovered != nil)
+				if name == "error" {
+					requireError(t, err, lifecycle.StepSave, lifecycle.ErrNotStored, errFull)
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // both failures are told
+		w := newWorld(true)
+		_, err := issueBy(t, &process{w: w, on: map[string]fault{"DELETE 1": fails}}, func(context.Context, lifecycle.Credential) error { return errFull })
+		failure := requireError(t, err, lifecycle.StepSave, errFull, sailpoint.ErrServer)
+		require.Len(t, failure.Left, 1)
+		assert.Equal(t, w.made()[0].ID, failure.Left[0].ID)
+	})
+}
+
+// TestSaveFuncAfterACrash: nobody can tell whether what is found was stored.
+func TestSaveFuncAfterACrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		_, err := issueBy(t, &process{w: w, on: map[string]fault{"PATCH 1": fails}}, w.memory.Save)
+		requireError(t, err, lifecycle.StepRename, sailpoint.ErrServer)
+		stored := w.made()[0]
+		time.Sleep(time.Hour)
+		_, err = issueBy(t, &process{w: w}, w.memory.Save)
+		failure := requireError(t, err, lifecycle.StepSweep, lifecycle.ErrInProgress)
+		require.Len(t, failure.Left, 1)
+		assert.Equal(t, stored.ID, failure.Left[0].ID)
+		require.NoError(t, w.works(), "it is not deleted")
+	})
+}
+
+func TestIssueRefusals(t *testing.T) {
+	w := newWorld(true)
+	p := &process{w: w}
+	client, store := p.client(t), p
+	good := sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}
+	issue := func(ctx context.Context, client *sailpoint.Client, store lifecycle.Store, change func(*sailpoint.CreatePersonalAccessTokenRequest)) error {
+		req := good
+		change(&req)
+		_, err := lifecycle.Issue(ctx, client, req, store)
+		return err
+	}
+	same := func(*sailpoint.CreatePersonalAccessTokenRequest) {}
+	for want, err := range map[string]error{
+		"no client":               issue(t.Context(), nil, store, same),
+		"no client: make one":     issue(t.Context(), &sailpoint.Client{}, store, same),
+		"the context is nil":      issue(nil, client, store, same), //nolint:staticcheck // that is the test
+		"no store":                issue(t.Context(), client, nil, same),
+		"a token needs a name":    issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = " " }),
+		"is a temporary one":      issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = marked }),
+		"would grant every right": issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = nil }),
+	} {
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+		require.ErrorContains(t, err, want)
+	}
+	assert.Zero(t, p.calls, "nothing is read, and nothing sent")
+
+	_, err := lifecycle.Issue(t.Context(), client, sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: []string{""}}, store)
+	requireError(t, err, lifecycle.StepCreate, sailpoint.ErrInvalidArgument)
+}

@@ -1,0 +1,328 @@
+package lifecycle_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+const jobName = "deploy"
+
+// jobScope lets a token of the job replace itself.
+var jobScope = []string{"sp:my-personal-access-tokens:manage"}
+
+// world is a tenant and a store, with what goes on in them. It checks after each call what must hold at every instant.
+type world struct {
+	tenant   *sailpointtest.Tenant
+	memory   *lifecycle.MemoryStore
+	versions bool // of the store
+	late     []lateSave
+	lists    []string // every answer to a list, the last one last
+	loads    []lifecycle.Credential
+	persons  []sailpoint.PersonalAccessToken
+	broken   string // the first thing that was wrong
+}
+
+type lateSave struct {
+	due time.Time
+	c   lifecycle.Credential
+}
+
+// newWorld has a store, and tokens of a person with names that look like those of a job.
+func newWorld(versions bool) *world {
+	w := &world{tenant: sailpointtest.NewTenant(), memory: &lifecycle.MemoryStore{}, versions: versions}
+	for _, name := range []string{jobName + "-next", jobName + "-next-0123456789abcdef01234567", jobName + "-new-0123456789abcdef"} {
+		w.tenant.Add(sailpoint.PersonalAccessToken{Name: name, Created: time.Now().Add(-40 * day)})
+	}
+	w.persons = w.tenant.Tokens()
+	return w
+}
+
+// adopt stores the secret of a token that a person made.
+func (w *world) adopt() (id string) {
+	expiry := time.Now().Add(90 * day)
+	id, secret := w.tenant.Add(sailpoint.PersonalAccessToken{
+		Name: jobName, Scope: jobScope, Created: time.Now().Add(-30 * day), ExpirationDate: &expiry, AccessTokenValiditySeconds: 600,
+	})
+	_ = w.memory.Save(context.Background(), lifecycle.Credential{ID: id, Secret: secret})
+	return id
+}
+
+// truth returns what is stored.
+func (w *world) truth() lifecycle.Credential {
+	w.late = slices.DeleteFunc(w.late, func(s lateSave) bool {
+		if time.Now().Before(s.due) {
+			return false
+		}
+		_ = w.memory.Save(context.Background(), s.c)
+		return true
+	})
+	c, _ := w.memory.Load(context.Background())
+	return c
+}
+
+// check notes what is wrong now: a stored token that doesn't exist, or too many of the job's.
+func (w *world) check(when string) {
+	if w.broken != "" {
+		return
+	}
+	stored, found := w.truth(), false
+	tokens := w.tenant.Tokens()
+	for _, t := range tokens {
+		found = found || t.ID == stored.ID
+	}
+	switch {
+	case stored.ID != "" && !found:
+		w.broken = "after " + when + " the stored token doesn't exist"
+	case len(tokens) > len(w.persons)+3:
+		w.broken = "after " + when + " there are too many tokens"
+	}
+	for _, p := range w.persons {
+		if !slices.ContainsFunc(tokens, func(t sailpoint.PersonalAccessToken) bool { return t.ID == p.ID && t.Name == p.Name }) {
+			w.broken = fmt.Sprintf("after %s the token %q of a person is gone", when, p.Name)
+		}
+	}
+}
+
+// made returns the tokens of the job.
+func (w *world) made() []sailpoint.PersonalAccessToken {
+	return slices.DeleteFunc(w.tenant.Tokens(), func(t sailpoint.PersonalAccessToken) bool {
+		return slices.ContainsFunc(w.persons, func(p sailpoint.PersonalAccessToken) bool { return p.ID == t.ID })
+	})
+}
+
+// works reports whether the tenant takes the stored secret.
+func (w *world) works() error {
+	cfg := w.tenant.Config()
+	stored := w.truth()
+	cfg.ClientID, cfg.ClientSecret = stored.ID, stored.Secret
+	client, err := sailpoint.NewClient(cfg)
+	if err != nil {
+		return err
+	}
+	_, err = client.PersonalAccessTokens.List(context.Background(), sailpoint.ListPersonalAccessTokensOptions{OwnerID: sailpoint.OwnerMe})
+	return err
+}
+
+// fault is what goes wrong with one call.
+type fault string
+
+const (
+	none        fault = ""
+	refuses     fault = "refuses"      // the tenant's 400, the token endpoint's invalid_client, ErrNotStored
+	fails       fault = "fails"        // 503, an error: nothing is carried out
+	loses       fault = "loses"        // carried out, no answer
+	isLate      fault = "is late"      // no answer, carried out 5 s later
+	isMuchLater fault = "is far later" // no answer, carried out 40 s later: after the last look
+	cut         fault = "is cut"       // carried out, and the answer ends after the id
+	isStale     fault = "is stale"     // a list or a Load shows what the one before did
+	isSlow      fault = "is slow"      // refused from now on for 5 s: a new token that is not known everywhere
+	conflicts   fault = "conflicts"    // a Save that takes effect, is repeated on the way, and conflicts with itself
+)
+
+var (
+	errDown  = errors.New("the tenant does not answer")
+	errCrash = errors.New("the process is dead")
+)
+
+// process is one run of the job. Its calls to the tenant and to the store are counted, from 1 on.
+type process struct {
+	w       *world
+	faults  map[int]fault    // by the number of the call
+	on      map[string]fault // by the number among its like, such as "POST 1"
+	crashAt int              // from this call on none gets through; 0: never
+	before  func(call int)   // what happens before a call
+	calls   int
+	like    map[string]int
+	trace   []string
+	slow    time.Time
+}
+
+// step counts a call, and says what goes wrong with it.
+func (p *process) step(what string) (fault, error) {
+	p.calls++
+	if p.crashAt > 0 && p.calls >= p.crashAt {
+		return none, errCrash
+	}
+	if p.before != nil {
+		p.before(p.calls)
+	}
+	if p.like == nil {
+		p.like = map[string]int{}
+	}
+	p.like[what]++
+	f := p.faults[p.calls]
+	if f == none {
+		f = p.on[fmt.Sprint(what, " ", p.like[what])]
+	}
+	p.trace = append(p.trace, strings.TrimSpace(fmt.Sprintf("%d %s %s", p.calls, what, f)))
+	return f, nil
+}
+
+// loaded reports whether a Load had this fault.
+func (p *process) loaded(f fault) bool {
+	return slices.ContainsFunc(p.trace, func(line string) bool { return strings.HasSuffix(line, "Load "+string(f)) })
+}
+
+func (p *process) checked() { p.w.check(p.trace[len(p.trace)-1]) }
+
+// RoundTrip is a call of the tenant.
+func (p *process) RoundTrip(req *http.Request) (*http.Response, error) {
+	what := req.Method
+	if strings.HasSuffix(req.URL.Path, "/oauth/token") {
+		what = "token"
+	}
+	f, err := p.step(what)
+	if err != nil {
+		return nil, err
+	}
+	defer p.checked()
+	fault := sailpointtest.Fault{Method: req.Method}
+	switch {
+	case f == isSlow && what == "token":
+		p.slow = time.Now().Add(5 * time.Second)
+	case f == refuses && what == "token":
+		fault.Status, fault.Body = 401, `{"error":"invalid_client"}`
+	case f == refuses:
+		fault.Status, fault.Body = 400, `{}`
+	case f == fails:
+		fault.Status = 503
+	case f == loses:
+		fault.Committed = true
+	case f == isLate:
+		fault.Committed, fault.Delay = true, -5*time.Second
+	case f == isMuchLater:
+		fault.Committed, fault.Delay = true, -40*time.Second
+	case f == cut && what == "POST":
+		fault.CutAfter = 45
+	case f == isStale && what == "GET" && len(p.w.lists) > 0:
+		fault.Status, fault.Body = 200, p.w.lists[len(p.w.lists)-1]
+	case f == isStale && what == "GET":
+		fault.Status, fault.Body = 200, "[]"
+	}
+	if what == "token" && time.Now().Before(p.slow) {
+		fault.Status, fault.Body = 401, `{"error":"invalid_client"}`
+	}
+	if fault.Status != 0 || fault.Committed || fault.CutAfter != 0 {
+		p.w.tenant.Inject(fault)
+	}
+	resp, err := p.w.tenant.RoundTrip(req)
+	if err == nil && what == "GET" && fault.Status == 0 {
+		body, _ := io.ReadAll(resp.Body)
+		p.w.lists = append(p.w.lists, string(body))
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return resp, err
+}
+
+// Load is a call of the store.
+func (p *process) Load(context.Context) (lifecycle.Credential, error) {
+	f, err := p.step("Load")
+	if err != nil {
+		return lifecycle.Credential{}, err
+	}
+	defer p.checked()
+	c := p.w.truth()
+	switch {
+	case f == fails || f == refuses:
+		return lifecycle.Credential{}, errDown
+	case f == isStale && p.w.versions && len(p.w.loads) > 0:
+		return p.w.loads[len(p.w.loads)-1], nil
+	}
+	if !p.w.versions {
+		c.Version = ""
+	}
+	p.w.loads = append(p.w.loads, c)
+	return c, nil
+}
+
+// Save is a call of the store.
+func (p *process) Save(ctx context.Context, c lifecycle.Credential) error {
+	f, err := p.step("Save")
+	if err != nil {
+		return err
+	}
+	defer p.checked()
+	p.w.truth()
+	switch f {
+	case refuses:
+		return fmt.Errorf("%w: the disk is full", lifecycle.ErrNotStored)
+	case fails:
+		return errDown
+	case isLate:
+		p.w.late = append(p.w.late, lateSave{time.Now().Add(5 * time.Second), c})
+		return errDown
+	case isMuchLater:
+		p.w.late = append(p.w.late, lateSave{time.Now().Add(40 * time.Second), c})
+		return errDown
+	}
+	err = p.w.memory.Save(ctx, c)
+	switch {
+	case f == loses:
+		return errDown
+	case f == conflicts && p.w.versions:
+		return lifecycle.ErrVersion
+	}
+	return err
+}
+
+// client returns the client of the process, with these credentials instead of the tenant's seed.
+func (p *process) client(t *testing.T, credentials ...lifecycle.Credential) *sailpoint.Client {
+	t.Helper()
+	cfg := p.w.tenant.Config()
+	cfg.HTTPClient = &http.Client{Transport: p}
+	cfg.MaxRetries = -1 // a fault is met as it is
+	for _, c := range credentials {
+		cfg.ClientID, cfg.ClientSecret = c.ID, c.Secret
+	}
+	client, err := sailpoint.NewClient(cfg)
+	require.NoError(t, err)
+	return client
+}
+
+// account returns what a run says of the tokens that it leaves.
+func account(result *lifecycle.Result, err error) (left []lifecycle.Leftover, stored string) {
+	var failure *lifecycle.Error
+	if errors.As(err, &failure) {
+		return failure.Left, failure.Stored.ID
+	}
+	if result != nil {
+		return result.Left, result.Token.ID
+	}
+	return nil, ""
+}
+
+// unnamed returns the tokens of the job that are not stored and that no account names.
+func (w *world) unnamed(known []string, accounts ...[]lifecycle.Leftover) (list []string) {
+	stored := w.truth().ID
+	for _, t := range w.made() {
+		named := t.ID == stored || slices.Contains(known, t.ID)
+		for _, left := range accounts {
+			named = named || slices.ContainsFunc(left, func(l lifecycle.Leftover) bool {
+				return l.ID == t.ID || l.ID == "" && l.Name == t.Name
+			})
+		}
+		if !named {
+			list = append(list, t.ID+" "+t.Name)
+		}
+	}
+	return list
+}
+
+func issueJob(t *testing.T, p *process) (*lifecycle.Result, error) {
+	t.Helper()
+	return lifecycle.Issue(t.Context(), p.client(t), sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}, p)
+}
