@@ -699,7 +699,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return ctx.Err()
+		return context.Cause(ctx) // both may have come
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

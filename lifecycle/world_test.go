@@ -3,10 +3,12 @@ package lifecycle_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +35,7 @@ type world struct {
 	lists    []string // every answer to a list, the last one last
 	loads    []lifecycle.Credential
 	persons  []sailpoint.PersonalAccessToken
+	revoked  bool   // by a person: nobody can promise a stored token that works
 	broken   string // the first thing that was wrong
 }
 
@@ -76,7 +79,7 @@ func (w *world) truth() lifecycle.Credential {
 
 // check notes what is wrong now: a stored token that doesn't exist, or too many of the job's.
 func (w *world) check(when string) {
-	if w.broken != "" {
+	if w.broken != "" || w.revoked {
 		return
 	}
 	stored, found := w.truth(), false
@@ -114,7 +117,58 @@ func (w *world) works() error {
 		return err
 	}
 	_, err = client.PersonalAccessTokens.List(context.Background(), sailpoint.ListPersonalAccessTokensOptions{OwnerID: sailpoint.OwnerMe})
+	if errors.Is(err, sailpoint.ErrForbidden) {
+		return nil // its scope: the secret was taken
+	}
 	return err
+}
+
+// rename is a person who gives a token of the job another name.
+func (w *world) rename(id, name string) {
+	w.byHand(http.MethodPatch, id, `[{"op":"replace","path":"/name","value":"`+name+`"}]`)
+}
+
+// revoke is a person who deletes a token of the job. What the store holds then is no promise's any more.
+func (w *world) revoke(t *testing.T, id string) {
+	t.Helper()
+	require.Equal(t, 204, w.byHand(http.MethodDelete, id, ""))
+	w.revoked = true
+}
+
+// byHand is a call by the tenant's administrator.
+func (w *world) byHand(method, id, body string) (status int) {
+	cfg := w.tenant.Config()
+	bearer, err := mint(w.tenant, cfg.ClientID, cfg.ClientSecret)
+	if err != nil {
+		return 0
+	}
+	req, _ := http.NewRequest(method, cfg.BaseURL+collection+"/"+id, strings.NewReader(body))
+	req.Header.Set("Authorization", "Bearer "+bearer)
+	req.Header.Set("Content-Type", "application/json-patch+json")
+	resp, err := w.tenant.RoundTrip(req)
+	if err != nil {
+		return 0
+	}
+	return resp.StatusCode
+}
+
+// mint returns a bearer.
+func mint(tenant *sailpointtest.Tenant, id string, secret sailpoint.Secret) (string, error) {
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret.Reveal()}}
+	req, err := http.NewRequest(http.MethodPost, tenant.Config().BaseURL+tokenPath, strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := tenant.RoundTrip(req)
+	if err != nil {
+		return "", err
+	}
+	var answer struct {
+		Bearer string `json:"access_token"`
+	}
+	err = json.NewDecoder(resp.Body).Decode(&answer)
+	return answer.Bearer, err
 }
 
 // fault is what goes wrong with one call.
@@ -147,6 +201,8 @@ type process struct {
 	before  func(call int)   // what happens before a call
 	calls   int
 	like    map[string]int
+	next    string              // the call that is about to be made, such as "POST 1"
+	heard   func(secret string) // is told each secret of an answer
 	trace   []string
 	slow    time.Time
 }
@@ -157,16 +213,17 @@ func (p *process) step(what string) (fault, error) {
 	if p.crashAt > 0 && p.calls >= p.crashAt {
 		return none, errCrash
 	}
-	if p.before != nil {
-		p.before(p.calls)
-	}
 	if p.like == nil {
 		p.like = map[string]int{}
+	}
+	p.next = fmt.Sprint(what, " ", p.like[what]+1)
+	if p.before != nil {
+		p.before(p.calls)
 	}
 	p.like[what]++
 	f := p.faults[p.calls]
 	if f == none {
-		f = p.on[fmt.Sprint(what, " ", p.like[what])]
+		f = p.on[p.next]
 	}
 	p.trace = append(p.trace, strings.TrimSpace(fmt.Sprintf("%d %s %s", p.calls, what, f)))
 	return f, nil
@@ -224,6 +281,20 @@ func (p *process) RoundTrip(req *http.Request) (*http.Response, error) {
 		body, _ := io.ReadAll(resp.Body)
 		p.w.lists = append(p.w.lists, string(body))
 		resp.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	if err == nil && p.heard != nil && (what == "POST" || what == "token") {
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		var answer struct {
+			Secret string `json:"secret"`
+			Bearer string `json:"access_token"`
+		}
+		_ = json.Unmarshal(body, &answer)
+		for _, secret := range []string{answer.Secret, answer.Bearer} {
+			if secret != "" {
+				p.heard(secret)
+			}
+		}
 	}
 	return resp, err
 }
@@ -294,15 +365,15 @@ func (p *process) client(t *testing.T, credentials ...lifecycle.Credential) *sai
 }
 
 // account returns what a run says of the tokens that it leaves.
-func account(result *lifecycle.Result, err error) (left []lifecycle.Leftover, stored string) {
+func account(result *lifecycle.Result, err error) []lifecycle.Leftover {
 	var failure *lifecycle.Error
 	if errors.As(err, &failure) {
-		return failure.Left, failure.Stored.ID
+		return failure.Left
 	}
 	if result != nil {
-		return result.Left, result.Token.ID
+		return result.Left
 	}
-	return nil, ""
+	return nil
 }
 
 // unnamed returns the tokens of the job that are not stored and that no account names.

@@ -1,0 +1,232 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+// RotateOptions says how [Rotate] replaces a token. The zero value replaces it now, by one that lasts as long.
+type RotateOptions struct {
+	// Lifetime of the successor. 0: that of the old token. In V3, Beta and V2024 six months at most. If the old one has
+	// no expiry, V2025 and later need Lifetime or NeverExpires; before, the tenant sets six months.
+	Lifetime time.Duration
+	// NeverExpires acknowledges, for V2025 and later, a successor without an expiry.
+	NeverExpires bool
+	// IfOlderThan leaves a token alone that was created less than this ago. With it a daily job rotates monthly and
+	// finishes whatever an earlier day left. 0: rotate now.
+	IfOlderThan time.Duration
+	// Grace keeps the old token valid for this long after its successor was created, for readers that cache. Rotate
+	// does not wait: it returns with Outcome Pending, and a call at or after RetireAt finishes.
+	Grace time.Duration
+	// AbandonAfter is the age at which an unfinished token of another run counts as abandoned, in a store without
+	// versions; a run of this call that takes longer than half of it from create to save gives up. 0: 15 minutes.
+	AbandonAfter time.Duration
+}
+
+// Rotate replaces the token whose secret store holds by a successor with the same name, scope and validity.
+//
+// From the first call to the last the store holds a secret that the tenant accepts, given that it did so before and
+// that nobody else deletes that token. The old token is deleted only after a bearer was fetched with what the store
+// returned. Rotate deletes the old token, by its id, and tokens that carry the mark of an earlier run for this very
+// token, and nothing else; never a managed one. It needs one free slot.
+//
+// After a crash or an error call it again: it finishes or undoes what was begun. At most one call, with a store without
+// versions made AbandonAfter later, leaves one token with the old name and its secret in the store.
+//
+// It works for the token that client itself uses: see Result.Client. Build the client from the store at each start: one
+// made with a credential that has been replaced finishes what was begun, and begins nothing (ErrClientReplaced).
+//
+// Needs sp:my-personal-access-tokens:manage. Errors are [*Error].
+func Rotate(ctx context.Context, client *sailpoint.Client, store Store, opts RotateOptions) (*Result, error) {
+	if err := checkArguments(ctx, client, store); err != nil {
+		return nil, err
+	}
+	if err := opts.check(client.APIVersion(), store); err != nil {
+		return nil, err
+	}
+	r := newRun("rotate", client, store)
+	if opts.AbandonAfter > 0 {
+		r.abandonAfter = opts.AbandonAfter
+	}
+	nonce := randomHex(4)
+	return r.repeat(ctx, func(ctx context.Context) (*Result, error) { return r.rotate(ctx, nonce, opts) })
+}
+
+func (o *RotateOptions) check(version sailpoint.APIVersion, store Store) error {
+	if _, ok := store.(SaveFunc); ok {
+		return refuse("a SaveFunc can't be read: Rotate needs a store that returns what is stored")
+	}
+	if min(o.Lifetime, o.IfOlderThan, o.Grace, o.AbandonAfter) < 0 {
+		return refuse("Lifetime, IfOlderThan, Grace and AbandonAfter are not negative: leave one at 0 for its default")
+	}
+	if o.NeverExpires && o.Lifetime > 0 {
+		return refuse("Lifetime and NeverExpires exclude each other")
+	}
+	if limitsLifetime(version) {
+		if o.NeverExpires {
+			return refuse("NeverExpires: %s knows no token that never expires: use V2025 or later", version)
+		}
+		if now := time.Now(); now.Add(o.Lifetime).After(sixMonthsAfter(now)) {
+			return refuse("Lifetime %s: %s allows six months at most", o.Lifetime, version)
+		}
+	}
+	return nil
+}
+
+// limitsLifetime reports whether tokens of this version last six months at most, and by default.
+func limitsLifetime(version sailpoint.APIVersion) bool {
+	return version == sailpoint.V3 || version == sailpoint.Beta || version == sailpoint.V2024
+}
+
+// sixMonthsAfter ends on the last day of a month that is too short.
+func sixMonthsAfter(t time.Time) time.Time {
+	later := t.AddDate(0, 6, 0)
+	if later.Day() != t.Day() {
+		later = later.AddDate(0, 0, -later.Day())
+	}
+	return later
+}
+
+// successor returns the request for a token like old.
+func (o *RotateOptions) successor(old *sailpoint.PersonalAccessToken, version sailpoint.APIVersion) (sailpoint.CreatePersonalAccessTokenRequest, error) {
+	req := sailpoint.CreatePersonalAccessTokenRequest{
+		Scope: old.Scope, AccessTokenValiditySeconds: old.AccessTokenValiditySeconds, UserAwareTokenNeverExpires: o.NeverExpires,
+	}
+	if len(old.Scope) == 0 {
+		return req, refuse("the token %s tells no scope, and a successor without one could do everything: patch its scope first", old.ID)
+	}
+	lifetime := o.Lifetime
+	if lifetime == 0 && !o.NeverExpires && old.ExpirationDate != nil {
+		lifetime = old.ExpirationDate.Sub(old.Created)
+	}
+	now := time.Now()
+	switch expiry := now.Add(lifetime); {
+	case o.NeverExpires:
+	case limitsLifetime(version) && (lifetime <= 0 || expiry.After(sixMonthsAfter(now).AddDate(0, 0, -1))):
+		// Left out: the tenant sets six months by its own clock, which may be behind this one.
+	case lifetime <= 0:
+		return req, refuse("the token %s tells no expiry that its successor could have: set Lifetime, or NeverExpires", old.ID)
+	default:
+		req.ExpirationDate = expiry
+	}
+	return req, nil
+}
+
+// rotate goes on from whatever it finds.
+func (r *run) rotate(ctx context.Context, nonce string, opts RotateOptions) (*Result, error) {
+	if err := r.load(ctx); err != nil {
+		return nil, err
+	}
+	if r.cur.ID == "" {
+		return nil, r.fail(StepLoad, because(ErrStored, errors.New("nothing is stored")), "run Issue, or store the credential of the token that is to be rotated")
+	}
+	if err := r.list(ctx); err != nil {
+		return nil, err
+	}
+	switch found, err := r.findStored(ctx); {
+	case err != nil:
+		return nil, err
+	case !found:
+		return nil, r.fail(StepList, because(ErrStored, errors.New("its token is not listed, and the tenant refuses its secret")), "run Issue")
+	}
+
+	replaced, _ := r.cur.replaces()
+	tags := [2]string{tagFor(r.cur.ID), tagFor(replaced)}
+	r.base = baseOf(r.token.Name)
+	r.mark = mark{kindNext, tags[0], nonce}
+	r.ours = func(_ sailpoint.PersonalAccessToken, m mark) bool {
+		return m.kind == kindNext && (m.tag == tags[0] || replaced != "" && m.tag == tags[1])
+	}
+	r.nameStale()
+	if _, alive := r.listed(replaced); alive || marked(r.token.Name) {
+		return r.finish(ctx, opts.Grace, Finished)
+	}
+
+	swept, err := r.sweep(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if swept {
+		return nil, errSwept
+	}
+	if time.Since(r.token.Created) < opts.IfOlderThan {
+		return r.result(Unchanged), nil
+	}
+	if r.acting != r.given || replaced != "" && strings.EqualFold(r.given.ClientID(), replaced) {
+		return nil, r.fail(StepCreate, ErrClientReplaced, "make the client with the stored credential: nothing was changed")
+	}
+	old := r.token
+	req, err := opts.successor(&old, r.given.APIVersion())
+	if err != nil {
+		return nil, r.fail(StepCreate, err, "change the options and run it again: nothing was changed")
+	}
+	if err := r.replace(ctx, req, old.ID); err != nil {
+		return nil, err
+	}
+	// Of this run, and leftovers of the token that was stored.
+	r.ours = func(_ sailpoint.PersonalAccessToken, m mark) bool {
+		return m.kind == kindNext && (m.tag == tags[0] || m.tag == tagFor(r.cur.ID))
+	}
+	return r.finish(ctx, opts.Grace, Rotated)
+}
+
+// finish does what is left when the successor is stored.
+func (r *run) finish(ctx context.Context, grace time.Duration, outcome Outcome) (*Result, error) {
+	if err := r.prove(ctx); err != nil {
+		return nil, err
+	}
+	replaced, _ := r.cur.replaces()
+	// From the successor's creation, so that every run comes to the same instant.
+	retireAt := r.token.Created.Add(grace)
+	if _, alive := r.listed(replaced); alive && time.Now().Before(retireAt) {
+		for _, t := range r.leftBehind() {
+			r.leave(t.ID, t.Name, "another run left it; the run that finishes deletes it")
+		}
+		result := r.result(Pending)
+		result.RetireAt = retireAt
+		return result, nil
+	}
+	if err := r.retire(ctx, replaced); err != nil {
+		return nil, err
+	}
+	if err := r.rename(ctx); err != nil {
+		return nil, err
+	}
+	r.lookAgain(ctx)
+	return r.result(outcome), nil
+}
+
+// retire deletes the token that the stored one replaced. Its id is in the store beside the secret that replaced it, so
+// that it can't be the stored one, however late this comes.
+func (r *run) retire(ctx context.Context, id string) error {
+	if id == "" {
+		return nil
+	}
+	if old, ok := r.listed(id); ok && old.Managed {
+		r.leave(old.ID, old.Name, "the platform manages it by now")
+		return nil
+	}
+	own, before := r.given.ClientID(), r.acting
+	if own == "" || strings.EqualFold(own, id) {
+		stored, err := r.clientOf(r.cur)
+		if err != nil {
+			return r.fail(StepRetire, err, runAgain)
+		}
+		r.acting = stored // what the client uses may be what goes
+	}
+	err := r.remove(ctx, id)
+	if own == "" && errors.Is(err, sailpoint.ErrForbidden) {
+		// The stored token may not manage tokens. The client's own may, so this is not the one that it was replaced by.
+		r.acting = before
+		err = r.remove(ctx, id)
+	}
+	if err != nil {
+		r.leaveReplaced("the stored token replaced it")
+		return r.fail(StepRetire, err, runAgain)
+	}
+	return nil
+}

@@ -1,0 +1,555 @@
+package lifecycle_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+)
+
+const grace = 2 * time.Hour
+
+var (
+	daily     = lifecycle.RotateOptions{IfOlderThan: day}
+	withGrace = lifecycle.RotateOptions{IfOlderThan: day, Grace: grace}
+)
+
+func rotateJob(opts lifecycle.RotateOptions) func(*testing.T, *process) (*lifecycle.Result, error) {
+	return func(t *testing.T, p *process) (*lifecycle.Result, error) {
+		t.Helper()
+		return lifecycle.Rotate(t.Context(), p.client(t), p, opts)
+	}
+}
+
+// rotateOwn rotates the token that the client is made with, from the store as it is at the start.
+func rotateOwn(t *testing.T, p *process) (*lifecycle.Result, error) {
+	t.Helper()
+	return lifecycle.Rotate(t.Context(), p.client(t, p.w.truth()), p, lifecycle.RotateOptions{IfOlderThan: day})
+}
+
+// requireRotated checks that one token of the job is left, another than old, and that its secret is stored.
+func requireRotated(t *testing.T, w *world, old string) {
+	t.Helper()
+	requireIssued(t, w)
+	require.NotEqual(t, old, w.truth().ID)
+}
+
+func TestRotateOnTheWire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		old := w.adopt()
+		result, err := rotateJob(lifecycle.RotateOptions{})(t, &process{w: w})
+		require.NoError(t, err)
+		wire := w.wire()
+		requireRotated(t, w, old)
+		assert.Equal(t, lifecycle.Rotated, result.Outcome)
+		assert.Equal(t, old, result.Replaced)
+		assert.Equal(t, w.made()[0].ID, result.Token.ID)
+		assert.Equal(t, jobName, result.Token.Name)
+		assert.Zero(t, result.RetireAt)
+		assert.Empty(t, result.Left)
+		assert.Regexp(t, `^v1;replaces=`+old+`;w=[0-9a-f]{16}$`, w.truth().Note)
+
+		require.Len(t, wire, 10)
+		const list = "GET " + collection + "?owner-id=me"
+		for i, want := range []string{"POST " + tokenPath, list, "", "POST " + tokenPath, list, "POST " + tokenPath, list, "DELETE " + collection + "/" + old, "", list} {
+			if want != "" {
+				assert.Equal(t, want, wire[i])
+			}
+		}
+		assert.Regexp(t, `^POST `+collection+` {"name":"deploy-next-`+old[:8]+`[0-9a-f]{16}","scope":\["sp:my-personal-access-tokens:manage"\],`+
+			`"accessTokenValiditySeconds":600,"expirationDate":"2000-04-30T00:00:00.000Z"}$`, wire[2], "120 days, as the old one")
+		assert.Equal(t, `PATCH `+collection+`/{id} [{"op":"replace","path":"/name","value":"deploy"}]`, wire[8])
+	})
+}
+
+// TestSuccessor: scope and validity are the old token's, and the expiry is what the options and the version say.
+func TestSuccessor(t *testing.T) {
+	in := func(d time.Duration) *time.Time { return ptr(time.Now().Add(d)) }
+	type pat = sailpoint.PersonalAccessToken
+	for name, tt := range map[string]struct {
+		version sailpoint.APIVersion
+		old     func() pat
+		opts    lifecycle.RotateOptions
+		want    string // in the request
+		err     string
+	}{
+		"as long as the old one":           {sailpoint.V1, func() pat { return pat{Created: *in(-10 * day), ExpirationDate: in(20 * day)} }, lifecycle.RotateOptions{}, `"expirationDate":"2000-01-31T00:00:00.000Z"}`, ""},
+		"as long as an expired one":        {sailpoint.V2024, func() pat { return pat{Created: *in(-30 * day), ExpirationDate: in(-day)} }, lifecycle.RotateOptions{}, `"expirationDate":"2000-01-30T00:00:00.000Z"}`, ""},
+		"no more than six months":          {sailpoint.V2024, func() pat { return pat{Created: *in(-10 * day), ExpirationDate: in(365 * day)} }, lifecycle.RotateOptions{}, `"accessTokenValiditySeconds":43200}`, ""},
+		"six months, as the tenant counts": {sailpoint.V3, func() pat { return pat{Created: *in(-31 * day), ExpirationDate: in(151 * day)} }, lifecycle.RotateOptions{}, `"accessTokenValiditySeconds":43200}`, ""},
+		"a year":                           {sailpoint.V2025, func() pat { return pat{Created: *in(-10 * day), ExpirationDate: in(355 * day)} }, lifecycle.RotateOptions{}, `"expirationDate":"2000-12-31T00:00:00.000Z"}`, ""},
+		"a lifetime":                       {sailpoint.Beta, func() pat { return pat{} }, lifecycle.RotateOptions{Lifetime: 30 * day}, `"expirationDate":"2000-01-31T00:00:00.000Z"}`, ""},
+		"none before V2025":                {sailpoint.V2024, func() pat { return pat{} }, lifecycle.RotateOptions{}, `"accessTokenValiditySeconds":43200}`, ""},
+		"none from V2025 on":               {sailpoint.V2025, func() pat { return pat{} }, lifecycle.RotateOptions{}, "", "set Lifetime, or NeverExpires"},
+		"none, acknowledged":               {sailpoint.V2026, func() pat { return pat{} }, lifecycle.RotateOptions{NeverExpires: true}, `"accessTokenValiditySeconds":43200,"userAwareTokenNeverExpires":true}`, ""},
+		"none any more":                    {sailpoint.V1, func() pat { return pat{ExpirationDate: in(day)} }, lifecycle.RotateOptions{NeverExpires: true}, `"userAwareTokenNeverExpires":true}`, ""},
+		"an expiry before its creation":    {sailpoint.V1, func() pat { return pat{ExpirationDate: in(-day)} }, lifecycle.RotateOptions{}, "", "set Lifetime"},
+		"its scope":                        {sailpoint.V2024, func() pat { return pat{Scope: []string{"a:read", "b"}, AccessTokenValiditySeconds: 77} }, lifecycle.RotateOptions{}, `"scope":["a:read","b"],"accessTokenValiditySeconds":77}`, ""},
+		"no scope":                         {sailpoint.V2024, func() pat { return pat{Scope: []string{}} }, lifecycle.RotateOptions{}, "", "tells no scope"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				old := tt.old()
+				old.Name = jobName
+				id, secret := w.tenant.Add(old)
+				require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: id, Secret: secret}))
+				cfg := w.tenant.Config()
+				cfg.APIVersion = tt.version
+				client, err := sailpoint.NewClient(cfg)
+				require.NoError(t, err)
+				result, err := lifecycle.Rotate(t.Context(), client, w.memory, tt.opts)
+				if tt.err != "" {
+					require.ErrorContains(t, err, tt.err)
+					requireError(t, err, lifecycle.StepCreate, sailpoint.ErrInvalidArgument)
+					require.Len(t, w.made(), 1)
+					return
+				}
+				require.NoError(t, err)
+				created := ""
+				for _, line := range w.wire() {
+					if strings.Contains(line, "-next-") && strings.HasPrefix(line, "POST") {
+						created = line
+					}
+				}
+				assert.True(t, strings.HasSuffix(created, tt.want), created)
+				requireRotated(t, w, id)
+				require.Equal(t, w.made()[0].ExpirationDate, result.Token.ExpirationDate, "as it came out")
+			})
+		})
+	}
+}
+
+func TestRotateRefusals(t *testing.T) {
+	w := newWorld(true)
+	p := &process{w: w}
+	for want, opts := range map[string]lifecycle.RotateOptions{
+		"Lifetime -1ns: negative":                 {Lifetime: -1},
+		"IfOlderThan: negative":                   {IfOlderThan: -1},
+		"Grace: negative":                         {Grace: -1},
+		"AbandonAfter: negative":                  {AbandonAfter: -1},
+		"exclude each other":                      {Lifetime: 1, NeverExpires: true},
+		"v2024 knows no token that never expires": {NeverExpires: true},
+		"v2024 allows six months at most":         {Lifetime: 200 * day},
+	} {
+		_, err := lifecycle.Rotate(t.Context(), p.client(t), p, opts)
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+		_, words, _ := strings.Cut(want, ": ")
+		if words == "" {
+			words = want
+		}
+		require.ErrorContains(t, err, words)
+	}
+	_, err := lifecycle.Rotate(t.Context(), p.client(t), lifecycle.SaveFunc(w.memory.Save), lifecycle.RotateOptions{})
+	require.ErrorContains(t, err, "a SaveFunc can't be read")
+	_, err = lifecycle.Rotate(t.Context(), nil, p, lifecycle.RotateOptions{})
+	require.ErrorContains(t, err, "no client")
+	assert.Zero(t, p.calls)
+}
+
+// TestRotateFinds: what is stored, and what becomes of it.
+func TestRotateFinds(t *testing.T) {
+	type pat = sailpoint.PersonalAccessToken
+	store := func(w *world, p pat) {
+		id, secret := w.tenant.Add(p)
+		_ = w.memory.Save(context.Background(), lifecycle.Credential{ID: id, Secret: secret})
+	}
+	month := time.Now().Add(-30 * day)
+	for name, tt := range map[string]struct {
+		there   func(w *world)
+		outcome lifecycle.Outcome // "": an error
+		step    lifecycle.Step
+		is      error
+		left    int
+	}{
+		"nothing":          {func(*world) {}, "", lifecycle.StepLoad, lifecycle.ErrStored, 0},
+		"one that is gone": {func(w *world) { _ = w.memory.Save(context.Background(), credential(1)) }, "", lifecycle.StepList, lifecycle.ErrStored, 0},
+		"a managed one":    {func(w *world) { store(w, pat{Name: jobName, Managed: true}) }, "", lifecycle.StepList, lifecycle.ErrManaged, 0},
+		"one of another owner": {func(w *world) {
+			store(w, pat{Name: jobName, Owner: sailpoint.PersonalAccessTokenOwner{ID: "other"}})
+		}, "", lifecycle.StepList, lifecycle.ErrNotListed, 0},
+		"a young one":                {func(w *world) { store(w, pat{Name: jobName, Created: time.Now().Add(-day + time.Second)}) }, lifecycle.Unchanged, "", nil, 0},
+		"an old one":                 {func(w *world) { store(w, pat{Name: jobName, Created: time.Now().Add(-day)}) }, lifecycle.Rotated, "", nil, 0},
+		"one that Issue left":        {func(w *world) { store(w, pat{Name: jobName + "-new-012345673553629c", Created: month}) }, lifecycle.Finished, "", nil, 0},
+		"one that Rotate left":       {func(w *world) { store(w, pat{Name: marked, Created: month}) }, lifecycle.Finished, "", nil, 0},
+		"a mark of an earlier token": {func(w *world) { store(w, pat{Name: jobName}); w.tenant.Add(pat{Name: marked}) }, lifecycle.Unchanged, "", nil, 1},
+		"full slots":                 {func(w *world) { store(w, pat{Name: jobName, Created: month}); w.fill(5) }, "", lifecycle.StepCreate, lifecycle.ErrNoFreeSlot, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				month = time.Now().Add(-30 * day)
+				tt.there(w)
+				truth, before := w.truth(), len(w.tenant.Tokens())
+				p := &process{w: w}
+				result, err := rotateJob(daily)(t, p)
+				left := account(result, err)
+				require.Len(t, left, tt.left)
+				require.Len(t, w.tenant.Tokens(), before)
+				if tt.outcome == "" {
+					failure := requireError(t, err, tt.step, tt.is)
+					assert.Equal(t, truth.ID, failure.Stored.ID)
+					assert.Equal(t, truth.Version, w.truth().Version)
+					assert.Zero(t, p.like["POST"])
+					return
+				}
+				require.NoError(t, err)
+				assert.Equal(t, tt.outcome, result.Outcome)
+				assert.Equal(t, jobName, result.Token.Name)
+				assert.Equal(t, tt.outcome == lifecycle.Rotated, truth.ID != w.truth().ID)
+				require.NoError(t, w.works())
+			})
+		})
+	}
+}
+
+// TestRotateFails: the step, what the store holds, and what is left.
+func TestRotateFails(t *testing.T) {
+	for name, tt := range map[string]struct {
+		versions bool
+		on       map[string]fault
+		step     lifecycle.Step
+		is       error
+		made     int // tokens of the job
+		left     int
+		moved    bool // the new secret is stored
+	}{
+		"load":                   {true, map[string]fault{"Load 1": fails}, lifecycle.StepLoad, lifecycle.ErrStoreUnknown, 1, 0, false},
+		"list":                   {true, map[string]fault{"GET 1": fails}, lifecycle.StepList, sailpoint.ErrServer, 1, 0, false},
+		"create":                 {true, map[string]fault{"POST 1": refuses}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 1, 0, false},
+		"create never answers":   {true, map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1, 1, false},
+		"verify":                 {true, map[string]fault{"token 2": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 1, 0, false},
+		"save":                   {true, map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 1, 0, false},
+		"save, not known":        {true, map[string]fault{"Save 1": loses, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
+		"save, not fenced":       {true, map[string]fault{"Save 1": fails, "Save 2": fails, "Save 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, false},
+		"save, without versions": {false, map[string]fault{"Save 1": isLate}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
+		"read back":              {true, map[string]fault{"Load 2": fails}, lifecycle.StepLoad, errDown, 2, 1, true},
+		"prove":                  {true, map[string]fault{"token 3": fails}, lifecycle.StepProve, sailpoint.ErrServer, 2, 1, true},
+		"prove refused":          {true, map[string]fault{"token 3": refuses}, lifecycle.StepProve, lifecycle.ErrStored, 2, 1, true},
+		"retire":                 {true, map[string]fault{"DELETE 1": fails}, lifecycle.StepRetire, sailpoint.ErrServer, 2, 1, true},
+		"rename":                 {true, map[string]fault{"PATCH 1": refuses}, lifecycle.StepRename, sailpoint.ErrBadRequest, 1, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(tt.versions)
+				old := w.adopt()
+				_, err := rotateJob(daily)(t, &process{w: w, on: tt.on})
+				failure := requireError(t, err, tt.step, tt.is)
+				require.Len(t, failure.Left, tt.left, "%v", err)
+				require.Len(t, w.made(), tt.made)
+				time.Sleep(time.Minute)
+				require.Equal(t, tt.moved, w.truth().ID != old)
+				require.NoError(t, w.works())
+				if failure.Stored.Known {
+					assert.Equal(t, w.truth().ID, failure.Stored.ID)
+				} else {
+					assert.ErrorIs(t, err, lifecycle.ErrStoreUnknown)
+				}
+				time.Sleep(15 * time.Minute)
+				_, err = rotateJob(daily)(t, &process{w: w})
+				require.NoError(t, err)
+				requireRotated(t, w, old)
+			})
+		})
+	}
+}
+
+// lossy is a store that doesn't keep all of what is saved.
+type lossy struct {
+	lifecycle.Store
+	lose func(*lifecycle.Credential)
+}
+
+func (s lossy) Save(ctx context.Context, c lifecycle.Credential) error {
+	s.lose(&c)
+	return s.Store.Save(ctx, c)
+}
+
+// TestRotateWithALossyStore: the old token stays, and is named.
+func TestRotateWithALossyStore(t *testing.T) {
+	for name, lose := range map[string]func(*lifecycle.Credential){
+		"no note":     func(c *lifecycle.Credential) { c.Note = "" },
+		"half a note": func(c *lifecycle.Credential) { c.Note = c.Note[:len(c.Note)-1] },
+		"half a secret": func(c *lifecycle.Credential) {
+			c.Secret = sailpoint.NewSecret(c.Secret.Reveal()[:10])
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				old := w.adopt()
+				p := &process{w: w}
+				_, err := lifecycle.Rotate(t.Context(), p.client(t), lossy{p, lose}, lifecycle.RotateOptions{})
+				failure := requireError(t, err, lifecycle.StepSave, lifecycle.ErrStored)
+				require.Len(t, failure.Left, 1)
+				assert.Equal(t, old, failure.Left[0].ID)
+				assert.Len(t, w.made(), 2)
+				assert.Zero(t, p.like["DELETE"])
+			})
+		})
+	}
+}
+
+// TestRotateMeetsAPerson who changes something between two calls.
+func TestRotateMeetsAPerson(t *testing.T) {
+	const deleteAt, patchAt = "DELETE", "PATCH"
+	successor := func(w *world) sailpoint.PersonalAccessToken { return w.made()[len(w.made())-1] }
+	for name, tt := range map[string]struct {
+		before string // the first call of this kind
+		act    func(t *testing.T, w *world)
+		step   lifecycle.Step // "": none
+		is     error
+		name   string
+	}{
+		"the name is taken": {patchAt, func(_ *testing.T, w *world) {
+			w.tenant.Add(sailpoint.PersonalAccessToken{Name: jobName})
+		}, lifecycle.StepRename, lifecycle.ErrNameTaken, ""},
+		"the successor is renamed": {deleteAt, func(_ *testing.T, w *world) {
+			w.rename(successor(w).ID, "by hand")
+		}, "", nil, jobName},
+		"the old token is deleted": {deleteAt, func(t *testing.T, w *world) {
+			t.Helper()
+			w.revoke(t, w.made()[0].ID)
+		}, "", nil, jobName},
+		"the successor is deleted before its name": {patchAt, func(t *testing.T, w *world) {
+			t.Helper()
+			w.revoke(t, successor(w).ID)
+		}, lifecycle.StepRename, lifecycle.ErrStored, ""},
+		"the successor is deleted before it is proved": {"Load 2", func(t *testing.T, w *world) {
+			t.Helper()
+			w.revoke(t, successor(w).ID)
+		}, lifecycle.StepProve, lifecycle.ErrStored, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				old := w.adopt()
+				p := &process{w: w}
+				done := false
+				p.before = func(int) {
+					if next := p.next; !done && (next == tt.before+" 1" || next == tt.before) {
+						done = true
+						tt.act(t, w)
+					}
+				}
+				result, err := rotateJob(daily)(t, p)
+				require.True(t, done)
+				if tt.step != "" {
+					failure := requireError(t, err, tt.step, tt.is)
+					if tt.step == lifecycle.StepProve {
+						require.Len(t, failure.Left, 1)
+						assert.Equal(t, old, failure.Left[0].ID, "the old token is kept")
+						assert.Equal(t, old, w.made()[0].ID)
+					}
+					return
+				}
+				require.NoError(t, err)
+				assert.Equal(t, tt.name, result.Token.Name)
+				requireIssued(t, w)
+			})
+		})
+	}
+}
+
+// TestARenameByAPersonStands, whenever the job goes on.
+func TestARenameByAPersonStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		old := w.adopt()
+		_, err := rotateJob(daily)(t, &process{w: w, on: map[string]fault{"DELETE 1": fails}})
+		requireError(t, err, lifecycle.StepRetire)
+		w.rename(w.truth().ID, "by hand")
+		result, err := rotateJob(daily)(t, &process{w: w})
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.Finished, result.Outcome)
+		assert.Equal(t, old, result.Replaced)
+		made := w.made()
+		require.Len(t, made, 1)
+		assert.Equal(t, "by hand", made[0].Name)
+	})
+}
+
+func TestRotateWithGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		old := w.adopt()
+		start := time.Now()
+		for range 3 { // each run comes to the same instant
+			result, err := rotateJob(withGrace)(t, &process{w: w})
+			require.NoError(t, err)
+			assert.Equal(t, lifecycle.Pending, result.Outcome)
+			assert.True(t, result.RetireAt.Equal(start.Add(grace)))
+			assert.Equal(t, old, result.Replaced)
+			assert.NotEqual(t, old, result.Token.ID)
+			assert.Len(t, w.made(), 2)
+			time.Sleep(grace/3 - time.Second)
+		}
+		// Issue in between finds a working token, and leaves the rest to Rotate.
+		result, err := issueOnce(t, w)
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+		require.Len(t, result.Left, 1)
+		assert.Equal(t, old, result.Left[0].ID)
+
+		time.Sleep(time.Until(start.Add(grace)))
+		result, err = rotateJob(withGrace)(t, &process{w: w})
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.Finished, result.Outcome)
+		assert.Zero(t, result.RetireAt)
+		requireRotated(t, w, old)
+	})
+}
+
+// TestRotateOnesOwn: the client works with the very token that is replaced.
+func TestRotateOnesOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		old := w.adopt()
+		fixed := w.truth() // a configuration that nobody changes
+		run := func(on map[string]fault) (*lifecycle.Result, error) {
+			p := &process{w: w, on: on}
+			return lifecycle.Rotate(t.Context(), p.client(t, fixed), p, daily)
+		}
+		_, err := run(map[string]fault{"PATCH 1": fails}) // the client's own token is gone by now
+		requireError(t, err, lifecycle.StepRename)
+		result, err := run(nil)
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.Finished, result.Outcome)
+		requireRotated(t, w, old)
+		_, err = result.Client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{OwnerID: sailpoint.OwnerMe})
+		require.NoError(t, err, "with the stored credential")
+		assert.Equal(t, w.truth().ID, result.Client.ClientID())
+
+		result, err = run(nil)
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+		time.Sleep(2 * day)
+		_, err = run(nil)
+		requireError(t, err, lifecycle.StepCreate, lifecycle.ErrClientReplaced)
+		requireRotated(t, w, old)
+		_, err = rotateOwn(t, &process{w: w})
+		require.NoError(t, err)
+	})
+}
+
+// TestRotateWithATokenSource: the client doesn't know whether its own token is the one that goes.
+func TestRotateWithATokenSource(t *testing.T) {
+	for name, tt := range map[string]struct {
+		scope []string // of the token that is rotated
+		own   bool     // the source's bearers are of that token
+	}{
+		"its own":                         {jobScope, true},
+		"another's":                       {jobScope, false},
+		"of one that can't manage itself": {[]string{"sp:my-personal-access-tokens:read"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				id, secret := w.tenant.Add(sailpoint.PersonalAccessToken{Name: jobName, Scope: tt.scope, Created: time.Now().Add(-30 * day)})
+				require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: id, Secret: secret}))
+				cfg := w.tenant.Config()
+				if tt.own {
+					cfg.ClientID, cfg.ClientSecret = id, secret
+				}
+				minted, err := mint(w.tenant, cfg.ClientID, cfg.ClientSecret)
+				require.NoError(t, err)
+				cfg.TokenSource = func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+					return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(minted)}, nil
+				}
+				cfg.ClientID, cfg.ClientSecret = "", sailpoint.Secret{}
+				client, err := sailpoint.NewClient(cfg)
+				require.NoError(t, err)
+				result, err := lifecycle.Rotate(t.Context(), client, w.memory, daily)
+				require.NoError(t, err)
+				assert.Same(t, client, result.Client)
+				requireRotated(t, w, id)
+			})
+		})
+	}
+}
+
+// TestRotateIsTooSlow: without versions another run may take its token for abandoned.
+func TestRotateIsTooSlow(t *testing.T) {
+	for _, versions := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(versions)
+			old := w.adopt()
+			p := &process{w: w, on: map[string]fault{"token 2": isSlow}}
+			_, err := rotateJob(lifecycle.RotateOptions{AbandonAfter: 10 * time.Second})(t, p)
+			if versions {
+				require.NoError(t, err)
+				requireRotated(t, w, old)
+				return
+			}
+			requireError(t, err, lifecycle.StepSave, lifecycle.ErrNotStored)
+			assert.Zero(t, p.like["Save"])
+			require.Len(t, w.made(), 1)
+			assert.Equal(t, old, w.truth().ID)
+		})
+	}
+}
+
+// TestRotateInTheFace of another run that writes the store all the time.
+func TestRotateOfAStoreThatMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		w.adopt()
+		_, err := rotateJob(daily)(t, &process{w: w, crashAt: 7})
+		require.Error(t, err)
+		require.Len(t, w.made(), 2)
+		p := &process{w: w}
+		p.before = func(int) {
+			if strings.HasPrefix(p.next, "Save") {
+				c := w.truth()
+				c.Note = fmt.Sprint("another's ", p.calls)
+				require.NoError(t, w.memory.Save(t.Context(), c))
+			}
+		}
+		_, err = rotateJob(daily)(t, p)
+		requireError(t, err, lifecycle.StepSweep, lifecycle.ErrSuperseded)
+		assert.Len(t, w.made(), 2)
+		assert.Zero(t, p.like["DELETE"], "nothing is deleted that is not fenced off")
+	})
+}
+
+// TestNoRunLeaks: neither a result nor an error of any step tells a secret.
+func TestNoRunLeaks(t *testing.T) {
+	for at := 1; at < 16; at++ {
+		for _, f := range []fault{none, refuses, fails, loses, cut} {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				w.adopt()
+				secrets := []string{w.truth().Secret.Reveal(), w.tenant.Config().ClientSecret.Reveal()}
+				p := &process{w: w, faults: map[int]fault{at: f}, heard: func(secret string) { secrets = append(secrets, secret) }}
+				result, err := rotateOwn(t, p)
+				if err != nil {
+					requireNoSecret(t, "error", err, secrets...)
+					return
+				}
+				require.Greater(t, len(secrets), 2)
+				requireNoSecret(t, "result", result, secrets...)
+				requireNoSecret(t, "result", *result, secrets...)
+			})
+		}
+	}
+}
+
+// TestTextsOfErrors: ids and names, and nothing that a terminal could take for a command.
+func TestTextsOfErrors(t *testing.T) {
+	err := &lifecycle.Error{
+		Op: "rotate", Step: lifecycle.StepSave, Err: fmt.Errorf("%w: \x1b[2J", lifecycle.ErrStoreUnknown), Next: "run it again",
+		Left: []lifecycle.Leftover{{ID: "86f1", Name: "a\x1bb", Why: "the store may hold its secret"}, {Name: "late", Why: "it may still appear"}},
+	}
+	assert.Equal(t, `lifecycle: rotate: save: "lifecycle: can't tell what the store holds: \x1b[2J"; `+
+		`left: 86f1, "a\x1bb": the store may hold its secret; left: a token "late": it may still appear; run it again`, err.Error())
+	assert.ErrorIs(t, err, lifecycle.ErrStoreUnknown)
+}
