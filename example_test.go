@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -152,25 +153,43 @@ func exampleClient() *sailpoint.Client {
 	return client
 }
 
-// TestREADMEIsCompiled: each Go snippet of the README stands, line for line, in a file that is compiled.
-func TestREADMEIsCompiled(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
+// TestSnippetsAreCompiled: each Go snippet of the README and of the guides stands, line for line, in a file that is
+// compiled.
+func TestSnippetsAreCompiled(t *testing.T) {
 	var compiled []string
-	for _, name := range []string{"example_test.go", "sailpointtest/example_test.go"} {
-		source, err := os.ReadFile(name)
+	for _, name := range glob(t, "*example_test.go", "*/*example_test.go") {
+		compiled = append(compiled, withoutIndent(readFile(t, name)))
+	}
+	count := 0
+	for _, name := range glob(t, "*.md", "docs/*.md") {
+		for _, snippet := range strings.Split(readFile(t, name), "```go\n")[1:] {
+			snippet, _, closed := strings.Cut(snippet, "```")
+			require.True(t, closed, name)
+			require.True(t, slices.ContainsFunc(compiled, func(source string) bool {
+				return strings.Contains(source, withoutIndent(snippet))
+			}), "in %s, and not compiled anywhere:\n%s", name, snippet)
+			count++
+		}
+	}
+	require.GreaterOrEqual(t, count, 2, "the README has two")
+}
+
+func glob(t *testing.T, patterns ...string) (names []string) {
+	t.Helper()
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)
-		compiled = append(compiled, withoutIndent(string(source)))
+		require.NotEmpty(t, found, pattern)
+		names = append(names, found...)
 	}
-	snippets := strings.Split(string(readme), "```go\n")[1:]
-	require.GreaterOrEqual(t, len(snippets), 2)
-	for _, snippet := range snippets {
-		snippet, _, closed := strings.Cut(snippet, "```")
-		require.True(t, closed)
-		require.True(t, slices.ContainsFunc(compiled, func(source string) bool {
-			return strings.Contains(source, withoutIndent(snippet))
-		}), "not compiled anywhere:\n%s", snippet)
-	}
+	return names
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	require.NoError(t, err)
+	return string(content)
 }
 
 func withoutIndent(source string) string {

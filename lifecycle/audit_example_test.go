@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"strings"
 	"time"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -14,7 +15,7 @@ import (
 // tenantToLookAt has a token that has expired and one that is about to.
 func tenantToLookAt() *sailpoint.Client {
 	tenant := sailpointtest.NewTenant()
-	for name, left := range map[string]time.Duration{"old": -48 * time.Hour, "nightly": 73 * time.Hour} {
+	for name, left := range map[string]time.Duration{"old": -48 * time.Hour, "ci-nightly": 73 * time.Hour} {
 		expiry := time.Now().Add(left)
 		tenant.Add(sailpoint.PersonalAccessToken{Name: name, Scope: []string{"sp:my-personal-access-tokens:read"}, ExpirationDate: &expiry})
 	}
@@ -28,18 +29,19 @@ func tenantToLookAt() *sailpoint.Client {
 }
 
 func ExampleAudit() {
+	ctx := context.Background()
 	client := tenantToLookAt()
-	report, err := lifecycle.Audit(context.Background(), client, lifecycle.Policy{})
+	report, err := lifecycle.Audit(ctx, client, lifecycle.Policy{StaleAfter: 30 * 24 * time.Hour, MaxBearer: time.Hour})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(report.Tokens, "tokens,", report.Counts[lifecycle.Expired], "expired")
-	for _, f := range report.Of(lifecycle.EveryRight) {
-		fmt.Printf("%q: %s\n", f.Token.Name, f.Text)
+	for _, f := range report.Of(lifecycle.EveryRight, lifecycle.AdminScope) {
+		fmt.Printf("%q of %q: %s\n", f.Token.Name, f.Token.Owner.Name, f.Text)
 	}
 	// Output:
 	// 3 tokens, 1 expired
-	// "tenant": It may do whatever its owner may (sp:scopes:all).
+	// "tenant" of "Support": It may do whatever its owner may (sp:scopes:all).
 }
 
 func ExamplePrune() {
@@ -64,17 +66,19 @@ func ExamplePrune() {
 }
 
 func ExampleRenew() {
+	ctx := context.Background()
 	client := tenantToLookAt()
-	changes, err := lifecycle.Renew(context.Background(), client, lifecycle.RenewOptions{
+	changes, err := lifecycle.Renew(ctx, client, lifecycle.RenewOptions{
 		Lifetime: 180 * 24 * time.Hour,
+		Select:   func(pat sailpoint.PersonalAccessToken) bool { return strings.HasPrefix(pat.Name, "ci-") },
 		Apply:    true,
 	})
-	for _, c := range changes {
-		fmt.Println(c.Token.Name, c.Status)
+	for _, c := range changes { // also beside an error
+		fmt.Println(c.Token.Name, c.Status, c.Reason)
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
 	// Output:
-	// nightly renewed
+	// ci-nightly renewed
 }
