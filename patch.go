@@ -37,25 +37,33 @@ func (o PatchOperation) takesValue() bool {
 }
 func (o PatchOperation) takesFrom() bool { return o.Op == OpMove || o.Op == OpCopy }
 
+// patchMembers are the members that an operation has.
+type patchMembers struct {
+	Op    PatchOp        `json:"op"`
+	Path  string         `json:"path"`
+	From  string         `json:"from,omitzero"`
+	Value jsontext.Value `json:"value,omitzero"`
+}
+
+func (o PatchOperation) members() (patchMembers, error) {
+	members := patchMembers{Op: o.Op, Path: o.Path}
+	if o.takesFrom() {
+		members.From = o.From
+	}
+	var err error
+	if o.takesValue() {
+		members.Value, err = json.Marshal(o.Value, json.FormatNilSliceAsNull(true), json.FormatNilMapAsNull(true))
+	}
+	return members, err
+}
+
 // MarshalJSON writes the members that the operation has.
 func (o PatchOperation) MarshalJSON() ([]byte, error) {
-	wire := struct {
-		Op    PatchOp        `json:"op"`
-		Path  string         `json:"path"`
-		From  string         `json:"from,omitzero"`
-		Value jsontext.Value `json:"value,omitzero"`
-	}{Op: o.Op, Path: o.Path}
-	if o.takesFrom() {
-		wire.From = o.From
+	members, err := o.members()
+	if err != nil {
+		return nil, err
 	}
-	if o.takesValue() {
-		value, err := json.Marshal(o.Value, json.FormatNilSliceAsNull(true), json.FormatNilMapAsNull(true))
-		if err != nil {
-			return nil, err
-		}
-		wire.Value = value
-	}
-	return json.Marshal(wire)
+	return json.Marshal(members)
 }
 
 // The fields of a token that can be patched; the last two in V2025 and later.
@@ -121,23 +129,20 @@ func (p *PersonalAccessTokenPatch) encode(version APIVersion) (body []byte, idem
 	if len(p.ops) > maxPatchOperations {
 		return nil, false, invalidArgument("the patch has %d operations, more than %d", len(p.ops), maxPatchOperations)
 	}
-	values := make([]jsontext.Value, len(p.ops)) // as they are sent; nil where an operation has none
+	ops := make([]patchMembers, len(p.ops)) // as they are sent
 	acknowledged := false
 	for i, op := range p.ops {
-		if op.takesValue() {
-			values[i], err = json.Marshal(op.Value)
-			if err != nil {
-				return nil, false, op.invalid(i, "its value can't be sent: %v", err)
-			}
+		if ops[i], err = op.members(); err != nil {
+			return nil, false, op.invalid(i, "its value can't be sent: %v", err)
 		}
-		if op.sets(pathNeverExpires) && string(values[i]) == "true" {
+		if op.sets(pathNeverExpires) && string(ops[i].Value) == "true" {
 			acknowledged = true
 		}
 	}
 	idempotent = true
 	set := map[string]bool{}
 	for i, op := range p.ops {
-		if err := op.check(i, version, values[i], acknowledged); err != nil {
+		if err := op.check(i, version, ops[i].Value, acknowledged); err != nil {
 			return nil, false, err
 		}
 		if !op.takesValue() || op.Op == OpTest || strings.Count(op.Path, "/") > 1 {
@@ -149,7 +154,7 @@ func (p *PersonalAccessTokenPatch) encode(version APIVersion) (body []byte, idem
 		}
 		set[op.Path] = true
 	}
-	if body, err = json.Marshal(p.ops); err != nil {
+	if body, err = json.Marshal(ops); err != nil {
 		return nil, false, invalidArgument("the patch can't be sent: %v", err)
 	}
 	return body, idempotent, nil
