@@ -336,7 +336,6 @@ func (c *call) examine(resp *http.Response, err error) (event, *Error) {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		c.client.clockOffset.Store(int64(date.Sub(time.Now().Truncate(time.Second))))
 	}
-	failure := &Error{StatusCode: resp.StatusCode, RequestID: c.scrub(resp.Header.Get("SLPT-Request-ID"))}
 	if c.expects(resp.StatusCode) {
 		err := c.decode(resp.Body)
 		if err == nil && c.streams {
@@ -347,9 +346,10 @@ func (c *call) examine(resp *http.Response, err error) (event, *Error) {
 		if err == nil {
 			return 0, nil
 		}
-		return c.damage(failure, err)
+		return c.damage(c.answered(resp), err)
 	}
 
+	failure := c.answered(resp)
 	if resp.StatusCode < http.StatusMultipleChoices {
 		_ = resp.Body.Close() // unread: it may hold a secret
 		failure.invalid = true
@@ -367,6 +367,11 @@ func (c *call) examine(resp *http.Response, err error) (event, *Error) {
 		failure.Err = fmt.Errorf("a redirect to the host %.200q was not followed", c.scrub(c.attempt.redirect))
 	}
 	return statusEvent(resp.StatusCode), failure
+}
+
+// answered returns the start of what is wrong with an answer.
+func (c *call) answered(resp *http.Response) *Error {
+	return &Error{StatusCode: resp.StatusCode, RequestID: c.scrub(resp.Header.Get("SLPT-Request-ID"))}
 }
 
 // damage fills failure with what is wrong with an answer of success that was read up to err.
@@ -485,9 +490,6 @@ const minScrubbed = 6
 
 // scrub replaces the secrets that this call sent, in what came back: a server, or a proxy before it, may echo them.
 func (c *call) scrub(text string) string {
-	if text == "" {
-		return ""
-	}
 	secrets := []Secret{c.client.cfg.ClientSecret}
 	if c.bearer != nil {
 		secrets = append(secrets, c.bearer.Secret)

@@ -187,8 +187,6 @@ func (r *tokenReader) release() {
 	r.bound = nil
 	r.buffer.Reset(nil)
 	r.dec.Reset(r.buffer)
-	clear(r.scopes)
-	r.scopeBytes = 0
 	r.members.trim()
 	r.ownerMembers.trim()
 	if cap(r.dec.UnreadBuffer()) <= readBytes && cap(r.text) <= readBytes {
@@ -399,7 +397,11 @@ func (r *tokenReader) scope() []string {
 	}
 	var scope []string
 	r.unmarshal(v, &scope)
-	if r.scopeBytes += len(v); r.err == nil && r.scopeBytes <= maxScopeBytes {
+	if r.err == nil && len(v) <= maxScopeBytes {
+		if r.scopeBytes += len(v); r.scopeBytes > maxScopeBytes {
+			clear(r.scopes)
+			r.scopeBytes = len(v)
+		}
 		r.scopes[string(v)] = slices.Clone(scope)
 	}
 	return scope
@@ -575,7 +577,7 @@ func salvageID(data []byte) string {
 			return ""
 		}
 		var id string
-		if isID && json.Unmarshal(value, &id) == nil && validID.MatchString(id) {
+		if isID && json.Unmarshal(value, &id) == nil && validID(id) {
 			return id
 		}
 	}

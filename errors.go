@@ -278,7 +278,7 @@ func (e *Error) limitToOAuth() {
 		e.DetailCode = ""
 	}
 	for _, id := range []*string{&e.TrackingID, &e.RequestID} {
-		if !validID.MatchString(*id) {
+		if !validID(*id) {
 			*id = ""
 		}
 	}
