@@ -288,8 +288,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 // header returns the header of an attempt, with what http.Client put into it: a header of its own for each, because the
 // transport may still read the last one's.
 func (c *call) header(header http.Header) http.Header {
-	const most = 8 // that need one allocation
-	own, values := make(http.Header, most), make([]string, 0, most)
+	own, values := make(http.Header, 8), make([]string, 0, 4) // of all, and of those set here
 	maps.Copy(own, header)
 	set := func(key, value string) {
 		values = append(values, value)

@@ -75,13 +75,13 @@ func decodeTokens(body io.Reader, limit int64) ([]PersonalAccessToken, error) {
 	r := newTokenReader(body, limit)
 	defer r.release()
 	// Chunks and one copy at the end cost less than the copies of a slice that grows.
-	const firstChunk, lastChunk = 8, 1024
+	const largestChunk = 1 << 10
 	var chunks [][]PersonalAccessToken
-	chunk := make([]PersonalAccessToken, 0, firstChunk)
+	chunk := make([]PersonalAccessToken, 0, 1)
 	for r.open('['); r.more(']'); {
 		if len(chunk) == cap(chunk) {
 			chunks = append(chunks, chunk)
-			chunk = make([]PersonalAccessToken, 0, min(2*cap(chunk), lastChunk))
+			chunk = make([]PersonalAccessToken, 0, min(4*cap(chunk), largestChunk))
 		}
 		chunk = chunk[:len(chunk)+1]
 		r.token(&chunk[len(chunk)-1])
@@ -139,7 +139,7 @@ func (s *tokenStream) close() { s.reader.release() }
 type tokenReader struct {
 	dec    *jsontext.Decoder
 	buffer *bufio.Reader // jsontext's own is of 4 KiB, and a read of an answer has its price
-	bound  *boundedReader
+	bound  boundedReader
 	err    error // io.EOF: everything was read
 
 	members, ownerMembers  memberSet
@@ -175,8 +175,8 @@ var tokenReaders = sync.Pool{New: func() any {
 
 func newTokenReader(body io.Reader, limit int64) *tokenReader {
 	r := tokenReaders.Get().(*tokenReader) //nolint:forcetypeassert // the pool holds nothing else
-	r.bound = bounded(body, limit)
-	r.buffer.Reset(r.bound)
+	r.bound = *bounded(body, limit)
+	r.buffer.Reset(&r.bound)
 	r.dec.Reset(r.buffer, laxNames)
 	r.err = nil
 	return r
@@ -184,7 +184,7 @@ func newTokenReader(body io.Reader, limit int64) *tokenReader {
 
 // release gives r back, unless an unusual answer made it large.
 func (r *tokenReader) release() {
-	r.bound = nil
+	r.bound = boundedReader{}
 	r.buffer.Reset(nil)
 	r.dec.Reset(r.buffer)
 	r.members.trim()
