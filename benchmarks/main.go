@@ -162,7 +162,7 @@ func printSizes(ctx context.Context, url string, rounds int) error {
 		if err != nil {
 			return err
 		}
-		samples, err := inTurns(max(rounds*min(10_000, 300_000/n)/10_000, 5), max(1, 1000/n), reads(ctx, ways, n)...)
+		samples, err := inTurns(max(rounds*10_000/max(n, 10_000), 5), max(1, 1000/n), reads(ctx, ways, n)...)
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,9 @@ type byHand struct {
 }
 
 func newByHand(base string) *byHand {
-	return &byHand{http: &http.Client{Transport: sailpoint.NewTransport()}, base: base + "/v2024/personal-access-tokens"}
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is net/http's
+	transport.MaxIdleConnsPerHost = 100                          // the default of 2 is not for many calls at once
+	return &byHand{http: &http.Client{Transport: transport}, base: base + "/v2024/personal-access-tokens"}
 }
 
 func (h *byHand) do(ctx context.Context, method, path, contentType string, body []byte) (*http.Response, error) {
