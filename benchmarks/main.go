@@ -41,7 +41,7 @@ func run(ctx context.Context, rounds, most int) error {
 // sample is what one way cost in one round.
 type sample struct {
 	elapsed       time.Duration
-	allocs, bytes uint64
+	allocs, bytes float64
 }
 
 // measure runs f n times. What earlier ways left behind is collected before, so that it is not f's cost.
@@ -59,8 +59,8 @@ func measure(n int, f func() error) (sample, error) {
 	runtime.ReadMemStats(&after)
 	return sample{
 		elapsed / time.Duration(n),
-		(after.Mallocs - before.Mallocs) / uint64(n),
-		(after.TotalAlloc - before.TotalAlloc) / uint64(n),
+		float64(after.Mallocs-before.Mallocs) / float64(n),
+		float64(after.TotalAlloc-before.TotalAlloc) / float64(n),
 	}, nil
 }
 
@@ -96,8 +96,8 @@ func medianOf[T cmp.Ordered](samples []sample, of func(sample) T) T {
 }
 
 func elapsed(s sample) time.Duration { return s.elapsed }
-func allocs(s sample) uint64         { return s.allocs }
-func allocated(s sample) uint64      { return s.bytes }
+func allocs(s sample) float64        { return s.allocs }
+func allocated(s sample) float64     { return s.bytes }
 
 // ratio is the median of a's time to b's, round by round.
 func ratio(a, b []sample) float64 {
@@ -138,8 +138,8 @@ func printLists(ctx context.Context, url string, rounds int) error {
 		}
 		fmt.Printf("\nA list of 10,000 tokens, %s:\n\n| way | ms | to goccy | allocations a token | bytes a token |\n|---|---|---|---|---|\n", shape)
 		for i, w := range ways {
-			fmt.Printf("| %s | %.1f | %.2f | %.1f | %d |\n", w.name, medianOf(samples[i], elapsed).Seconds()*1e3,
-				ratio(samples[i], samples[0]), float64(medianOf(samples[i], allocs))/n, medianOf(samples[i], allocated)/n)
+			fmt.Printf("| %s | %.1f | %.2f | %.1f | %.0f |\n", w.name, medianOf(samples[i], elapsed).Seconds()*1e3,
+				ratio(samples[i], samples[0]), medianOf(samples[i], allocs)/n, medianOf(samples[i], allocated)/n)
 		}
 		fs = append(fs, reads(ctx, ways[1:3], n)...)
 	}
@@ -184,7 +184,7 @@ func printCalls(ctx context.Context, url string, rounds int) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		fmt.Printf("| %s | %.0f | %.0f | %.2f | %d | %d |\n", c.name,
+		fmt.Printf("| %s | %.0f | %.0f | %.2f | %.0f | %.0f |\n", c.name,
 			medianOf(samples[0], elapsed).Seconds()*1e6, medianOf(samples[1], elapsed).Seconds()*1e6,
 			ratio(samples[0], samples[1]), medianOf(samples[0], allocs), medianOf(samples[1], allocs))
 	}
@@ -246,7 +246,7 @@ func printGrowth(ctx context.Context, url string, rounds, most int) error {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("| %d | %d | %.1f ", medianOf(s, elapsed).Nanoseconds()/int64(n), medianOf(s, allocated)/uint64(n), float64(peak)/(1<<20))
+			fmt.Printf("| %d | %.0f | %.1f ", medianOf(s, elapsed).Nanoseconds()/int64(n), medianOf(s, allocated)/float64(n), float64(peak)/(1<<20))
 		}
 		fmt.Println("|")
 	}

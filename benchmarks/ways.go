@@ -16,7 +16,7 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-const bearer = "eyJhbGciOiJFUzI1NiJ9.benchmark.bearer"
+const bearer = "the-bearer"
 
 // newClient returns a client of this package's for the API at base.
 func newClient(base string) (*sailpoint.Client, error) {
