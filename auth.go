@@ -26,6 +26,7 @@ const (
 // bearer is an access token and when to replace it.
 type bearer struct {
 	Secret
+	authorization   Secret // the header with it, made once: a bearer is a kilobyte or two
 	renewAt, expiry time.Time
 }
 
@@ -46,7 +47,7 @@ func newBearer(secret Secret, requested, expiry time.Time) (*bearer, error) {
 		return nil, errors.New("an access token that has expired")
 	}
 	expiry = requested.Add(lifetime)
-	return &bearer{secret, expiry.Add(-min(renewalMargin, lifetime/4)), expiry}, nil
+	return &bearer{secret, NewSecret("Bearer " + value), expiry.Add(-min(renewalMargin, lifetime/4)), expiry}, nil
 }
 
 // bearerSource keeps the bearer of a client. It is fetched once for all calls that wait for it.

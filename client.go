@@ -300,7 +300,7 @@ func (c *call) header(header http.Header) http.Header {
 		set("Content-Type", c.contentType)
 	}
 	if c.bearer != nil {
-		set("Authorization", "Bearer "+c.bearer.Reveal())
+		set("Authorization", c.bearer.authorization.Reveal())
 	}
 	return own
 }
