@@ -263,14 +263,14 @@ func peakHeap(f func() error) (uint64, error) {
 	done, watched := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(watched)
-		for {
-			runtime.ReadMemStats(&stats)
-			peak.Store(max(peak.Load(), stats.HeapAlloc))
+		for running := true; running; {
 			select {
 			case <-done:
-				return
+				running = false
 			case <-time.After(5 * time.Millisecond):
 			}
+			runtime.ReadMemStats(&stats)
+			peak.Store(max(peak.Load(), stats.HeapAlloc))
 		}
 	}()
 	err := f()

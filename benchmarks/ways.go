@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/bytedance/sonic"
 	"github.com/go-json-experiment/json"
@@ -16,7 +17,8 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-const bearer = "the-bearer"
+// bearer is as long as one of the API's, a JWT.
+var bearer = strings.Repeat("eyJhbGciOiJFUzI1NiJ9", 50)
 
 // newClient returns a client of this package's for the API at base.
 func newClient(base string) (*sailpoint.Client, error) {
