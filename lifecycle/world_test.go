@@ -204,6 +204,7 @@ type process struct {
 	next    string              // the call that is about to be made, such as "POST 1"
 	heard   func(secret string) // is told each secret of an answer
 	trace   []string
+	met     bool // a fault: not every call has every kind
 	slow    time.Time
 }
 
@@ -219,6 +220,9 @@ func (p *process) step(what string) (fault, error) {
 	p.next = fmt.Sprint(what, " ", p.like[what]+1)
 	if p.before != nil {
 		p.before(p.calls)
+	}
+	if p.crashAt == p.calls {
+		return none, errCrash
 	}
 	p.like[what]++
 	f := p.faults[p.calls]
@@ -274,6 +278,7 @@ func (p *process) RoundTrip(req *http.Request) (*http.Response, error) {
 		fault.Status, fault.Body = 401, `{"error":"invalid_client"}`
 	}
 	if fault.Status != 0 || fault.Committed || fault.CutAfter != 0 {
+		p.met = true
 		p.w.tenant.Inject(fault)
 	}
 	resp, err := p.w.tenant.RoundTrip(req)
@@ -309,8 +314,10 @@ func (p *process) Load(context.Context) (lifecycle.Credential, error) {
 	c := p.w.truth()
 	switch {
 	case f == fails || f == refuses:
+		p.met = true
 		return lifecycle.Credential{}, errDown
 	case f == isStale && p.w.versions && len(p.w.loads) > 0:
+		p.met = true
 		return p.w.loads[len(p.w.loads)-1], nil
 	}
 	if !p.w.versions {
@@ -328,6 +335,7 @@ func (p *process) Save(ctx context.Context, c lifecycle.Credential) error {
 	}
 	defer p.checked()
 	p.w.truth()
+	p.met = p.met || f == refuses || f == fails || f == isLate || f == isMuchLater || f == loses || f == conflicts && p.w.versions
 	switch f {
 	case refuses:
 		return fmt.Errorf("%w: the disk is full", lifecycle.ErrNotStored)

@@ -1,0 +1,283 @@
+package lifecycle_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+)
+
+// job is what a process does, again and again.
+type job struct {
+	begin func(t *testing.T, w *world) // nil: with nothing
+	run   func(t *testing.T, p *process) (*lifecycle.Result, error)
+}
+
+func adopted(_ *testing.T, w *world) { w.adopt() }
+
+var jobs = map[string]job{
+	"issue":      {nil, issueJob},
+	"rotate":     {adopted, rotateJob(daily)},
+	"rotate own": {adopted, rotateOwn},
+	"grace":      {adopted, rotateJob(withGrace)},
+	"after grace": {func(t *testing.T, w *world) {
+		t.Helper()
+		w.adopt()
+		result, err := rotateJob(withGrace)(t, &process{w: w})
+		require.NoError(t, err)
+		require.Equal(t, lifecycle.Pending, result.Outcome)
+		time.Sleep(grace)
+	}, rotateJob(withGrace)},
+}
+
+// attempt runs the job once, and checks what has to hold whatever went wrong.
+func attempt(t *testing.T, j job, p *process) (*lifecycle.Result, error) {
+	t.Helper()
+	var before []string
+	for _, token := range p.w.made() {
+		before = append(before, token.ID)
+	}
+	result, err := j.run(t, p)
+	require.Equal(t, err != nil, result == nil, "a result or an error")
+	if err != nil {
+		var failure *lifecycle.Error
+		require.ErrorAs(t, err, &failure)
+		require.NotEmpty(t, failure.Next)
+		require.NotEmpty(t, failure.Step)
+		if failure.Stored.Known && p.before == nil && !p.loaded(isStale) {
+			require.Equal(t, p.w.truth().ID, failure.Stored.ID, "%v", err)
+		}
+	} else {
+		require.Equal(t, p.w.truth().ID, result.Token.ID)
+	}
+	left := account(result, err)
+	for range 2 { // now, and when what is late has come
+		if p.before == nil {
+			require.Empty(t, p.w.unnamed(before, left), "%s\n%v\n%+v", strings.Join(p.trace, ", "), err, result)
+		}
+		p.w.check("the run")
+		time.Sleep(time.Minute)
+	}
+	require.Empty(t, p.w.broken, strings.Join(p.trace, ", "))
+	if p.w.truth().ID != "" {
+		require.NoError(t, p.w.works(), strings.Join(p.trace, ", "))
+	}
+	return result, err
+}
+
+// mend is one clean run, and with a grace time the one after it. Then one token is left, and its secret is stored.
+func mend(t *testing.T, w *world, j job, how string) {
+	t.Helper()
+	if !w.versions {
+		time.Sleep(16 * time.Minute)
+	}
+	result, err := attempt(t, j, &process{w: w})
+	require.NoError(t, err, how)
+	if result.Outcome == lifecycle.Pending {
+		require.Len(t, w.made(), 2+len(result.Left), how)
+		time.Sleep(time.Until(result.RetireAt))
+		result, err = attempt(t, j, &process{w: w})
+		require.NoError(t, err, how)
+	}
+	made := w.made()
+	require.Len(t, made, 1, "%s\n%+v", how, result)
+	require.Equal(t, jobName, made[0].Name, how)
+	require.Equal(t, w.truth().ID, made[0].ID, how)
+	require.Empty(t, result.Left, how)
+	result, err = attempt(t, j, &process{w: w})
+	require.NoError(t, err, how)
+	require.Equal(t, lifecycle.Unchanged, result.Outcome, how)
+	require.NotEqual(t, lifecycle.Pending, result.Outcome)
+}
+
+// TestEveryFaultAndEveryCrash: each kind of fault at each call, and a crash before each later call; then a clean run
+// puts everything in order. The stored secret works all the time, no token of a person is touched, and each run names
+// what it leaves.
+func TestEveryFaultAndEveryCrash(t *testing.T) {
+	for name, j := range jobs {
+		for _, versions := range []bool{true, false} {
+			for _, f := range []fault{none, refuses, fails, loses, isLate, isMuchLater, cut, isStale, isSlow, conflicts} {
+				t.Run(fmt.Sprintf("%s/versions %t/%s", name, versions, f), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { enumerate(t, j, versions, f) })
+				})
+			}
+		}
+	}
+}
+
+func enumerate(t *testing.T, j job, versions bool, f fault) {
+	t.Helper()
+	runs := 0
+	world := func() *world {
+		runs++
+		w := newWorld(versions)
+		if j.begin != nil {
+			j.begin(t, w)
+		}
+		return w
+	}
+	for at := 1; ; at++ {
+		for crash := 0; ; crash = max(crash, at) + 1 {
+			w := world()
+			p := &process{w: w, faults: map[int]fault{at: f}, crashAt: crash}
+			_, err := attempt(t, j, p)
+			if crash == 0 && !p.met {
+				require.NoError(t, err)
+			}
+			mend(t, w, j, strings.Join(p.trace, ", "))
+			if p.calls < crash || f != none && !p.met {
+				break // it ran to its end, or this call has no such fault
+			}
+		}
+		p := &process{w: world(), faults: map[int]fault{at: f}}
+		_, _ = attempt(t, j, p)
+		if p.calls < at || f == none {
+			break
+		}
+	}
+	t.Log(runs, "worlds")
+}
+
+// TestTwoInstances: a second one runs as a whole before each call of the first, and either crashes before each call, or
+// the first meets a fault.
+func TestTwoInstances(t *testing.T) {
+	for name, j := range jobs {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for at := 1; ; at++ {
+					alone, _ := twoInstances(t, j, at, 0, 0, nil)
+					for crash := 1; ; crash++ { // of the second
+						if _, second := twoInstances(t, j, at, 0, crash, nil); second.calls < crash {
+							break
+						}
+					}
+					for crash := at + 1; ; crash++ { // of the first
+						if first, _ := twoInstances(t, j, at, crash, 0, nil); first.calls < crash {
+							break
+						}
+					}
+					for _, f := range []fault{fails, loses, isLate} { // of the first
+						for call := 1; call < at; call++ {
+							twoInstances(t, j, at, 0, 0, map[int]fault{call: f})
+						}
+					}
+					if alone.calls < at {
+						break
+					}
+				}
+			})
+		})
+	}
+}
+
+func twoInstances(t *testing.T, j job, at, firstCrash, secondCrash int, faults map[int]fault) (first, second *process) {
+	t.Helper()
+	w := newWorld(true)
+	if j.begin != nil {
+		j.begin(t, w)
+	}
+	second = &process{w: w, crashAt: secondCrash}
+	var secondLeft []lifecycle.Leftover
+	first = &process{w: w, crashAt: firstCrash, faults: faults, before: func(call int) {
+		if call == at {
+			secondLeft = account(j.run(t, second))
+		}
+	}}
+	result, err := attempt(t, j, first)
+	left := account(result, err)
+	how := fmt.Sprintf("first: %s\nsecond: %s\n%v", strings.Join(first.trace, ", "), strings.Join(second.trace, ", "), err)
+	var old []string
+	if j.begin != nil {
+		for _, token := range w.made() {
+			if token.Name == jobName {
+				old = append(old, token.ID)
+			}
+		}
+	}
+	require.Empty(t, w.unnamed(old, left, secondLeft), how)
+	mend(t, w, j, how)
+	return first, second
+}
+
+// TestManyWays lets two instances through one call at a time, in an order that a seed says, with faults and crashes.
+func TestManyWays(t *testing.T) {
+	for name, j := range jobs {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for seed := range uint64(walks) {
+					walk(t, j, seed)
+				}
+			})
+		})
+	}
+}
+
+const walks = 300 // of each job
+
+func walk(t *testing.T, j job, seed uint64) {
+	t.Helper()
+	w := newWorld(true)
+	if j.begin != nil {
+		j.begin(t, w)
+	}
+	var before []string
+	for _, token := range w.made() {
+		before = append(before, token.ID)
+	}
+	rng := rand.New(rand.NewPCG(seed, 0))
+	kinds := []fault{refuses, fails, loses, isLate, isMuchLater, cut, isStale, isSlow, conflicts}
+	var trace []string
+	faults, running := 2, 2
+	gates := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+	waiting := [2]*process{}
+	var lefts [2][]lifecycle.Leftover
+	for i := range gates {
+		p := &process{w: w, faults: map[int]fault{}}
+		p.before = func(call int) {
+			waiting[i] = p
+			<-gates[i]
+			switch n := rng.IntN(40); {
+			case n == 0:
+				p.crashAt = call
+			case n < 8 && faults > 0:
+				faults--
+				p.faults[call] = kinds[rng.IntN(len(kinds))]
+			}
+			trace = append(trace, fmt.Sprint("AB"[i:i+1], " ", p.next, " ", p.faults[call], map[bool]string{true: "crash"}[p.crashAt == call]))
+		}
+		go func() {
+			result, err := j.run(t, p)
+			lefts[i] = account(result, err)
+			running--
+		}()
+	}
+	for synctest.Wait(); running > 0; synctest.Wait() {
+		i := rng.IntN(2)
+		if waiting[i] == nil {
+			i = 1 - i
+		}
+		if waiting[i] == nil {
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		waiting[i] = nil
+		gates[i] <- struct{}{}
+	}
+	how := fmt.Sprintf("seed %d: %s", seed, strings.Join(trace, ", "))
+	for range 2 {
+		require.Empty(t, w.unnamed(before, lefts[0], lefts[1]), how)
+		w.check("both")
+		require.Empty(t, w.broken, how)
+		time.Sleep(time.Minute)
+	}
+	if w.truth().ID != "" {
+		require.NoError(t, w.works(), how)
+	}
+	mend(t, w, j, how)
+}
