@@ -1,0 +1,125 @@
+package lifecycle_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+func clientInMemory() *sailpoint.Client {
+	client, err := sailpoint.NewClient(sailpointtest.NewTenant().Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client
+}
+
+func ExampleIssue() {
+	client := clientInMemory()
+	store := &lifecycle.MemoryStore{} // a FileStore, or one of your own
+	for range 2 {                     // as often as you like
+		result, err := lifecycle.Issue(context.Background(), client, sailpoint.CreatePersonalAccessTokenRequest{
+			Name:           "nightly-report",
+			Scope:          []string{"sp:my-personal-access-tokens:read"},
+			ExpirationDate: time.Now().AddDate(0, 3, 0),
+		}, store)
+		var failed *lifecycle.Error
+		switch {
+		case errors.As(err, &failed):
+			log.Fatal(failed.Step, failed.Left, failed.Next) // what is left, and what to do
+		case err != nil:
+			log.Fatal(err)
+		}
+		fmt.Println(result.Outcome, result.Token.Name)
+	}
+	// Output:
+	// issued nightly-report
+	// unchanged nightly-report
+}
+
+func ExampleRotate() {
+	ctx := context.Background()
+	client := clientInMemory()
+	store := &lifecycle.MemoryStore{}
+	_, err := lifecycle.Issue(ctx, client, sailpoint.CreatePersonalAccessTokenRequest{
+		Name: "nightly-report", Scope: []string{"sp:my-personal-access-tokens:read"},
+	}, store)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	monthly := lifecycle.RotateOptions{IfOlderThan: 30 * 24 * time.Hour} // run daily
+	for _, opts := range []lifecycle.RotateOptions{monthly, {}} {
+		result, err := lifecycle.Rotate(ctx, client, store, opts)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(result.Outcome, result.Token.Name)
+	}
+	// Output:
+	// unchanged nightly-report
+	// rotated nightly-report
+}
+
+// kv is a secret store that counts the versions of each path, and writes on the condition that a version is the last
+// one; 0: that there is none yet. Vault's KV version 2 has it under the name of check-and-set.
+type kv struct {
+	data    map[string]string
+	version int
+}
+
+var errConflict = errors.New("the check-and-set parameter did not match the current version")
+
+func (s *kv) get(ctx context.Context) (map[string]string, int, error) {
+	return s.data, s.version, ctx.Err()
+}
+
+func (s *kv) put(_ context.Context, data map[string]string, version int) error {
+	if version != s.version {
+		return errConflict
+	}
+	s.data = data
+	s.version++
+	return nil
+}
+
+// kvStore makes one path of it a Store.
+type kvStore struct{ kv *kv }
+
+func (s kvStore) Load(ctx context.Context) (lifecycle.Credential, error) {
+	data, version, err := s.kv.get(ctx)
+	return lifecycle.Credential{
+		ID: data["id"], Secret: sailpoint.NewSecret(data["secret"]), Note: data["note"], Version: fmt.Sprint(version),
+	}, err
+}
+
+func (s kvStore) Save(ctx context.Context, c lifecycle.Credential) error {
+	var version int
+	if _, err := fmt.Sscan(c.Version, &version); err != nil {
+		return fmt.Errorf("%w: %w", lifecycle.ErrNotStored, err)
+	}
+	err := s.kv.put(ctx, map[string]string{"id": c.ID, "secret": c.Secret.Reveal(), "note": c.Note}, version)
+	if errors.Is(err, errConflict) {
+		return lifecycle.ErrVersion
+	}
+	return err // nobody knows whether it is stored: lifecycle finds out
+}
+
+// A secret store with versions, as a Store.
+func ExampleStore() {
+	vault := &kv{}
+	result, err := lifecycle.Issue(context.Background(), clientInMemory(), sailpoint.CreatePersonalAccessTokenRequest{
+		Name: "nightly-report", Scope: []string{"sp:my-personal-access-tokens:read"},
+	}, kvStore{vault})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Outcome, vault.data["id"] == result.Token.ID, vault.version)
+	// Output: issued true 1
+}
