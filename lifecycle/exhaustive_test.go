@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -50,7 +51,7 @@ func attempt(t *testing.T, j job, p *process) (*lifecycle.Result, error) {
 		require.ErrorAs(t, err, &failure)
 		require.NotEmpty(t, failure.Next)
 		require.NotEmpty(t, failure.Step)
-		if failure.Stored.Known && p.before == nil && !p.loaded(isStale) {
+		if failure.Stored.Known && !p.beside && !p.loaded(isStale) {
 			require.Equal(t, p.w.truth().ID, failure.Stored.ID, "%v", err)
 		}
 	} else {
@@ -58,7 +59,7 @@ func attempt(t *testing.T, j job, p *process) (*lifecycle.Result, error) {
 	}
 	left := account(result, err)
 	for range 2 { // now, and when what is late has come
-		if p.before == nil {
+		if !p.beside {
 			require.Empty(t, p.w.unnamed(before, left), "%s\n%v\n%+v", strings.Join(p.trace, ", "), err, result)
 		}
 		p.w.check("the run")
@@ -184,7 +185,7 @@ func twoInstances(t *testing.T, j job, at, firstCrash, secondCrash int, faults m
 	}
 	second = &process{w: w, crashAt: secondCrash}
 	var secondLeft []lifecycle.Leftover
-	first = &process{w: w, crashAt: firstCrash, faults: faults, before: func(call int) {
+	first = &process{w: w, beside: true, crashAt: firstCrash, faults: faults, before: func(call int) {
 		if call == at {
 			secondLeft = account(j.run(t, second))
 		}
@@ -203,6 +204,42 @@ func twoInstances(t *testing.T, j job, at, firstCrash, secondCrash int, faults m
 	require.Empty(t, w.unnamed(old, left, secondLeft), how)
 	mend(t, w, j, how)
 	return first, second
+}
+
+// TestTheCallerLeaves: its context ends before each call. What was made and is not stored is deleted all the same.
+func TestTheCallerLeaves(t *testing.T) {
+	for name, j := range jobs {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for at := 1; ; at++ {
+					w := newWorld(true)
+					if j.begin != nil {
+						j.begin(t, w)
+					}
+					began := len(w.made())
+					ctx, cancel := context.WithCancel(t.Context())
+					p := &process{w: w, ctx: ctx, before: func(call int) {
+						if call == at {
+							cancel()
+						}
+					}}
+					_, err := attempt(t, j, p)
+					cancel()
+					how := strings.Join(p.trace, ", ")
+					if err != nil {
+						require.ErrorIs(t, err, context.Canceled, how)
+					}
+					if p.like["Save"] == 0 {
+						require.LessOrEqual(t, len(w.made()), began, how)
+					}
+					mend(t, w, j, how)
+					if p.calls < at {
+						break
+					}
+				}
+			})
+		})
+	}
 }
 
 // TestManyWays lets two instances through one call at a time, in an order that a seed says, with faults and crashes.

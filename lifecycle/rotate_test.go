@@ -25,14 +25,14 @@ var (
 func rotateJob(opts lifecycle.RotateOptions) func(*testing.T, *process) (*lifecycle.Result, error) {
 	return func(t *testing.T, p *process) (*lifecycle.Result, error) {
 		t.Helper()
-		return lifecycle.Rotate(t.Context(), p.client(t), p, opts)
+		return lifecycle.Rotate(p.context(t), p.client(t), p, opts)
 	}
 }
 
 // rotateOwn rotates the token that the client is made with, from the store as it is at the start.
 func rotateOwn(t *testing.T, p *process) (*lifecycle.Result, error) {
 	t.Helper()
-	return lifecycle.Rotate(t.Context(), p.client(t, p.w.truth()), p, lifecycle.RotateOptions{IfOlderThan: day})
+	return lifecycle.Rotate(p.context(t), p.client(t, p.w.truth()), p, lifecycle.RotateOptions{IfOlderThan: day})
 }
 
 // requireRotated checks that one token of the job is left, another than old, and that its secret is stored.
@@ -498,7 +498,42 @@ func TestRotateIsTooSlow(t *testing.T) {
 	}
 }
 
-// TestRotateInTheFace of another run that writes the store all the time.
+// heldUp is a process that stands still after its first Load.
+type heldUp struct {
+	lifecycle.Store
+	meanwhile func()
+}
+
+func (s *heldUp) Load(ctx context.Context) (lifecycle.Credential, error) {
+	c, err := s.Store.Load(ctx)
+	if s.meanwhile != nil {
+		s.meanwhile()
+		s.meanwhile = nil
+	}
+	return c, err
+}
+
+// TestTheStoreIsReadAfterTheList: what looks abandoned may be what another run has stored meanwhile.
+func TestTheStoreIsReadAfterTheList(t *testing.T) {
+	for _, versions := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(versions)
+			old := w.adopt()
+			p := &process{w: w}
+			store := &heldUp{Store: p, meanwhile: func() {
+				_, err := rotateJob(daily)(t, &process{w: w, on: map[string]fault{"DELETE 1": fails}})
+				requireError(t, err, lifecycle.StepRetire)
+				time.Sleep(time.Minute)
+			}}
+			result, err := lifecycle.Rotate(t.Context(), p.client(t), store, lifecycle.RotateOptions{IfOlderThan: day, AbandonAfter: time.Minute})
+			require.NoError(t, err)
+			assert.Equal(t, lifecycle.Finished, result.Outcome)
+			requireRotated(t, w, old)
+		})
+	}
+}
+
+// TestRotateOfAStoreThatMoves: another run writes it all the time.
 func TestRotateOfAStoreThatMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)

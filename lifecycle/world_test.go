@@ -29,7 +29,7 @@ var jobScope = []string{"sp:my-personal-access-tokens:manage"}
 // world is a tenant and a store, with what goes on in them. It checks after each call what must hold at every instant.
 type world struct {
 	tenant   *sailpointtest.Tenant
-	memory   *lifecycle.MemoryStore
+	memory   lifecycle.Store
 	versions bool // of the store
 	late     []lateSave
 	lists    []string // every answer to a list, the last one last
@@ -39,6 +39,23 @@ type world struct {
 	broken   string // the first thing that was wrong
 }
 
+// contentStore has for a version what it holds, as a file has, so that a write that changes nothing makes no new one.
+type contentStore struct{ stored lifecycle.Credential }
+
+func (s *contentStore) Load(context.Context) (lifecycle.Credential, error) {
+	c := s.stored
+	c.Version = "id " + c.ID + ", note " + c.Note
+	return c, nil
+}
+
+func (s *contentStore) Save(ctx context.Context, c lifecycle.Credential) error {
+	if now, _ := s.Load(ctx); c.Version != "" && c.Version != now.Version {
+		return lifecycle.ErrVersion
+	}
+	s.stored = c
+	return nil
+}
+
 type lateSave struct {
 	due time.Time
 	c   lifecycle.Credential
@@ -46,7 +63,7 @@ type lateSave struct {
 
 // newWorld has a store, and tokens of a person with names that look like those of a job.
 func newWorld(versions bool) *world {
-	w := &world{tenant: sailpointtest.NewTenant(), memory: &lifecycle.MemoryStore{}, versions: versions}
+	w := &world{tenant: sailpointtest.NewTenant(), memory: &contentStore{}, versions: versions}
 	for _, name := range []string{jobName + "-next", jobName + "-next-0123456789abcdef01234567", jobName + "-new-0123456789abcdef"} {
 		w.tenant.Add(sailpoint.PersonalAccessToken{Name: name, Created: time.Now().Add(-40 * day)})
 	}
@@ -195,10 +212,12 @@ var (
 // process is one run of the job. Its calls to the tenant and to the store are counted, from 1 on.
 type process struct {
 	w       *world
+	ctx     context.Context  // the job's; nil: the test's
 	faults  map[int]fault    // by the number of the call
 	on      map[string]fault // by the number among its like, such as "POST 1"
 	crashAt int              // from this call on none gets through; 0: never
 	before  func(call int)   // what happens before a call
+	beside  bool             // another instance, so that what is there is not this one's alone
 	calls   int
 	like    map[string]int
 	next    string              // the call that is about to be made, such as "POST 1"
@@ -358,6 +377,15 @@ func (p *process) Save(ctx context.Context, c lifecycle.Credential) error {
 	return err
 }
 
+// context returns what the job is called with.
+func (p *process) context(t *testing.T) context.Context {
+	t.Helper()
+	if p.ctx != nil {
+		return p.ctx
+	}
+	return t.Context()
+}
+
 // client returns the client of the process, with these credentials instead of the tenant's seed.
 func (p *process) client(t *testing.T, credentials ...lifecycle.Credential) *sailpoint.Client {
 	t.Helper()
@@ -403,5 +431,5 @@ func (w *world) unnamed(known []string, accounts ...[]lifecycle.Leftover) (list 
 
 func issueJob(t *testing.T, p *process) (*lifecycle.Result, error) {
 	t.Helper()
-	return lifecycle.Issue(t.Context(), p.client(t), sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}, p)
+	return lifecycle.Issue(p.context(t), p.client(t), sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}, p)
 }
