@@ -400,6 +400,37 @@ func TestIssueLeavesAlone(t *testing.T) {
 	}
 }
 
+// lateVersions has versions only as soon as something is stored.
+type lateVersions struct{ lifecycle.Store }
+
+func (s lateVersions) Load(ctx context.Context) (lifecycle.Credential, error) {
+	c, err := s.Store.Load(ctx)
+	if c.ID == "" {
+		c.Version = ""
+	}
+	return c, err
+}
+
+// TestSaveWithoutAVersionIsNotShutOut by a version that comes after it.
+func TestSaveWithoutAVersionIsNotShutOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		p := &process{w: w, on: map[string]fault{"Save 1": isLate}}
+		p.before = func(int) {
+			if p.next == "Load 2" { // somebody stores another token by hand
+				id, secret := w.tenant.Add(sailpoint.PersonalAccessToken{Name: "by hand"})
+				require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: id, Secret: secret}))
+			}
+		}
+		req := sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}
+		_, err := lifecycle.Issue(t.Context(), p.client(t), req, lateVersions{p})
+		requireError(t, err, lifecycle.StepSave, lifecycle.ErrStoreUnknown)
+		time.Sleep(time.Minute)
+		require.NoError(t, w.works(), "it came after all")
+		require.Empty(t, w.broken)
+	})
+}
+
 // issueBy runs Issue with a SaveFunc.
 func issueBy(t *testing.T, p *process, save lifecycle.SaveFunc) (*lifecycle.Result, error) {
 	t.Helper()

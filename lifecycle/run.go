@@ -532,7 +532,7 @@ func (r *run) settle(ctx context.Context, c Credential, err error) error {
 			r.stored = Stored{ID: c.ID, Known: true}
 			return nil
 		}
-		if now.Version == "" {
+		if c.Version == "" || now.Version == "" {
 			break // the Save may still take effect, and nothing shuts it out
 		}
 		if r.store.Save(ctx, rewritten(now)) != nil {
@@ -622,8 +622,9 @@ func (r *run) prove(ctx context.Context) error {
 		r.leaveReplaced("the stored token replaced it")
 		return r.fail(StepProve, ErrSuperseded, othersTurn)
 	}
+	r.leaveReplaced("it was replaced and still works, but its secret is not stored any more; who called may still hold it")
 	next := "see why; to begin anew delete the stored token, if it is still there, and run Issue"
-	if r.leaveReplaced("it was replaced and still works, but its secret is not stored any more; who called may still hold it"); len(r.left) > 0 {
+	if len(r.left) > 0 {
 		next += "; delete none of those left before"
 	}
 	return r.fail(StepProve, because(ErrStored, err), next)
