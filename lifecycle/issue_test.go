@@ -114,6 +114,7 @@ func TestIssueGetsThere(t *testing.T) {
 		"F92 it comes late":                    {"POST 1": isLate},
 		"F92 it comes after the last look":     {"POST 1": isMuchLater},
 		"F92 the list doesn't show it at once": {"POST 1": loses, "GET 2": isStale, "GET 3": isStale},
+		"the list still shows what is deleted": {"POST 1": loses, "POST 2": loses, "GET 3": isStale},
 		"F95 lists fail meanwhile":             {"POST 1": loses, "GET 2": fails, "GET 3": refuses, "GET 4": fails},
 		"the answer ends before the secret":    {"POST 1": cut},
 		"the new token is not known at once":   {"token 2": isSlow},

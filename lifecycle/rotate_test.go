@@ -533,6 +533,23 @@ func TestTheStoreIsReadAfterTheList(t *testing.T) {
 	}
 }
 
+// TestTheStoreMovesOnBeforeTheList: the token that is not listed any more is not the stored one either.
+func TestTheStoreMovesOnBeforeTheList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		old := w.adopt()
+		p := &process{w: w}
+		store := &heldUp{Store: p, meanwhile: func() {
+			_, err := rotateJob(daily)(t, &process{w: w})
+			require.NoError(t, err)
+		}}
+		result, err := lifecycle.Rotate(t.Context(), p.client(t), store, daily)
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+		requireRotated(t, w, old)
+	})
+}
+
 // TestRotateOfAStoreThatMoves: another run writes it all the time.
 func TestRotateOfAStoreThatMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
