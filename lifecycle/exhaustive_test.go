@@ -33,7 +33,7 @@ var jobs = map[string]job{
 		result, err := rotateJob(withGrace)(t, &process{w: w})
 		require.NoError(t, err)
 		require.Equal(t, lifecycle.Pending, result.Outcome)
-		time.Sleep(grace)
+		<-time.After(grace)
 	}, rotateJob(withGrace)},
 }
 
@@ -63,7 +63,7 @@ func attempt(t *testing.T, j job, p *process) (*lifecycle.Result, error) {
 			require.Empty(t, p.w.unnamed(before, left), "%s\n%v\n%+v", strings.Join(p.trace, ", "), err, result)
 		}
 		p.w.check("the run")
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 	}
 	require.Empty(t, p.w.broken, strings.Join(p.trace, ", "))
 	if p.w.truth().ID != "" {
@@ -76,13 +76,13 @@ func attempt(t *testing.T, j job, p *process) (*lifecycle.Result, error) {
 func mend(t *testing.T, w *world, j job, how string) {
 	t.Helper()
 	if !w.versions {
-		time.Sleep(16 * time.Minute)
+		<-time.After(16 * time.Minute)
 	}
 	result, err := attempt(t, j, &process{w: w})
 	require.NoError(t, err, how)
 	if result.Outcome == lifecycle.Pending {
 		require.Len(t, w.made(), 2+len(result.Left), how)
-		time.Sleep(time.Until(result.RetireAt))
+		<-time.After(time.Until(result.RetireAt))
 		result, err = attempt(t, j, &process{w: w})
 		require.NoError(t, err, how)
 	}
@@ -300,7 +300,7 @@ func walk(t *testing.T, j job, seed uint64) {
 			i = 1 - i
 		}
 		if waiting[i] == nil {
-			time.Sleep(50 * time.Millisecond)
+			<-time.After(50 * time.Millisecond)
 			continue
 		}
 		waiting[i] = nil
@@ -311,7 +311,7 @@ func walk(t *testing.T, j job, seed uint64) {
 		require.Empty(t, w.unnamed(before, lefts[0], lefts[1]), how)
 		w.check("both")
 		require.Empty(t, w.broken, how)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 	}
 	if w.truth().ID != "" {
 		require.NoError(t, w.works(), how)

@@ -136,7 +136,7 @@ func TestIssueGetsThere(t *testing.T) {
 					assert.Contains(t, []fault{fails, isMuchLater}, on["POST 1"])
 				}
 				requireIssued(t, w)
-				time.Sleep(time.Hour)
+				<-time.After(time.Hour)
 				if on["POST 1"] == isMuchLater {
 					require.Len(t, w.made(), 2, "as Left says")
 					_, err := issueOnce(t, w)
@@ -264,7 +264,7 @@ func TestIssueFails(t *testing.T) {
 				if tt.left == 0 {
 					assert.Empty(t, w.made())
 				}
-				time.Sleep(time.Minute)
+				<-time.After(time.Minute)
 				assert.Empty(t, w.truth().ID)
 				_, err = issueOnce(t, w)
 				require.NoError(t, err)
@@ -296,6 +296,10 @@ func TestIssueFinds(t *testing.T) {
 			id, _ := w.tenant.Add(pat{Name: jobName})
 			_ = w.memory.Save(context.Background(), lifecycle.Credential{ID: id, Secret: sailpoint.NewSecret("x")})
 		}, "", lifecycle.StepProve, lifecycle.ErrStored, 0},
+		"one with the note of a later version": {func(w *world) {
+			id, secret := w.tenant.Add(pat{Name: jobName})
+			_ = w.memory.Save(context.Background(), lifecycle.Credential{ID: id, Secret: secret, Note: "v2;replaces=a,b"})
+		}, "", lifecycle.StepLoad, lifecycle.ErrStored, 0},
 		"another token, stored": {func(w *world) { store(w, pat{Name: "other"}) }, "", lifecycle.StepList, lifecycle.ErrStored, 0},
 		"a managed one, stored": {func(w *world) { store(w, pat{Name: jobName, Managed: true}) }, "", lifecycle.StepList, lifecycle.ErrManaged, 0},
 		"one of another owner, stored": {func(w *world) {
@@ -392,7 +396,7 @@ func TestIssueLeavesAlone(t *testing.T) {
 				failure := requireError(t, err, lifecycle.StepSweep, tt.is)
 				assert.Contains(t, failure.Next, "15m0s")
 				assert.Len(t, w.made(), 1)
-				time.Sleep(15 * time.Minute)
+				<-time.After(15 * time.Minute)
 				_, err = issueOnce(t, w)
 				require.NoError(t, err)
 				requireIssued(t, w)
@@ -426,7 +430,7 @@ func TestSaveWithoutAVersionIsNotShutOut(t *testing.T) {
 		req := sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}
 		_, err := lifecycle.Issue(t.Context(), p.client(t), req, lateVersions{p})
 		requireError(t, err, lifecycle.StepSave, lifecycle.ErrStoreUnknown)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		require.NoError(t, w.works(), "it came after all")
 		require.Empty(t, w.broken)
 	})
@@ -496,7 +500,7 @@ func TestSaveFuncAfterACrash(t *testing.T) {
 		_, err := issueBy(t, &process{w: w, on: map[string]fault{"PATCH 1": fails}}, w.memory.Save)
 		requireError(t, err, lifecycle.StepRename, sailpoint.ErrServer)
 		stored := w.made()[0]
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		_, err = issueBy(t, &process{w: w}, w.memory.Save)
 		failure := requireError(t, err, lifecycle.StepSweep, lifecycle.ErrInProgress)
 		require.Len(t, failure.Left, 1)

@@ -95,6 +95,9 @@ func note(replaces string) string { return "v1;replaces=" + replaces + ";w=" + r
 
 var noteForm = regexp.MustCompile(`^v1;replaces=([A-Za-z0-9_-]{0,128});w=[0-9a-f]{16}$`)
 
+// laterNote is a note of a form that is still to come. Any other is a person's, and says nothing.
+var laterNote = regexp.MustCompile(`^v[0-9]+;`)
+
 // replaces returns the id of the token that c's replaced, "" if none is noted; false: the note is not one of note's.
 func (c *Credential) replaces() (id string, ok bool) {
 	parts := noteForm.FindStringSubmatch(c.Note)

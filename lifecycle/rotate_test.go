@@ -246,7 +246,7 @@ func TestRotateFails(t *testing.T) {
 				failure := requireError(t, err, tt.step, tt.is)
 				require.Len(t, failure.Left, tt.left, "%v", err)
 				require.Len(t, w.made(), tt.made)
-				time.Sleep(time.Minute)
+				<-time.After(time.Minute)
 				require.Equal(t, tt.moved, w.truth().ID != old)
 				require.NoError(t, w.works())
 				if failure.Stored.Known {
@@ -254,7 +254,7 @@ func TestRotateFails(t *testing.T) {
 				} else {
 					assert.ErrorIs(t, err, lifecycle.ErrStoreUnknown)
 				}
-				time.Sleep(15 * time.Minute)
+				<-time.After(15 * time.Minute)
 				_, err = rotateJob(daily)(t, &process{w: w})
 				require.NoError(t, err)
 				requireRotated(t, w, old)
@@ -391,7 +391,7 @@ func TestRotateWithGrace(t *testing.T) {
 			assert.Equal(t, old, result.Replaced)
 			assert.NotEqual(t, old, result.Token.ID)
 			assert.Len(t, w.made(), 2)
-			time.Sleep(grace/3 - time.Second)
+			<-time.After(grace/3 - time.Second)
 		}
 		// Issue in between finds a working token, and leaves the rest to Rotate.
 		result, err := issueOnce(t, w)
@@ -400,7 +400,7 @@ func TestRotateWithGrace(t *testing.T) {
 		require.Len(t, result.Left, 1)
 		assert.Equal(t, old, result.Left[0].ID)
 
-		time.Sleep(time.Until(start.Add(grace)))
+		<-time.After(time.Until(start.Add(grace)))
 		result, err = rotateJob(withGrace)(t, &process{w: w})
 		require.NoError(t, err)
 		assert.Equal(t, lifecycle.Finished, result.Outcome)
@@ -432,7 +432,7 @@ func TestRotateOnesOwn(t *testing.T) {
 		result, err = run(nil)
 		require.NoError(t, err)
 		assert.Equal(t, lifecycle.Unchanged, result.Outcome)
-		time.Sleep(2 * day)
+		<-time.After(2 * day)
 		_, err = run(nil)
 		requireError(t, err, lifecycle.StepCreate, lifecycle.ErrClientReplaced)
 		requireRotated(t, w, old)
@@ -523,7 +523,7 @@ func TestTheStoreIsReadAfterTheList(t *testing.T) {
 			store := &heldUp{Store: p, meanwhile: func() {
 				_, err := rotateJob(daily)(t, &process{w: w, on: map[string]fault{"DELETE 1": fails}})
 				requireError(t, err, lifecycle.StepRetire)
-				time.Sleep(time.Minute)
+				<-time.After(time.Minute)
 			}}
 			result, err := lifecycle.Rotate(t.Context(), p.client(t), store, lifecycle.RotateOptions{IfOlderThan: day, AbandonAfter: time.Minute})
 			require.NoError(t, err)

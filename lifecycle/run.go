@@ -98,6 +98,11 @@ func (r *run) load(ctx context.Context) error {
 	}
 	r.cur = c
 	r.stored = Stored{ID: c.ID, Known: true, Working: r.stored.Working && r.stored.ID == c.ID}
+	if _, ok := c.replaces(); !ok && laterNote.MatchString(c.Note) {
+		// It may say which token is still to be retired, and the next write would forget it.
+		return r.fail(StepLoad, because(ErrStored, errors.New("a later version of this package wrote its note")),
+			"run that version: nothing was changed")
+	}
 	return nil
 }
 
@@ -591,7 +596,7 @@ func (r *run) readBack(ctx context.Context, c Credential, created *sailpoint.Cre
 }
 
 func (r *run) leaveOld(old sailpoint.PersonalAccessToken, why string) {
-	if old.ID != "" && old.ID != r.stored.ID {
+	if old.ID != "" {
 		r.leave(old.ID, old.Name, why)
 	}
 }
