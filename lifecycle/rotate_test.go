@@ -263,6 +263,24 @@ func TestRotateFails(t *testing.T) {
 	}
 }
 
+// TestRotateReadsBackAnother: a read that lags can't be told from another run's write, so both tokens are named, and
+// neither is deleted.
+func TestRotateReadsBackAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		old := w.adopt()
+		p := &process{w: w, on: map[string]fault{"Load 2": isStale}}
+		_, err := rotateJob(daily)(t, p)
+		failure := requireError(t, err, lifecycle.StepSave, lifecycle.ErrSuperseded)
+		require.Len(t, failure.Left, 2)
+		assert.Equal(t, []string{w.truth().ID, old}, []string{failure.Left[0].ID, failure.Left[1].ID})
+		assert.Zero(t, p.like["DELETE"])
+		_, err = rotateJob(daily)(t, &process{w: w})
+		require.NoError(t, err)
+		requireRotated(t, w, old)
+	})
+}
+
 // lossy is a store that doesn't keep all of what is saved.
 type lossy struct {
 	lifecycle.Store
