@@ -22,10 +22,18 @@ type job struct {
 
 func adopted(_ *testing.T, w *world) { w.adopt() }
 
+// issued is a store that a run has written before.
+func issued(t *testing.T, w *world) {
+	t.Helper()
+	_, err := issueJob(t, &process{w: w})
+	require.NoError(t, err)
+	time.Sleep(2 * day)
+}
+
 var jobs = map[string]job{
 	"issue":      {nil, issueJob},
 	"rotate":     {adopted, rotateJob(daily)},
-	"rotate own": {adopted, rotateOwn},
+	"rotate own": {issued, rotateOwn},
 	"grace":      {adopted, rotateJob(withGrace)},
 	"after grace": {func(t *testing.T, w *world) {
 		t.Helper()

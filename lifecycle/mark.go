@@ -62,12 +62,6 @@ func marked(name string) bool {
 	return ok
 }
 
-// tagOf returns the tag in the name of a successor, "" in any other.
-func tagOf(name string) string {
-	_, m, _ := markOf(name)
-	return m.tag
-}
-
 // baseOf returns name without any mark.
 func baseOf(name string) string {
 	for base, _, ok := markOf(name); ok; base, _, ok = markOf(name) {
