@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"math"
 	"net/http"
 	"net/http/httptrace"
@@ -255,7 +254,17 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		GetConn: func(string) { a.connecting.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { a.connected.Store(true) },
 	}))
-	req.Header = c.header(req.Header)
+	if c.attempts > 1 {
+		req.Header = req.Header.Clone() // the transport may still read the last attempt's
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.client.userAgent)
+	if c.contentType != "" {
+		req.Header.Set("Content-Type", c.contentType)
+	}
+	if c.bearer != nil {
+		req.Header.Set("Authorization", c.bearer.authorization.Reveal())
+	}
 
 	transport := c.client.cfg.HTTPClient.Transport
 	if transport == nil {
@@ -283,26 +292,6 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	a.body, resp.Body = resp.Body, a
 	return resp, nil
-}
-
-// header returns the header of an attempt, with what http.Client put into it: a header of its own for each, because the
-// transport may still read the last one's.
-func (c *call) header(header http.Header) http.Header {
-	own, values := make(http.Header, 8), make([]string, 0, 4) // of all, and of those set here
-	maps.Copy(own, header)
-	set := func(key, value string) {
-		values = append(values, value)
-		own[key] = values[len(values)-1 : len(values) : len(values)]
-	}
-	set("Accept", "application/json")
-	set("User-Agent", c.client.userAgent)
-	if c.contentType != "" {
-		set("Content-Type", c.contentType)
-	}
-	if c.bearer != nil {
-		set("Authorization", c.bearer.authorization.Reveal())
-	}
-	return own
 }
 
 // check is told how an attempt ended, and reports whether to send again.
