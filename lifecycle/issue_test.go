@@ -368,14 +368,16 @@ func TestIssueLeavesAlone(t *testing.T) {
 	for name, tt := range map[string]struct {
 		versions bool
 		change   func(*sailpoint.PersonalAccessToken)
+		own      bool // the client works with it
 		is       error
 	}{
-		"another run's, in a store without versions": {false, func(*sailpoint.PersonalAccessToken) {}, lifecycle.ErrInProgress},
-		"the platform's": {true, func(p *sailpoint.PersonalAccessToken) { p.Managed = true }, nil},
+		"another run's, in a store without versions": {false, func(*sailpoint.PersonalAccessToken) {}, false, lifecycle.ErrInProgress},
+		"the platform's": {true, func(p *sailpoint.PersonalAccessToken) { p.Managed = true }, false, nil},
 		"one that somebody uses": {true, func(p *sailpoint.PersonalAccessToken) {
 			used := p.Created.Add(16 * time.Minute)
 			p.LastUsed = &used
-		}, nil},
+		}, false, nil},
+		"the client's own": {true, func(*sailpoint.PersonalAccessToken) {}, true, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -383,8 +385,14 @@ func TestIssueLeavesAlone(t *testing.T) {
 				w.orphan(t)
 				orphan := w.made()[0]
 				tt.change(&orphan)
-				w.tenant.Add(orphan) // in its place
-				result, err := issueOnce(t, w)
+				id, secret := w.tenant.Add(orphan) // in its place
+				p := &process{w: w}
+				client := p.client(t)
+				if tt.own {
+					client = p.client(t, lifecycle.Credential{ID: id, Secret: secret})
+				}
+				req := sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}
+				result, err := lifecycle.Issue(t.Context(), client, req, p)
 				left := account(result, err)
 				require.Len(t, left, 1)
 				assert.Equal(t, orphan.ID, left[0].ID)

@@ -2,7 +2,9 @@ package lifecycle_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -223,20 +225,22 @@ func TestRotateFails(t *testing.T) {
 		left     int
 		moved    bool // the new secret is stored
 	}{
-		"load":                   {true, map[string]fault{"Load 1": fails}, lifecycle.StepLoad, lifecycle.ErrStoreUnknown, 1, 0, false},
-		"list":                   {true, map[string]fault{"GET 1": fails}, lifecycle.StepList, sailpoint.ErrServer, 1, 0, false},
-		"create":                 {true, map[string]fault{"POST 1": refuses}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 1, 0, false},
-		"create never answers":   {true, map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1, 1, false},
-		"verify":                 {true, map[string]fault{"token 2": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 1, 0, false},
-		"save":                   {true, map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 1, 0, false},
-		"save, not known":        {true, map[string]fault{"Save 1": loses, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
-		"save, not fenced":       {true, map[string]fault{"Save 1": fails, "Save 2": fails, "Save 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, false},
-		"save, without versions": {false, map[string]fault{"Save 1": isLate}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
-		"read back":              {true, map[string]fault{"Load 2": fails}, lifecycle.StepLoad, errDown, 2, 1, true},
-		"prove":                  {true, map[string]fault{"token 3": fails}, lifecycle.StepProve, sailpoint.ErrServer, 2, 1, true},
-		"prove refused":          {true, map[string]fault{"token 3": refuses}, lifecycle.StepProve, lifecycle.ErrStored, 2, 1, true},
-		"retire":                 {true, map[string]fault{"DELETE 1": fails}, lifecycle.StepRetire, sailpoint.ErrServer, 2, 1, true},
-		"rename":                 {true, map[string]fault{"PATCH 1": refuses}, lifecycle.StepRename, sailpoint.ErrBadRequest, 1, 0, true},
+		"load":                    {true, map[string]fault{"Load 1": fails}, lifecycle.StepLoad, lifecycle.ErrStoreUnknown, 1, 0, false},
+		"list":                    {true, map[string]fault{"GET 1": fails}, lifecycle.StepList, sailpoint.ErrServer, 1, 0, false},
+		"create":                  {true, map[string]fault{"POST 1": refuses}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 1, 0, false},
+		"create never answers":    {true, map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1, 1, false},
+		"verify":                  {true, map[string]fault{"token 2": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 1, 0, false},
+		"save":                    {true, map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 1, 0, false},
+		"save, not known":         {true, map[string]fault{"Save 1": loses, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
+		"save, not fenced":        {true, map[string]fault{"Save 1": fails, "Save 2": fails, "Save 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, false},
+		"save, without versions":  {false, map[string]fault{"Save 1": isLate}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
+		"read back":               {true, map[string]fault{"Load 2": fails}, lifecycle.StepLoad, errDown, 2, 1, true},
+		"prove":                   {true, map[string]fault{"token 3": fails}, lifecycle.StepProve, sailpoint.ErrServer, 2, 1, true},
+		"prove blocked":           {true, map[string]fault{"token 3": blocks}, lifecycle.StepProve, sailpoint.ErrForbidden, 2, 1, true},
+		"prove denied, no answer": {true, map[string]fault{"GET 3": denies, "GET 4": loses}, lifecycle.StepProve, io.ErrUnexpectedEOF, 2, 1, true},
+		"prove refused":           {true, map[string]fault{"token 3": refuses}, lifecycle.StepProve, lifecycle.ErrStored, 2, 1, true},
+		"retire":                  {true, map[string]fault{"DELETE 1": fails}, lifecycle.StepRetire, sailpoint.ErrServer, 2, 1, true},
+		"rename":                  {true, map[string]fault{"PATCH 1": refuses}, lifecycle.StepRename, sailpoint.ErrBadRequest, 1, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -244,6 +248,7 @@ func TestRotateFails(t *testing.T) {
 				old := w.adopt()
 				_, err := rotateJob(daily)(t, &process{w: w, on: tt.on})
 				failure := requireError(t, err, tt.step, tt.is)
+				require.Equal(t, tt.is == lifecycle.ErrStored, errors.Is(err, lifecycle.ErrStored), "no answer is no refusal")
 				require.Len(t, failure.Left, tt.left, "%v", err)
 				require.Len(t, w.made(), tt.made)
 				<-time.After(time.Minute)
@@ -393,6 +398,26 @@ func TestARenameByAPersonStands(t *testing.T) {
 		made := w.made()
 		require.Len(t, made, 1)
 		assert.Equal(t, "by hand", made[0].Name)
+	})
+}
+
+// TestAManagedTokenIsNeverDeleted, not even the one that was replaced.
+func TestAManagedTokenIsNeverDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		w.adopt()
+		_, err := rotateJob(daily)(t, &process{w: w, on: map[string]fault{"DELETE 1": fails}})
+		requireError(t, err, lifecycle.StepRetire)
+		old := w.made()[0]
+		old.Managed = true
+		w.tenant.Add(old)
+		p := &process{w: w}
+		_, err = rotateJob(daily)(t, p)
+		failure := requireError(t, err, lifecycle.StepRename, lifecycle.ErrNameTaken)
+		require.Len(t, failure.Left, 1)
+		assert.Equal(t, old.ID, failure.Left[0].ID)
+		assert.Zero(t, p.like["DELETE"])
+		require.NoError(t, w.works())
 	})
 }
 

@@ -194,6 +194,8 @@ type fault string
 const (
 	none        fault = ""
 	refuses     fault = "refuses"      // the tenant's 400, the token endpoint's invalid_client, ErrNotStored
+	blocks      fault = "blocks"       // a gateway's 403, before the tenant
+	denies      fault = "denies"       // 401
 	fails       fault = "fails"        // 503, an error: nothing is carried out
 	loses       fault = "loses"        // carried out, no answer
 	isLate      fault = "is late"      // no answer, carried out 5 s later
@@ -278,6 +280,10 @@ func (p *process) RoundTrip(req *http.Request) (*http.Response, error) {
 		fault.Status, fault.Body = 401, `{"error":"invalid_client"}`
 	case f == refuses:
 		fault.Status, fault.Body = 400, `{}`
+	case f == blocks:
+		fault.Status, fault.Body = 403, "<html>"
+	case f == denies:
+		fault.Status, fault.Body = 401, `{"error":"JWT is required"}`
 	case f == fails:
 		fault.Status = 503
 	case f == loses:
