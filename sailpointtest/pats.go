@@ -82,10 +82,15 @@ func (tok *token) wireOwner() wireOwner { return wireOwner{identityType, tok.own
 
 func formatTime(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z07:00") }
 
-// parseTime takes RFC 3339 and nothing like it.
+// parseTime takes RFC 3339 and nothing like it, as the JSON library does: [time.Time.UnmarshalText] also takes hours of
+// one digit and fractions after a comma.
 func parseTime(s string) (time.Time, error) {
 	var t time.Time
-	if err := t.UnmarshalText([]byte(s)); err != nil {
+	quoted, err := jsontext.AppendQuote(nil, s)
+	if err == nil {
+		err = json.Unmarshal(quoted, &t)
+	}
+	if err != nil || t.UTC().Year() > 9999 { // which an answer couldn't write
 		return time.Time{}, &refusal{illegalValue, fmt.Sprintf("%.80q is not a date and time.", s)}
 	}
 	return milliseconds(t), nil

@@ -129,6 +129,9 @@ func TestCreateRules(t *testing.T) {
 		{`{"name":"x","expirationDate":"` + now + `",` + ack + `}`, "400.1 ", "400.1.3 "},
 		{`{"name":"x","expirationDate":"2024-09-01"}`, "400.1.3 ", "400.1.3 "},
 		{`{"name":"x","expirationDate":"2024-09-01T00:00:00"}`, "400.1.3 ", "400.1.3 "},
+		{`{"name":"x","expirationDate":"2024-09-01T9:00:00Z"}`, "400.1.3 ", "400.1.3 "},
+		{`{"name":"x","expirationDate":"2024-09-01T09:00:00,5Z"}`, "400.1.3 ", "400.1.3 "},
+		{`{"name":"x","expirationDate":"9999-12-31T23:59:59-01:00"}`, "400.1.3 ", "400.1.3 "}, // not the API's year 10000
 		{`{"name":"x","expirationDate":""}`, "400.1.3 ", "400.1.3 "},
 		{`{"name":"x","expirationDate":1725148800}`, "400.1 ", "400.1 "},
 		{`{"name":"x","accessTokenValiditySeconds":15}`, "", "400.1.0 "},
