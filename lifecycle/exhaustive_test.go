@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +28,7 @@ func issued(t *testing.T, w *world) {
 	t.Helper()
 	_, err := issueJob(t, &process{w: w})
 	require.NoError(t, err)
-	time.Sleep(2 * day)
+	<-time.After(2 * day)
 }
 
 var jobs = map[string]job{
@@ -263,7 +264,7 @@ func TestManyWays(t *testing.T) {
 	}
 }
 
-const walks = 300 // of each job
+const walks = 100 // of each job
 
 func walk(t *testing.T, j job, seed uint64) {
 	t.Helper()
@@ -278,14 +279,15 @@ func walk(t *testing.T, j job, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	kinds := []fault{refuses, fails, loses, isLate, isMuchLater, cut, isStale, isSlow, conflicts}
 	var trace []string
-	faults, running := 2, 2
+	faults := 2
 	gates := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
-	waiting := [2]*process{}
+	var waiting [2]atomic.Bool
+	var running atomic.Int32
 	var lefts [2][]lifecycle.Leftover
 	for i := range gates {
 		p := &process{w: w, faults: map[int]fault{}}
 		p.before = func(call int) {
-			waiting[i] = p
+			waiting[i].Store(true)
 			<-gates[i]
 			switch n := rng.IntN(40); {
 			case n == 0:
@@ -296,23 +298,25 @@ func walk(t *testing.T, j job, seed uint64) {
 			}
 			trace = append(trace, fmt.Sprint("AB"[i:i+1], " ", p.next, " ", p.faults[call], map[bool]string{true: "crash"}[p.crashAt == call]))
 		}
+		waiting[i].Store(true)
+		running.Add(1)
 		go func() {
+			<-gates[i]
 			result, err := j.run(t, p)
 			lefts[i] = account(result, err)
-			running--
+			running.Add(-1)
 		}()
 	}
-	for synctest.Wait(); running > 0; synctest.Wait() {
+	for synctest.Wait(); running.Load() > 0; synctest.Wait() {
 		i := rng.IntN(2)
-		if waiting[i] == nil {
+		if !waiting[i].Load() {
 			i = 1 - i
 		}
-		if waiting[i] == nil {
+		if waiting[i].Swap(false) {
+			gates[i] <- struct{}{}
+		} else {
 			<-time.After(50 * time.Millisecond)
-			continue
 		}
-		waiting[i] = nil
-		gates[i] <- struct{}{}
 	}
 	how := fmt.Sprintf("seed %d: %s", seed, strings.Join(trace, ", "))
 	for range 2 {

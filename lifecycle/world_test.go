@@ -201,6 +201,7 @@ const (
 	isLate      fault = "is late"      // no answer, carried out 5 s later
 	isMuchLater fault = "is far later" // no answer, carried out 40 s later: after the last look
 	cut         fault = "is cut"       // carried out, and the answer ends after the id
+	shouts      fault = "shouts"       // the name is not kept as it was sent
 	isStale     fault = "is stale"     // a list or a Load shows what the one before did
 	isSlow      fault = "is slow"      // refused from now on for 5 s: a new token that is not known everywhere
 	conflicts   fault = "conflicts"    // a Save that takes effect, is repeated on the way, and conflicts with itself
@@ -307,6 +308,10 @@ func (p *process) RoundTrip(req *http.Request) (*http.Response, error) {
 		p.w.tenant.Inject(fault)
 	}
 	resp, err := p.w.tenant.RoundTrip(req)
+	if err == nil && f == shouts && what == "POST" {
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body = io.NopCloser(strings.NewReader(strings.ReplaceAll(string(body), "-new-", "-NEW-")))
+	}
 	if err == nil && what == "GET" && fault.Status == 0 {
 		body, _ := io.ReadAll(resp.Body)
 		p.w.lists = append(p.w.lists, string(body))
