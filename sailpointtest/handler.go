@@ -190,7 +190,7 @@ func grants(names []string, right string) bool {
 
 // authenticate returns the caller, or the answer to a request without a good bearer.
 func (t *Tenant) authenticate(header http.Header, now time.Time) (caller, *reply) {
-	b := t.bearers[bearerIn(header)]
+	b := t.bearers[keyOf(bearerIn(header))]
 	switch {
 	case bearerIn(header) == "":
 		return caller{}, unauthorized("JWT is required")

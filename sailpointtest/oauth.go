@@ -2,6 +2,7 @@ package sailpointtest
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"io"
 	"mime"
@@ -11,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sailpoint-go/sailpoint"
 )
 
 // bearer is an access token. It keeps the scope that its PAT had when it was issued.
@@ -20,6 +23,11 @@ type bearer struct {
 	expiry            time.Time
 	expired           bool // before its time, by ExpireAccessTokens
 }
+
+// bearerKey stands for a bearer where a tenant that is printed would show it.
+type bearerKey [sha256.Size]byte
+
+func keyOf(bearer string) bearerKey { return sha256.Sum256([]byte(bearer)) }
 
 // lastUsedInterval is how seldom lastUsed moves.
 const lastUsedInterval = 24 * time.Hour
@@ -73,7 +81,7 @@ func (t *Tenant) issue(req *request, now time.Time) reply {
 	switch {
 	case sent.clientID == "" || sent.clientSecret == "":
 		return oauthError(http.StatusUnauthorized, "unauthorized", "Full authentication is required to access this resource")
-	case tok == nil || tok.secret != sent.clientSecret || tok.expiredAt(now):
+	case tok == nil || !tok.secret.Equal(sailpoint.NewSecret(sent.clientSecret)) || tok.expiredAt(now):
 		return oauthError(http.StatusUnauthorized, "invalid_client", "Bad client credentials")
 	case sent.grantType == "":
 		return oauthError(http.StatusBadRequest, "invalid_request", "Missing grant type")
@@ -102,7 +110,7 @@ func (t *Tenant) issue(req *request, now time.Time) reply {
 		Authorities: t.identities[tok.ownerID].Rights, ClientID: tok.id, Scope: tok.scope,
 		Exp: now.Add(lifetime).Unix(), JTI: answer.JTI,
 	})
-	t.bearers[answer.AccessToken] = &bearer{tok.id, tok.ownerID, tok.scope, now.Add(lifetime), false}
+	t.bearers[keyOf(answer.AccessToken)] = &bearer{tok.id, tok.ownerID, tok.scope, now.Add(lifetime), false}
 	return jsonReply(http.StatusOK, answer)
 }
 

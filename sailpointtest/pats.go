@@ -166,7 +166,7 @@ func (t *Tenant) create(c caller, req *request, now time.Time) reply {
 	}
 	t.insert(tok)
 	return jsonReply(http.StatusOK, wireCreated{
-		ID: tok.id, Secret: tok.secret, Scope: tok.scope, Name: tok.name, Owner: tok.wireOwner(),
+		ID: tok.id, Secret: tok.secret.Reveal(), Scope: tok.scope, Name: tok.name, Owner: tok.wireOwner(),
 		Created: formatTime(tok.created), AccessTokenValiditySeconds: tok.validitySeconds,
 		ExpirationDate: req.version.wireExpiration(tok),
 	})
@@ -174,7 +174,7 @@ func (t *Tenant) create(c caller, req *request, now time.Time) reply {
 
 func (t *Tenant) newToken(owner Identity, in creation, acknowledged bool, v *version, now time.Time) (*token, error) {
 	tok := &token{
-		id: randomHex(16), secret: randomHex(32), ownerID: owner.ID, ownerName: owner.Name, created: now,
+		id: randomHex(16), secret: newSecret(), ownerID: owner.ID, ownerName: owner.Name, created: now,
 		validitySeconds: maxValiditySeconds, acknowledged: &acknowledged,
 	}
 	if in.Name != nil {

@@ -44,7 +44,7 @@ func (t *Tenant) exchange(ctx context.Context, req *request, f Fault) (wireReply
 	entry := logged(req)
 	entry.At = t.now()
 	t.mu.Lock()
-	if b := t.bearers[bearerIn(req.header)]; b != nil {
+	if b := t.bearers[keyOf(bearerIn(req.header))]; b != nil {
 		entry.ClientID = b.clientID
 	}
 	if len(t.requests) >= maxRequests {

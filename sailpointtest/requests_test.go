@@ -2,9 +2,11 @@ package sailpointtest_test
 
 import (
 	"bytes"
+	"fmt"
 	"mime/multipart"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -80,6 +82,31 @@ func TestRequestsHoldNoSecret(t *testing.T) {
 		assert.Equal(t, request.id, got.ClientID, name)
 	}
 }
+
+// TestTenantPrintsNoSecret: a Config that a test prints, or compares, holds the tenant as its transport.
+func TestTenantPrintsNoSecret(t *testing.T) {
+	tenant := sailpointtest.NewTenant(sailpointtest.WithCredentials("my-id", "s3cr3t-of-the-seed"))
+	u := admin(t, tenant)
+	_, added := tenant.Add(sailpoint.PersonalAccessToken{})
+	created := u.create(t, tokens, `{"name":"new"}`).text(t, "secret")
+	tenant.Inject(sailpointtest.Fault{Committed: true, Delay: -time.Hour})
+	_, err := tenant.RoundTrip(newRequest(t, "GET", host+tokens, "", "Authorization", "Bearer "+u.bearer))
+	require.Error(t, err)
+
+	var difference recorder
+	assert.Equal(&difference, tenant.Config(), sailpointtest.NewTenant().Config()) // follows pointers, asks no methods
+	require.Contains(t, difference.text, "bearers: (", "of the tenant")
+	for _, text := range []string{difference.text, fmt.Sprintf("%+v", tenant), fmt.Sprintf("%#v", tenant)} {
+		for _, secret := range []string{"s3cr3t-of-the-seed", added.Reveal(), created, u.bearer} {
+			assert.NotContains(t, text, secret)
+		}
+	}
+}
+
+// recorder is a test that fails.
+type recorder struct{ text string }
+
+func (r *recorder) Errorf(format string, args ...any) { r.text += fmt.Sprintf(format, args...) }
 
 func TestRequestsOfOtherClients(t *testing.T) {
 	tenant := sailpointtest.NewTenant()

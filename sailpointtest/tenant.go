@@ -29,13 +29,14 @@ type Tenant struct {
 	limited bool
 	id      string
 
-	clientID, clientSecret string // of the seed
+	clientID     string // of the seed
+	clientSecret sailpoint.Secret
 
 	mu         sync.Mutex
 	identities map[string]Identity
 	tokens     []*token // in the order of creation
 	byID       map[string]*token
-	bearers    map[string]*bearer
+	bearers    map[bearerKey]*bearer
 	admitted   map[quota][]time.Time // the requests that count against a rate limit
 	late       []lateRequest
 	faults     []Fault
@@ -44,7 +45,8 @@ type Tenant struct {
 
 // token is a PAT. It is never changed, only replaced, so that a list goes on from what it found without a lock.
 type token struct {
-	id, secret, name     string
+	id, name             string
+	secret               sailpoint.Secret
 	scope                []string
 	ownerID, ownerName   string
 	created              time.Time
@@ -79,7 +81,7 @@ func WithRateLimit() Option {
 
 // WithCredentials sets the client id and secret that [Tenant.Config] returns. An empty one stays random.
 func WithCredentials(id, secret string) Option {
-	return func(t *Tenant) { t.clientID, t.clientSecret = id, secret }
+	return func(t *Tenant) { t.clientID, t.clientSecret = id, sailpoint.NewSecret(secret) }
 }
 
 // WithIdentity adds an identity, or replaces the default one if it has its id. [Tenant.Add] makes credentials for it.
@@ -97,7 +99,7 @@ func NewTenant(opts ...Option) *Tenant {
 		id:         randomHex(16),
 		identities: map[string]Identity{adminID: {ID: adminID, Name: adminName, Rights: []string{scopeAll}}},
 		byID:       make(map[string]*token),
-		bearers:    make(map[string]*bearer),
+		bearers:    make(map[bearerKey]*bearer),
 		admitted:   make(map[quota][]time.Time),
 	}
 	for _, opt := range opts {
@@ -106,8 +108,8 @@ func NewTenant(opts ...Option) *Tenant {
 	if t.clientID == "" {
 		t.clientID = randomHex(16)
 	}
-	if t.clientSecret == "" {
-		t.clientSecret = randomHex(32)
+	if t.clientSecret.IsZero() {
+		t.clientSecret = newSecret()
 	}
 	t.add(sailpoint.PersonalAccessToken{ID: t.clientID, Name: seedName}, t.clientSecret)
 	return t
@@ -118,7 +120,7 @@ func (t *Tenant) Config() sailpoint.Config {
 	return sailpoint.Config{
 		BaseURL:      baseURL,
 		ClientID:     t.clientID,
-		ClientSecret: sailpoint.NewSecret(t.clientSecret),
+		ClientSecret: t.clientSecret,
 		HTTPClient:   &http.Client{Transport: t},
 	}
 }
@@ -130,11 +132,11 @@ func (t *Tenant) Config() sailpoint.Config {
 // owner), AccessTokenValiditySeconds (43200). A nil ExpirationDate is a token that never expires. An owner that is not
 // known yet becomes an identity with the rights to its own tokens. A token of the same ID is replaced.
 func (t *Tenant) Add(pat sailpoint.PersonalAccessToken) (id string, secret sailpoint.Secret) {
-	added := t.add(pat, randomHex(32))
-	return added.id, sailpoint.NewSecret(added.secret)
+	added := t.add(pat, newSecret())
+	return added.id, added.secret
 }
 
-func (t *Tenant) add(pat sailpoint.PersonalAccessToken, secret string) *token {
+func (t *Tenant) add(pat sailpoint.PersonalAccessToken, secret sailpoint.Secret) *token {
 	now := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -234,12 +236,14 @@ func (t *Tenant) remove(tok *token) {
 	delete(t.byID, tok.id)
 }
 
-// randomHex returns n random bytes in hex: 16 for an id, 32 for a secret.
+// randomHex returns n random bytes in hex: 16 for an id.
 func randomHex(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
 }
+
+func newSecret() sailpoint.Secret { return sailpoint.NewSecret(randomHex(32)) }
 
 // milliseconds returns t as the API keeps it. The zero time stays zero.
 func milliseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
