@@ -71,6 +71,9 @@ func checkArguments(ctx context.Context, client *sailpoint.Client, store Store) 
 	case store == nil:
 		return refuse("no store: use a FileStore, or one of your own")
 	}
+	if save, ok := store.(SaveFunc); ok && save == nil {
+		return refuse("the SaveFunc is nil")
+	}
 	return nil
 }
 

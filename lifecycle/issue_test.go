@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
@@ -496,6 +497,17 @@ func TestSaveFuncThatFails(t *testing.T) {
 			})
 		})
 	}
+	synctest.Test(t, func(t *testing.T) { // what it says of the secret isn't
+		w := newWorld(true)
+		var secret string
+		_, err := issueBy(t, &process{w: w}, func(_ context.Context, c lifecycle.Credential) error {
+			secret = c.Secret.Reveal()
+			return fmt.Errorf("PUT /%s: %w", secret, lifecycle.ErrVersion)
+		})
+		requireError(t, err, lifecycle.StepSave, lifecycle.ErrNotStored)
+		require.ErrorContains(t, err, "PUT /[REDACTED]: ")
+		requireNoSecret(t, "error", err, secret)
+	})
 	synctest.Test(t, func(t *testing.T) { // both failures are told
 		w := newWorld(true)
 		_, err := issueBy(t, &process{w: w, on: map[string]fault{"DELETE 1": fails}}, func(context.Context, lifecycle.Credential) error { return errFull })
@@ -538,6 +550,7 @@ func TestIssueRefusals(t *testing.T) {
 		"no client: make one":     issue(t.Context(), &sailpoint.Client{}, store, same),
 		"the context is nil":      issue(nil, client, store, same),
 		"no store":                issue(t.Context(), client, nil, same),
+		"the SaveFunc is nil":     issue(t.Context(), client, lifecycle.SaveFunc(nil), same),
 		"a token needs a name":    issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = " " }),
 		"is a temporary one":      issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = marked }),
 		"would grant every right": issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = nil }),

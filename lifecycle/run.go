@@ -278,7 +278,7 @@ func (r *run) fence(ctx context.Context, t sailpoint.PersonalAccessToken) error 
 	if r.cur.Version == "" {
 		return nil // the contract of such a store: one run at a time, and nothing late after abandonAfter
 	}
-	switch err := r.store.Save(ctx, rewritten(r.cur)); {
+	switch err := r.write(ctx, rewritten(r.cur)); {
 	case errors.Is(err, ErrVersion):
 		return errMoved
 	case err != nil:
@@ -512,18 +512,37 @@ func (r *run) save(ctx context.Context, c Credential) error {
 			_ = r.undo(ctx, c.ID, name, nil)
 		}
 	}()
-	err := r.store.Save(ctx, c)
+	err := r.write(ctx, c)
 	returned = true
 	if err == nil {
 		r.stored = Stored{ID: c.ID, Known: true}
 		return nil
 	}
-	if errors.Is(err, ErrNotStored) && !errors.Is(err, ErrVersion) {
+	if r.writeOnly || errors.Is(err, ErrNotStored) && !errors.Is(err, ErrVersion) {
 		return r.fail(StepSave, r.undo(ctx, c.ID, name, err), "mend the store and run it again")
 	}
 	ctx, cancel := cleanUp(ctx)
 	defer cancel()
 	return r.settle(ctx, c, err)
+}
+
+// minScrubbed keeps write from eating words: a secret is longer.
+const minScrubbed = 6
+
+// write saves c. Of an error that repeats the secret, as that of a URL may, it keeps the text only, without it.
+func (r *run) write(ctx context.Context, c Credential) error {
+	err := r.store.Save(ctx, c)
+	secret := c.Secret.Reveal()
+	if err == nil || len(secret) < minScrubbed || !strings.Contains(err.Error(), secret) {
+		return err
+	}
+	scrubbed := errors.New(strings.ReplaceAll(err.Error(), secret, "[REDACTED]"))
+	for _, kind := range []error{ErrVersion, ErrNotStored} {
+		if errors.Is(err, kind) {
+			scrubbed = because(kind, scrubbed)
+		}
+	}
+	return scrubbed
 }
 
 // settle finds out what became of a Save of c that ended in err. nil: c is stored.
@@ -540,7 +559,7 @@ func (r *run) settle(ctx context.Context, c Credential, err error) error {
 		if c.Version == "" || now.Version == "" {
 			break // the Save may still take effect, and nothing shuts it out
 		}
-		if r.store.Save(ctx, rewritten(now)) != nil {
+		if r.write(ctx, rewritten(now)) != nil {
 			continue
 		}
 		// Shut out: what the Save was to replace is not stored any more.
