@@ -248,7 +248,7 @@ func TestRotateFails(t *testing.T) {
 				old := w.adopt()
 				_, err := rotateJob(daily)(t, &process{w: w, on: tt.on})
 				failure := requireError(t, err, tt.step, tt.is)
-				require.Equal(t, tt.is == lifecycle.ErrStored, errors.Is(err, lifecycle.ErrStored), "no answer is no refusal")
+				require.Equal(t, errors.Is(tt.is, lifecycle.ErrStored), errors.Is(err, lifecycle.ErrStored), "no answer is no refusal")
 				require.Len(t, failure.Left, tt.left, "%v", err)
 				require.Len(t, w.made(), tt.made)
 				<-time.After(time.Minute)
@@ -381,6 +381,53 @@ func TestRotateMeetsAPerson(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRotateIsSuperseded: another instance finishes what this one began, and goes on to the next token.
+func TestRotateIsSuperseded(t *testing.T) {
+	for before, step := range map[string]lifecycle.Step{
+		"token 3": lifecycle.StepProve, "PATCH 1": lifecycle.StepRename,
+	} {
+		t.Run(before, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				old := w.adopt()
+				p := &process{w: w}
+				p.before = func(int) {
+					if p.next == before {
+						for _, want := range []lifecycle.Outcome{lifecycle.Finished, lifecycle.Rotated} {
+							result, err := rotateJob(lifecycle.RotateOptions{})(t, &process{w: w})
+							if assert.NoError(t, err) {
+								assert.Equal(t, want, result.Outcome)
+							}
+						}
+					}
+				}
+				_, err := rotateJob(daily)(t, p)
+				failure := requireError(t, err, step, lifecycle.ErrSuperseded)
+				assert.Empty(t, failure.Left)
+				assert.Equal(t, w.truth().ID, failure.Stored.ID)
+				requireRotated(t, w, old)
+			})
+		})
+	}
+}
+
+// TestAStoredTokenThatNobodyTellsOf: it isn't listed, and no answer is no refusal.
+func TestAStoredTokenThatNobodyTellsOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		old := w.adopt()
+		for _, job := range []func(*testing.T, *process) (*lifecycle.Result, error){rotateJob(daily), issueJob} {
+			p := &process{w: w, on: map[string]fault{"GET 1": isStale, "GET 2": isStale, "token 2": fails}}
+			w.lists = []string{"[]"}
+			_, err := job(t, p)
+			requireError(t, err, lifecycle.StepList, sailpoint.ErrServer)
+			require.NotErrorIs(t, err, lifecycle.ErrStored)
+			assert.Equal(t, old, w.truth().ID)
+			assert.Zero(t, p.like["POST"])
+		}
+	})
 }
 
 // TestARenameByAPersonStands, whenever the job goes on.

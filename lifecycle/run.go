@@ -643,7 +643,6 @@ func (r *run) prove(ctx context.Context) error {
 	now, loadErr := r.store.Load(ctx)
 	if loadErr == nil && now.ID != r.cur.ID {
 		r.stored = Stored{ID: now.ID, Known: true}
-		r.leaveReplaced("the stored token replaced it")
 		return r.fail(StepProve, ErrSuperseded, othersTurn)
 	}
 	r.leaveReplaced("it was replaced and still works, but its secret is not stored any more; who called may still hold it")
