@@ -73,15 +73,16 @@ type Error struct {
 // characters in what a server sent are escaped.
 func (e *Error) Error() string {
 	parts := []string{"sailpoint: " + e.Op}
+	status := strings.TrimRight(strconv.Itoa(e.StatusCode)+" "+http.StatusText(e.StatusCode), " ")
 	if e.StatusCode != 0 {
-		parts = append(parts, strings.TrimRight(strconv.Itoa(e.StatusCode)+" "+http.StatusText(e.StatusCode), " "))
+		parts = append(parts, status)
 	}
-	if e.DetailCode != "" {
+	if e.DetailCode != "" && !strings.EqualFold(e.DetailCode, status) { // as it is for 403 and 404
 		parts = append(parts, printable(e.DetailCode))
 	}
 	for _, texts := range [][]string{e.Messages, e.Causes} {
 		for _, text := range texts[:min(len(texts), 3)] {
-			parts = append(parts, printable(strings.TrimSpace(text)))
+			parts = append(parts, printable(strings.TrimSuffix(strings.TrimSpace(text), ".")))
 		}
 	}
 	switch {

@@ -147,7 +147,7 @@ func testErrorHoldsWhatTheAnswerSays(t *testing.T) {
 				Messages: []string{"The request was syntactically correct."},
 				Causes:   []string{"Required field 'name' was missing or empty."},
 			},
-			": 400.1 Bad Request Content: The request was syntactically correct.: Required field 'name' was missing or empty. (tracking id e7eab60924f64aa284175b9fa3309599)",
+			": 400.1 Bad Request Content: The request was syntactically correct: Required field 'name' was missing or empty (tracking id e7eab60924f64aa284175b9fa3309599)",
 		},
 		{
 			"the gateway's without a bearer", `{"error":"JWT validation failed: JWT is expired"}`,
@@ -271,6 +271,11 @@ func TestErrorTextNamesEverything(t *testing.T) {
 			"an answer with everything", list,
 			answer{status: 429, header: header, body: body},
 			"sailpoint: GET /v2024/personal-access-tokens: 429 Too Many Requests: 429.0: slow down (retry after 1h0m0s, tracking id track-1, request id req-1)",
+		},
+		{
+			"sentences, and a code that only repeats the status", list,
+			answer{status: 403, body: `{"detailCode":"403 forbidden","messages":[{"text":"It refuses. "}],"causes":[{"text":"You may not…"}]}`},
+			"sailpoint: GET /v2024/personal-access-tokens: 403 Forbidden: It refuses: You may not…",
 		},
 		{
 			"a status without a name", list,
