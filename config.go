@@ -40,7 +40,7 @@ func (v APIVersion) hasNeverExpires() bool { return v == V2025 || v == V2026 || 
 // Config says which tenant a client works with, as whom, and how. BaseURL is required, and either ClientID with
 // ClientSecret or TokenSource; the zero value of everything else is a sensible default.
 type Config struct {
-	// BaseURL is https://{tenant}.api.identitynow.com or its like; http only for a loopback address.
+	// BaseURL is https://{tenant}.api.identitynow.com or its like, without a version; http only for a loopback address.
 	BaseURL string
 
 	// ClientID is the id of the PAT that the client uses, which is its OAuth2 client_id. With TokenSource it is
@@ -162,6 +162,8 @@ func (cfg Config) complete() (Config, error) {
 	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/")
 	if err := checkURL(cfg.BaseURL); err != nil {
 		problem("BaseURL: %v", err)
+	} else if versioned.MatchString(cfg.BaseURL) {
+		problem("BaseURL: ends with a version of the API: leave it out, and set APIVersion")
 	}
 	if cfg.TokenURL == "" {
 		cfg.TokenURL = cfg.BaseURL + "/oauth/token"
@@ -232,6 +234,9 @@ var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
 
 // plainHost is a host name in ASCII or an IP address.
 var plainHost = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
+
+// versioned is a base URL as the API's documents write their servers; behind a longer path it may be a gateway's.
+var versioned = regexp.MustCompile(`^[^/]+//[^/]+/v(3|20\d\d)$`)
 
 // checkURL accepts a URL that secrets may be sent to. It doesn't repeat the URL, which may hold a password.
 func checkURL(raw string) error {

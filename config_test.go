@@ -161,6 +161,8 @@ func TestBaseURLThatIsTaken(t *testing.T) {
 		"https://acme.example:8443":         "https://acme.example:8443",
 		"https://acme.example:65535":        "https://acme.example:65535",
 		"https://acme.example/gateway/isc":  "https://acme.example/gateway/isc",
+		"https://acme.example/isc/v3":       "https://acme.example/isc/v3", // a gateway's own
+		"https://acme.example/v1":           "https://acme.example/v1",
 		"https://acme.example/a.b/~c-_1/":   "https://acme.example/a.b/~c-_1",
 		"https://xn--maana-pta.example":     "https://xn--maana-pta.example",
 		"https://[2001:db8::1]:8443":        "https://[2001:db8::1]:8443",
@@ -246,6 +248,17 @@ func testURLThatIsRefused(t *testing.T) {
 				assert.Len(t, chain(err), 3, "Join, the problem and ErrInvalidArgument: no *url.Error")
 			}
 		})
+	}
+}
+
+// TestBaseURLWithAVersionIsRefused: the API's documents name their servers so, and it would answer 404 to everything.
+func TestBaseURLWithAVersionIsRefused(t *testing.T) {
+	for _, path := range []string{"/v3", "/v3/", "/v2024", "/v2025", "/v2026"} {
+		cfg := (&network{}).config()
+		cfg.BaseURL = "https://acme.api.identitynow.com" + path
+		_, err := sailpoint.NewClient(cfg)
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, path)
+		assert.EqualError(t, err, "sailpoint: invalid argument: BaseURL: ends with a version of the API: leave it out, and set APIVersion")
 	}
 }
 
