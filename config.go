@@ -1,6 +1,7 @@
 package sailpoint
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -129,6 +130,7 @@ func LoadConfig() (Config, error) {
 	if err != nil {
 		return Config{}, invalidArgument("the environment has no %s, and config.json can't be read: %w", env, err)
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as some editors write it
 	// Like the tools that write this file, without regard to the case of its keys.
 	if err := json.Unmarshal(data, &file, json.MatchCaseInsensitiveNames(true)); err != nil {
 		// Without the library's text, which may hold the secret.

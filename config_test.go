@@ -52,6 +52,7 @@ func TestLoadConfigTakesAllFromOnePlace(t *testing.T) {
 		{"only the base URL in the environment", map[string]string{"SAIL_BASE_URL": "https://env.example"}, completeFile, fromFile},
 		{"only the secret in the environment", map[string]string{"SAIL_CLIENT_SECRET": "env-secret"}, completeFile, fromFile},
 		{"keys of any case", nil, `{"clientid":"file-id","CLIENTSECRET":"file-secret","baseUrl":"https://file.example"}`, fromFile},
+		{"a byte order mark, as Windows writes it", nil, "\ufeff" + completeFile, fromFile},
 		{"keys of other tools", nil, `{"NermBaseURL":"x","Debug":true,` + completeFile[1:], fromFile},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

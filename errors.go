@@ -195,7 +195,11 @@ func (e *CreateOutcomeError) Error() string {
 	if e.ID != "" {
 		what += " with id " + printable(e.ID)
 	}
-	return fmt.Sprintf("sailpoint: %s and its secret is lost: %s", what, e.Err)
+	text := "sailpoint: " + what + " and its secret is lost"
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
 }
 
 // Unwrap returns Err.

@@ -419,6 +419,12 @@ func TestCreateOutcomeError(t *testing.T) {
 	}
 }
 
+// TestZeroErrorsPrint: as a program's own tests may make them.
+func TestZeroErrorsPrint(t *testing.T) {
+	require.EqualError(t, &sailpoint.Error{Op: "GET /x"}, "sailpoint: GET /x")
+	require.EqualError(t, &sailpoint.CreateOutcomeError{Name: "n", Created: true}, `sailpoint: the token named "n" was created and its secret is lost`)
+}
+
 // TestOneErrorInEveryChain: whatever ends a call that passed the local checks.
 func TestOneErrorInEveryChain(t *testing.T) {
 	mine := errors.New("the caller's")

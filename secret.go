@@ -14,7 +14,8 @@ const redacted = "[REDACTED]"
 // bearer. Only [Secret.Reveal] returns it. The zero Secret is empty.
 //
 // It has no String method, because a call of it would compile where Reveal is meant and store "[REDACTED]".
-// Secrets are compared by [Secret.Equal]; == does not compile.
+// Secrets are compared by [Secret.Equal]; == does not compile, and reflect.DeepEqual, which testify's Equal uses, finds
+// no two of them equal that are not empty.
 type Secret struct {
 	// A closure, because fmt and reflection print the string of an unexported field but can't look into a func.
 	reveal func() string

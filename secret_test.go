@@ -181,6 +181,13 @@ func TestSecretEqual(t *testing.T) {
 	}
 }
 
+// TestSecretIsNotEqualByReflection: the doc comment says so, to those who wonder about their tests.
+func TestSecretIsNotEqualByReflection(t *testing.T) {
+	cfg := sailpoint.Config{ClientSecret: sailpoint.NewSecret("a")}
+	assert.NotEqual(t, cfg, cfg)
+	assert.Equal(t, sailpoint.Config{}, sailpoint.Config{})
+}
+
 func TestSecretIsZeroWhereItIsEmpty(t *testing.T) {
 	assert.True(t, sailpoint.Secret{}.IsZero())
 	assert.True(t, sailpoint.NewSecret("").IsZero())
