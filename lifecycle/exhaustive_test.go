@@ -54,6 +54,7 @@ func attempt(t *testing.T, j job, p *process) (*lifecycle.Result, error) {
 		before = append(before, token.ID)
 	}
 	result, err := j.run(t, p)
+	synctest.Wait()
 	require.Equal(t, err != nil, result == nil, "a result or an error")
 	if err != nil {
 		var failure *lifecycle.Error

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ var jobScope = []string{"sp:my-personal-access-tokens:manage"}
 
 // world is a tenant and a store, with what goes on in them. It checks after each call what must hold at every instant.
 type world struct {
+	mu       sync.Mutex
 	tenant   *sailpointtest.Tenant
 	memory   lifecycle.Store
 	versions bool // of the store
@@ -230,29 +232,39 @@ type process struct {
 	slow    time.Time
 }
 
-// step counts a call, and says what goes wrong with it.
-func (p *process) step(what string) (fault, error) {
+// step counts a call, and says what goes wrong with it. It locks the world until the call is done: a fetch of a bearer
+// that nobody waits for any more may still be at work.
+func (p *process) step(what string) (f fault, done func(), err error) {
+	p.w.mu.Lock()
 	p.calls++
-	if p.crashAt > 0 && p.calls >= p.crashAt {
-		return none, errCrash
-	}
+	call := p.calls
 	if p.like == nil {
 		p.like = map[string]int{}
 	}
 	p.next = fmt.Sprint(what, " ", p.like[what]+1)
-	if p.before != nil {
-		p.before(p.calls)
+	dead := p.crashAt > 0 && call >= p.crashAt
+	p.w.mu.Unlock()
+	if dead {
+		return none, nil, errCrash
 	}
-	if p.crashAt == p.calls {
-		return none, errCrash
+	if p.before != nil {
+		p.before(call)
+	}
+	p.w.mu.Lock()
+	if p.crashAt == call {
+		p.w.mu.Unlock()
+		return none, nil, errCrash
 	}
 	p.like[what]++
-	f := p.faults[p.calls]
-	if f == none {
-		f = p.on[p.next]
+	if f = p.faults[call]; f == none {
+		f = p.on[fmt.Sprint(what, " ", p.like[what])]
 	}
-	p.trace = append(p.trace, strings.TrimSpace(fmt.Sprintf("%d %s %s", p.calls, what, f)))
-	return f, nil
+	line := strings.TrimSpace(fmt.Sprintf("%d %s %s", call, what, f))
+	p.trace = append(p.trace, line)
+	return f, func() {
+		p.w.check(line)
+		p.w.mu.Unlock()
+	}, nil
 }
 
 // loaded reports whether a Load had this fault.
@@ -260,19 +272,17 @@ func (p *process) loaded(f fault) bool {
 	return slices.ContainsFunc(p.trace, func(line string) bool { return strings.HasSuffix(line, "Load "+string(f)) })
 }
 
-func (p *process) checked() { p.w.check(p.trace[len(p.trace)-1]) }
-
 // RoundTrip is a call of the tenant.
 func (p *process) RoundTrip(req *http.Request) (*http.Response, error) {
 	what := req.Method
 	if strings.HasSuffix(req.URL.Path, "/oauth/token") {
 		what = "token"
 	}
-	f, err := p.step(what)
+	f, done, err := p.step(what)
 	if err != nil {
 		return nil, err
 	}
-	defer p.checked()
+	defer done()
 	fault := sailpointtest.Fault{Method: req.Method}
 	switch {
 	case f == isSlow && what == "token":
@@ -336,11 +346,11 @@ func (p *process) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // Load is a call of the store.
 func (p *process) Load(context.Context) (lifecycle.Credential, error) {
-	f, err := p.step("Load")
+	f, done, err := p.step("Load")
 	if err != nil {
 		return lifecycle.Credential{}, err
 	}
-	defer p.checked()
+	defer done()
 	c := p.w.truth()
 	switch {
 	case f == fails || f == refuses:
@@ -359,11 +369,11 @@ func (p *process) Load(context.Context) (lifecycle.Credential, error) {
 
 // Save is a call of the store.
 func (p *process) Save(ctx context.Context, c lifecycle.Credential) error {
-	f, err := p.step("Save")
+	f, done, err := p.step("Save")
 	if err != nil {
 		return err
 	}
-	defer p.checked()
+	defer done()
 	p.w.truth()
 	p.met = p.met || f == refuses || f == fails || f == isLate || f == isMuchLater || f == loses || f == conflicts && p.w.versions
 	switch f {
