@@ -59,3 +59,23 @@ func ExampleFault() {
 	fmt.Println(errors.Is(err, sailpoint.ErrOutcomeUnknown), len(tenant.Tokens()))
 	// Output: true 2
 }
+
+func ExampleTenant_Add() {
+	tenant := sailpointtest.NewTenant()
+	cfg := tenant.Config() // an administrator's
+	cfg.ClientID, cfg.ClientSecret = tenant.Add(sailpoint.PersonalAccessToken{
+		Scope: []string{"sp:my-personal-access-tokens:read"},
+	})
+	client, err := sailpoint.NewClient(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	mine, err := client.PersonalAccessTokens.List(context.Background(), sailpoint.ListPersonalAccessTokensOptions{OwnerID: sailpoint.OwnerMe})
+	fmt.Println(len(mine), err)
+	_, err = client.PersonalAccessTokens.List(context.Background(), sailpoint.ListPersonalAccessTokensOptions{})
+	fmt.Println(errors.Is(err, sailpoint.ErrForbidden))
+	// Output:
+	// 2 <nil>
+	// true
+}

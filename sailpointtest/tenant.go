@@ -90,9 +90,9 @@ func WithIdentity(identity Identity) Option {
 	return func(t *Tenant) { t.identities[identity.ID] = identity }
 }
 
-// NewTenant returns a tenant with one identity, an administrator who has every right, and one token of its own, the
-// seed, whose credentials [Tenant.Config] returns. The seed is named "tenant", never expires, is listed and counts
-// like any other.
+// NewTenant returns a tenant with one identity, an administrator who has every right and the id
+// 2c9180a46faadee4016fb4e018c20639, and one token of its own, the seed, whose credentials [Tenant.Config] returns. The
+// seed is named "tenant", never expires, is listed and counts like any other.
 func NewTenant(opts ...Option) *Tenant {
 	t := &Tenant{
 		now:        time.Now,
@@ -131,6 +131,8 @@ func (t *Tenant) Config() sailpoint.Config {
 // What is missing is filled in: ID, Name, Created (now), Owner (the default identity), Scope (every right of the
 // owner), AccessTokenValiditySeconds (43200). A nil ExpirationDate is a token that never expires. An owner that is not
 // known yet becomes an identity with the rights to its own tokens. A token of the same ID is replaced.
+//
+//	cfg.ClientID, cfg.ClientSecret = tenant.Add(pat) // a client with the rights of pat
 func (t *Tenant) Add(pat sailpoint.PersonalAccessToken) (id string, secret sailpoint.Secret) {
 	added := t.add(pat, newSecret())
 	return added.id, added.secret

@@ -161,8 +161,8 @@ func (b *responseBody) Close() error {
 	return nil
 }
 
-// ServeHTTP answers over HTTP, as in httptest.NewServer(tenant). Where there is no answer it ends the connection by a
-// panic with [http.ErrAbortHandler], which net/http takes for that.
+// ServeHTTP answers over HTTP, as in httptest.NewServer(tenant). Where there is no answer, or the request has a body of
+// more than 1 MiB, it ends the connection by a panic with [http.ErrAbortHandler], which net/http takes for that.
 func (t *Tenant) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBodyBytes))
 	if err != nil {
