@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -166,8 +167,8 @@ func TestIssueUnderARateLimit(t *testing.T) {
 	})
 }
 
-// TestIssueWithAClockThatIsWrong (F97): none is asked.
-func TestIssueWithAClockThatIsWrong(t *testing.T) {
+// TestF97IssueWithAClockThatIsWrong: none is asked.
+func TestF97IssueWithAClockThatIsWrong(t *testing.T) {
 	for _, skew := range []time.Duration{-2 * time.Hour, 2 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(true)
@@ -199,8 +200,8 @@ func (w *world) orphan(t *testing.T) (id string) {
 	return w.made()[0].ID
 }
 
-// TestIssueWithFullSlots (F96): its own orphan is deleted first.
-func TestIssueWithFullSlots(t *testing.T) {
+// TestF96IssueWithFullSlots: its own orphan is deleted first.
+func TestF96IssueWithFullSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		w.fill(5)
@@ -279,6 +280,15 @@ func TestIssueFails(t *testing.T) {
 	}
 }
 
+// TestEveryFaultHasATest: the faults of recovery, by their numbers in the names of tests.
+func TestEveryFaultHasATest(t *testing.T) {
+	source, err := os.ReadFile("issue_test.go")
+	require.NoError(t, err)
+	for number := 90; number <= 98; number++ {
+		require.Regexp(t, fmt.Sprintf(`(?m)^(func Test|\t\t")F%d`, number), string(source))
+	}
+}
+
 // TestIssueFinds: what is there already, and what becomes of it.
 func TestIssueFinds(t *testing.T) {
 	type pat = sailpoint.PersonalAccessToken
@@ -351,8 +361,8 @@ func TestIssueFinds(t *testing.T) {
 	}
 }
 
-// TestIssueTwins (F94): if names are not unique after all, nobody knows which of two tokens this run made.
-func TestIssueTwins(t *testing.T) {
+// TestF94IssueTwins: if names are not unique after all, nobody knows which of two tokens this run made.
+func TestF94IssueTwins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		p := &process{w: w, on: map[string]fault{"POST 1": loses}}
