@@ -156,6 +156,9 @@ func (s *PersonalAccessTokensService) Patch(ctx context.Context, id string, patc
 	return &token, nil
 }
 
+// bulkUpdate stands in V1 where other paths have an id.
+const bulkUpdate = "bulk-update"
+
 // maxBulkIDs is how many tokens one BulkUpdate changes at most.
 const maxBulkIDs = 25
 
@@ -189,8 +192,8 @@ func (s *PersonalAccessTokensService) BulkUpdate(ctx context.Context, ids []stri
 	if idempotent {
 		op.column = patchReplace
 	}
-	op.url += "/bulk-update"
-	op.template += "/bulk-update"
+	op.url += "/" + bulkUpdate
+	op.template += "/" + bulkUpdate
 	op.contentType = "application/json"
 	op.body, err = json.Marshal(struct {
 		IDs   []string       `json:"ids"`
@@ -307,11 +310,11 @@ func checkID(id string) error {
 	return nil
 }
 
-// validID is an allow-list, because an id such as "..", "a?b" or "" would reach another resource. It is wider than
-// the 32 hexadecimal digits of today's ids.
+// validID is an allow-list, because an id such as "..", "a?b", "" or, in V1, "bulk-update" would reach another resource.
+// It is wider than the 32 hexadecimal digits of today's ids.
 func validID(id string) bool {
 	const digits, lower, upper = "0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	return id != "" && len(id) <= 128 && strings.Trim(id, digits+lower+upper+"-_") == ""
+	return id != "" && len(id) <= 128 && id != bulkUpdate && strings.Trim(id, digits+lower+upper+"-_") == ""
 }
 
 func (o ListPersonalAccessTokensOptions) query() string {
