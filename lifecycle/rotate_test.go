@@ -268,22 +268,55 @@ func TestRotateFails(t *testing.T) {
 	}
 }
 
-// TestRotateReadsBackAnother: a read that lags can't be told from another run's write, so both tokens are named, and
-// neither is deleted.
-func TestRotateReadsBackAnother(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(true)
-		old := w.adopt()
-		p := &process{w: w, on: map[string]fault{"Load 2": isStale}}
-		_, err := rotateJob(daily)(t, p)
-		failure := requireError(t, err, lifecycle.StepSave, lifecycle.ErrSuperseded)
-		require.Len(t, failure.Left, 2)
-		assert.Equal(t, []string{w.truth().ID, old}, []string{failure.Left[0].ID, failure.Left[1].ID})
-		assert.Zero(t, p.like["DELETE"])
-		_, err = rotateJob(daily)(t, &process{w: w})
-		require.NoError(t, err)
-		requireRotated(t, w, old)
-	})
+// laggard is a store whose n-th Load returns what the first did.
+type laggard struct {
+	lifecycle.Store
+	n, loads int
+	first    lifecycle.Credential
+}
+
+func (s *laggard) Load(ctx context.Context) (lifecycle.Credential, error) {
+	c, err := s.Store.Load(ctx)
+	if s.loads++; s.loads == 1 {
+		s.first = c
+	} else if s.loads == s.n {
+		c = s.first
+	}
+	return c, err
+}
+
+// TestRotateReadsWhatWasReplaced: an id that left the store never returns, so that the read lags. Nothing is deleted.
+func TestRotateReadsWhatWasReplaced(t *testing.T) {
+	for name, tt := range map[string]struct {
+		n    int
+		on   map[string]fault
+		step lifecycle.Step
+		is   error
+	}{
+		"after the save":            {2, nil, lifecycle.StepLoad, nil},
+		"after a proof that failed": {3, map[string]fault{"token 3": refuses}, lifecycle.StepProve, lifecycle.ErrStored},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				old := w.adopt()
+				p := &process{w: w, on: tt.on}
+				_, err := lifecycle.Rotate(t.Context(), p.client(t), &laggard{Store: p, n: tt.n}, lifecycle.RotateOptions{})
+				failure := requireError(t, err, tt.step)
+				require.NotErrorIs(t, err, lifecycle.ErrSuperseded)
+				if tt.is != nil {
+					require.ErrorIs(t, err, tt.is)
+				}
+				assert.Equal(t, lifecycle.Stored{ID: w.truth().ID, Known: true}, failure.Stored)
+				require.Len(t, failure.Left, 1)
+				assert.Equal(t, old, failure.Left[0].ID)
+				assert.Zero(t, p.like["DELETE"])
+				_, err = rotateJob(daily)(t, &process{w: w})
+				require.NoError(t, err)
+				requireRotated(t, w, old)
+			})
+		})
+	}
 }
 
 // lossy is a store that doesn't keep all of what is saved.

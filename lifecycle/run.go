@@ -597,6 +597,10 @@ func (r *run) readBack(ctx context.Context, c Credential, created *sailpoint.Cre
 		r.leaveOld(old, "the stored token replaced it")
 		return r.fail(StepLoad, err, runAgain)
 	}
+	if now.ID == r.cur.ID { // an id that left the store never returns: this read lags
+		r.leaveOld(old, "the stored token replaced it")
+		return r.fail(StepLoad, errors.New("lifecycle: the store returns what it held before"), runAgain)
+	}
 	r.cur = now
 	if now.ID != c.ID {
 		r.stored.ID = now.ID
@@ -640,8 +644,9 @@ func (r *run) prove(ctx context.Context) error {
 		r.leaveReplaced("the stored token replaced it")
 		return r.fail(StepProve, err, runAgain)
 	}
+	replaced, _ := r.cur.replaces()
 	now, loadErr := r.store.Load(ctx)
-	if loadErr == nil && now.ID != r.cur.ID {
+	if loadErr == nil && now.ID != r.cur.ID && now.ID != replaced { // else the read lags
 		r.stored = Stored{ID: now.ID, Known: true}
 		return r.fail(StepProve, ErrSuperseded, othersTurn)
 	}
