@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
+	"strings"
 )
 
 // The kinds of marks.
@@ -97,6 +98,9 @@ func (c *Credential) replaces() (id string, ok bool) {
 	parts := noteForm.FindStringSubmatch(c.Note)
 	if parts == nil {
 		return "", false
+	}
+	if strings.EqualFold(parts[1], c.ID) {
+		return "", true // somebody put the old id and secret back, and left the note: the token is in use again
 	}
 	return parts[1], true
 }

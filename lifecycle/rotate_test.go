@@ -73,6 +73,33 @@ func TestRotateOnTheWire(t *testing.T) {
 	})
 }
 
+// TestRotateOfACredentialThatWasPutBack: who puts the old id and secret back, and leaves the note of the write that
+// replaced them, has a note that says of the stored token that it was replaced.
+func TestRotateOfACredentialThatWasPutBack(t *testing.T) {
+	for _, upper := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(true)
+			old := w.adopt()
+			putBack := w.truth()
+			noted := old
+			if upper {
+				noted = strings.ToUpper(old)
+			}
+			putBack.Note = "v1;replaces=" + noted + ";w=0123456789abcdef"
+			require.NoError(t, w.memory.Save(t.Context(), putBack))
+			result, err := rotateJob(lifecycle.RotateOptions{IfOlderThan: 60 * day})(t, &process{w: w})
+			require.NoError(t, err)
+			assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+			assert.Empty(t, result.Replaced)
+			require.NoError(t, w.works())
+
+			_, err = rotateJob(lifecycle.RotateOptions{})(t, &process{w: w})
+			require.NoError(t, err)
+			requireRotated(t, w, old)
+		})
+	}
+}
+
 // TestSuccessor: scope and validity are the old token's, and the expiry is what the options and the version say.
 func TestSuccessor(t *testing.T) {
 	in := func(d time.Duration) *time.Time { return ptr(time.Now().Add(d)) }
