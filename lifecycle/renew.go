@@ -155,8 +155,10 @@ func (r *renewal) renew(ctx context.Context, batch []*Change) error {
 		renewed, err = r.tokens.BulkUpdate(ctx, ids, r.patch())
 	}
 	switch {
-	case errors.Is(err, sailpoint.ErrForbidden):
-		r.single = true // the right is to all tokens; one's own may be left
+	case errors.Is(err, sailpoint.ErrForbidden), errors.Is(err, sailpoint.ErrNotFound):
+		// The right is to all tokens, and one's own may be left; or the tenant doesn't have this operation, whose 404
+		// says of no token that it is gone.
+		r.single = true
 		return r.renewSingly(ctx, batch)
 	case errors.Is(err, sailpoint.ErrBadRequest) && len(batch) > 1:
 		half := len(batch) / 2 // one token spoils it for the others: it is found by halving

@@ -76,6 +76,21 @@ func TestRenewInBulk(t *testing.T) {
 	})
 }
 
+// TestRenewWithoutBulk: the bulk update's 404 says of no token that it is gone.
+func TestRenewWithoutBulk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		for _, id := range []string{"mine", "also"} {
+			tenant.Add(sailpoint.PersonalAccessToken{ID: id, ExpirationDate: ptr(time.Now().Add(day))})
+		}
+		tenant.Inject(sailpointtest.Fault{Method: "PATCH", Path: bulkPath, Status: 404})
+		changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant), lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"mine renewed", "also renewed"}, statuses(changes))
+		assert.Len(t, calls(tenant), 4, "a list, the bulk update, and one by one")
+	})
+}
+
 func TestRenewForEver(t *testing.T) {
 	for version, path := range map[sailpoint.APIVersion]string{
 		sailpoint.V2025: "/v2025/personal-access-tokens/id", sailpoint.V2026: "/v2026/personal-access-tokens/id", sailpoint.V1: bulkPath,
