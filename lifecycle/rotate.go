@@ -100,7 +100,7 @@ func (o *RotateOptions) successor(old *sailpoint.PersonalAccessToken, version sa
 		return req, refuse("the token %s tells no scope, and a successor without one could do everything: patch its scope first", old.ID)
 	}
 	lifetime := o.Lifetime
-	if lifetime == 0 && !o.NeverExpires && old.ExpirationDate != nil {
+	if lifetime == 0 && !o.NeverExpires && old.ExpirationDate != nil && !old.Created.IsZero() {
 		lifetime = old.ExpirationDate.Sub(old.Created)
 	}
 	now := time.Now()
@@ -109,7 +109,7 @@ func (o *RotateOptions) successor(old *sailpoint.PersonalAccessToken, version sa
 	case limitsLifetime(version) && (lifetime <= 0 || expiry.After(sixMonthsAfter(now).AddDate(0, 0, -1))):
 		// Left out: the tenant sets six months by its own clock, which may be behind this one.
 	case lifetime <= 0:
-		return req, refuse("the token %s tells no expiry that its successor could have: set Lifetime, or NeverExpires", old.ID)
+		return req, refuse("the token %s tells no lifetime that its successor could have: set Lifetime, or NeverExpires", old.ID)
 	default:
 		req.ExpirationDate = expiry
 	}
@@ -182,7 +182,13 @@ func (r *run) finish(ctx context.Context, grace time.Duration, outcome Outcome) 
 	replaced, _ := r.cur.replaces()
 	// From the successor's creation, so that every run comes to the same instant.
 	retireAt := r.token.Created.Add(grace)
-	if _, alive := r.listed(replaced); alive && time.Now().Before(retireAt) {
+	_, alive := r.listed(replaced)
+	if alive && grace > 0 && r.token.Created.IsZero() {
+		r.leaveReplaced("the stored token replaced it")
+		err := errors.New("the tenant does not say when the stored token was created, from where Grace counts")
+		return nil, r.fail(StepRetire, err, "run it again; without Grace it deletes the old token at once")
+	}
+	if alive && time.Now().Before(retireAt) {
 		for _, t := range r.leftBehind() {
 			r.leave(t.ID, t.Name, "another run left it; the run that finishes deletes it")
 		}

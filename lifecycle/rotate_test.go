@@ -15,6 +15,7 @@ import (
 
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
 const grace = 2 * time.Hour
@@ -156,6 +157,42 @@ func TestSuccessor(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRotateWhereNoCreationIsTold: without it nobody knows how long the old token was to last, or how old the new one is.
+func TestRotateWhereNoCreationIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		old := w.adopt()
+		cfg := w.tenant.Config()
+		cfg.APIVersion = sailpoint.V2025
+		client, err := sailpoint.NewClient(cfg)
+		require.NoError(t, err)
+		w.tenant.Inject(sailpointtest.Fault{
+			Method: "GET", Status: 200,
+			Body: `[{"id":"` + old + `","name":"deploy","scope":["s"],"expirationDate":"2000-03-31T00:00:00Z"}]`,
+		})
+		_, err = lifecycle.Rotate(t.Context(), client, w.memory, lifecycle.RotateOptions{})
+		requireError(t, err, lifecycle.StepCreate, sailpoint.ErrInvalidArgument)
+		require.ErrorContains(t, err, "set Lifetime")
+
+		const id = "0123456789abcdef0123456789abcdef"
+		successor, secret := w.tenant.Add(sailpoint.PersonalAccessToken{ID: id, Name: jobName + "-copy", Scope: jobScope})
+		require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{
+			ID: successor, Secret: secret, Note: "v1;replaces=" + old + ";w=0123456789abcdef",
+		}))
+		w.tenant.Inject(sailpointtest.Fault{
+			Method: "GET", Status: 200, Body: `[{"id":"` + id + `","name":"deploy-copy"},{"id":"` + old + `","name":"deploy"}]`,
+		})
+		_, err = lifecycle.Rotate(t.Context(), client, w.memory, lifecycle.RotateOptions{Grace: grace})
+		left := requireError(t, err, lifecycle.StepRetire).Left
+		require.Len(t, left, 1)
+		assert.Equal(t, old, left[0].ID)
+		assert.Len(t, w.made(), 2, "the old token's readers still have it")
+		result, err := lifecycle.Rotate(t.Context(), client, w.memory, lifecycle.RotateOptions{Grace: grace})
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.Pending, result.Outcome)
+	})
 }
 
 func TestRotateRefusals(t *testing.T) {
