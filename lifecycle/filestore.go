@@ -18,7 +18,8 @@ import (
 //
 //	{"id":"…","secret":"…","note":"…"}
 //
-// A file of one's own with id and secret is a beginning for [Rotate]. While it writes, a Save holds a lock on a file
+// A file of one's own with id and secret is a beginning for [Rotate]; one with anything else is none of this store's, and
+// refused, as is a folder or the end of a link that is not there: a disk that is missing is no empty store. While it writes, a Save holds a lock on a file
 // beside it, Path with ".lock". That file stays, and says nothing: the lock is the operating system's, which ends it
 // with the process that holds it, so that no crash leaves a lock behind. Where the file system has no such locks, or
 // the operating system is not Unix or Windows, Save returns an error. Programs on hosts that share a directory need
@@ -45,6 +46,9 @@ func (s FileStore) Load(context.Context) (Credential, error) {
 	if err != nil {
 		return Credential{}, err
 	}
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return Credential{}, err
+	}
 	return load(path)
 }
 
@@ -55,8 +59,8 @@ func load(path string) (Credential, error) {
 	case errors.Is(err, os.ErrNotExist):
 	case err != nil:
 		return Credential{}, err
-	case json.Unmarshal(content, &file) != nil: // whose text could hold a part of the secret
-		return Credential{}, fmt.Errorf("the file %q is not a JSON object with id, secret and note as texts", path)
+	case json.Unmarshal(content, &file, json.RejectUnknownMembers(true)) != nil: // whose text could hold a part of the secret
+		return Credential{}, fmt.Errorf("the file %q is not a JSON object with id, secret and note as texts, and nothing else", path)
 	}
 	return Credential{
 		ID: file.ID, Secret: sailpoint.NewSecret(file.Secret), Note: file.Note,
@@ -92,6 +96,7 @@ func (s FileStore) Save(ctx context.Context, c Credential) error {
 	}
 	// From here on c may be stored.
 	if err := os.Rename(next, path); err != nil {
+		_ = os.Remove(next) // if it is still there: nobody would use the secret, or delete it
 		return err
 	}
 	return syncFolder(filepath.Dir(path))
@@ -103,8 +108,12 @@ func (s FileStore) resolve() (string, error) {
 	if s.Path == "" {
 		return "", refuse("FileStore: the path is empty")
 	}
-	if path, err := filepath.EvalSymlinks(s.Path); err == nil {
+	path, err := filepath.EvalSymlinks(s.Path)
+	if err == nil {
 		return path, nil
+	}
+	if info, lstatErr := os.Lstat(s.Path); lstatErr == nil && info.Mode()&os.ModeSymlink != 0 {
+		return "", err // a link that leads nowhere
 	}
 	return s.Path, nil
 }

@@ -157,7 +157,10 @@ func TestFileStoreFailures(t *testing.T) {
 		want      string
 	}{
 		"no path":           {func(*testing.T, string) string { return "" }, false, false, "the path is empty"},
-		"no folder":         {func(_ *testing.T, path string) string { return filepath.Join(path, "none") }, true, false, "no such file or directory"},
+		"no folder":         {func(_ *testing.T, path string) string { return filepath.Join(path, "none") }, false, false, "no such file or directory"},
+		"no end of a link":  {linkTo("none/deploy.json"), false, false, "no such file or directory"},
+		"a link to itself":  {linkTo("deploy.json"), false, false, "too many links"},
+		"another program's": {write(`{"ClientId":"a","ClientSecret":"` + storedSecret + `","BaseURL":"b"}`), false, true, "and nothing else"},
 		"no credential":     {write(`{"id":"a","secret":"` + storedSecret), false, true, "is not a JSON object with id, secret and note as texts"},
 		"a list":            {write(`["` + storedSecret + `"]`), false, true, "is not a JSON object"},
 		"another type":      {write(`{"id":"a","secret":1}`), false, true, "is not a JSON object"},
@@ -186,6 +189,15 @@ func TestFileStoreFailures(t *testing.T) {
 	}
 }
 
+// linkTo makes the file a link to another of its folder.
+func linkTo(name string) func(*testing.T, string) string {
+	return func(t *testing.T, path string) string {
+		t.Helper()
+		require.NoError(t, os.Symlink(filepath.Join(filepath.Dir(path), name), path))
+		return path
+	}
+}
+
 func write(content string) func(*testing.T, string) string {
 	return func(t *testing.T, path string) string {
 		t.Helper()
@@ -210,6 +222,7 @@ func TestFileStoreThatIsAFolder(t *testing.T) {
 	_, err := store.Load(t.Context())
 	require.Error(t, err)
 	require.Error(t, store.Save(t.Context(), credential(1)))
+	assert.NoFileExists(t, store.Path+".next", "it would hold the secret")
 }
 
 func TestSaveFunc(t *testing.T) {
