@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -235,7 +236,9 @@ func (p *Policy) examineRights(token *sailpoint.PersonalAccessToken, found func(
 	case grants(allRead):
 		found(AdminScope, "It may list other people's tokens, if its owner may ("+allRead+").")
 	}
-	if bearer := time.Duration(token.AccessTokenValiditySeconds) * time.Second; bearer > p.MaxBearer {
+	// What is beyond a Duration is cut.
+	bearer := time.Duration(min(int64(token.AccessTokenValiditySeconds), math.MaxInt64/int64(time.Second))) * time.Second
+	if bearer > p.MaxBearer {
 		found(LongBearer, fmt.Sprintf("Its bearers last %s, longer than %s.", span(bearer), span(p.MaxBearer)))
 	}
 }
