@@ -78,7 +78,10 @@ type Leftover struct {
 
 // Error says what failed and what to do.
 func (e *Error) Error() string {
-	text := "lifecycle: " + e.Op + ": " + string(e.Step) + ": " + printable(e.Err.Error())
+	text := "lifecycle: " + e.Op + ": " + string(e.Step)
+	if e.Err != nil { // the zero Error prints too
+		text += ": " + printable(e.Err.Error())
+	}
 	for _, l := range e.Left {
 		text += "; " + l.String()
 	}

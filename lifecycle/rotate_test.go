@@ -791,4 +791,5 @@ func TestTextsOfErrors(t *testing.T) {
 	assert.Equal(t, `lifecycle: rotate: save: "lifecycle: can't tell what the store holds: \x1b[2J"; `+
 		`left: 86f1, "a\x1bb": the store may hold its secret; left: a token "late": it may still appear; run it again`, err.Error())
 	assert.ErrorIs(t, err, lifecycle.ErrStoreUnknown)
+	assert.Equal(t, "lifecycle: : ; ", (&lifecycle.Error{}).Error())
 }

@@ -15,6 +15,9 @@ import (
 // before what a spreadsheet would take for a formula, also where it splits the line at other separators than commas;
 // line breaks and other control characters are spaces.
 func WriteCSV(w io.Writer, r *lifecycle.Report) error {
+	if r == nil {
+		return errNoReport
+	}
 	out := csv.NewWriter(w)
 	err := out.Write([]string{
 		"kind", "finding", "token_id", "token_name", "owner_id", "owner_name",

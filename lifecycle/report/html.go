@@ -27,6 +27,9 @@ var (
 // WriteHTML writes the report as one page that loads nothing: the time line of ages and expiries, the findings by
 // kind, the owners with most tokens, and a table that sorts and filters.
 func WriteHTML(w io.Writer, r *lifecycle.Report) error {
+	if r == nil {
+		return errNoReport
+	}
 	tmpl, err := template.New("page").Parse(pageHTML)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"fmt"
 	"io"
 	"time"
 
@@ -13,8 +14,13 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
+var errNoReport = fmt.Errorf("%w: no report: make one with lifecycle.Audit", sailpoint.ErrInvalidArgument)
+
 // WriteJSON writes the report as one JSON object. Tokens and owners have the API's names.
 func WriteJSON(w io.Writer, r *lifecycle.Report) error {
+	if r == nil {
+		return errNoReport
+	}
 	type owner = sailpoint.PersonalAccessTokenOwner
 	type total struct {
 		Owner    owner `json:"owner"`

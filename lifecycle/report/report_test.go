@@ -58,6 +58,18 @@ func write(t *testing.T, to func(io.Writer, *lifecycle.Report) error, r *lifecyc
 	return out.String()
 }
 
+// TestNoReport, and one that holds nothing.
+func TestNoReport(t *testing.T) {
+	for name, to := range map[string]func(io.Writer, *lifecycle.Report) error{
+		"json": report.WriteJSON, "csv": report.WriteCSV, "html": report.WriteHTML,
+	} {
+		var out bytes.Buffer
+		require.ErrorIs(t, to(&out, nil), sailpoint.ErrInvalidArgument, name)
+		require.Zero(t, out.Len(), name)
+		require.NotEmpty(t, write(t, to, &lifecycle.Report{}), name)
+	}
+}
+
 func TestJSON(t *testing.T) {
 	const ana = `"owner":{"type":"IDENTITY","id":"o1","name":"Ana"}`
 	const nobody = `"owner":{"type":"IDENTITY","id":"o2","name":""}`
