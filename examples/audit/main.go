@@ -13,7 +13,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -48,11 +47,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		failOn, err = target.Kinds(value)
 		return err
 	})
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
+	if code, done := target.Parse(flags, args); done {
+		return code
 	}
 
 	found, err := audit(ctx, stderr, *owner)

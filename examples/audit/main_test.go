@@ -63,7 +63,7 @@ func TestAuditExitCodes(t *testing.T) {
 	tenant.Add(sailpoint.PersonalAccessToken{Name: "\x1b[2J", Scope: []string{"s"}})
 	targettest.Serve(t, tenant)
 	for args, want := range map[string]int{
-		"": 0, "-fail-on expired": 0, "-fail-on expired,every-right": 3, "-fail-on all": 2, "-unknown": 2, "-help": 0,
+		"": 0, "-fail-on expired": 0, "-fail-on expired,every-right": 3, "-fail-on all": 2, "-unknown": 2, "expired": 2, "-help": 0,
 	} {
 		code, stdout, _ := targettest.Run(t, run, strings.Fields(args)...)
 		assert.Equal(t, want, code, args)

@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -44,11 +43,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			opts.Kinds, err = target.Kinds(value)
 			return err
 		})
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
+	if code, done := target.Parse(flags, args); done {
+		return code
 	}
 	if opts.Apply && isTerminal(stderr) {
 		opts.Progress = func(done, total int, _ lifecycle.Change) { fmt.Fprint(stderr, bar(done, total)) }

@@ -49,6 +49,7 @@ func TestPruneExitCodes(t *testing.T) {
 		"one failed":     {"-apply", sailpointtest.Fault{Path: item, Status: 403}, 3, 1, "2 chosen, 1 deleted, 1 failed\n"},
 		"no list":        {"-apply", sailpointtest.Fault{Method: "GET", Status: 403}, 1, 2, ""},
 		"unknown kind":   {"-apply -kinds all", sailpointtest.Fault{}, 2, 2, ""},
+		"a stray word":   {"-apply false -kinds expired", sailpointtest.Fault{}, 2, 2, ""},
 		"forbidden kind": {"-apply -kinds managed", sailpointtest.Fault{}, 2, 2, ""},
 		"help":           {"-help", sailpointtest.Fault{}, 0, 2, ""},
 	} {

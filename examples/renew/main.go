@@ -12,8 +12,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -41,10 +41,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	days := flags.Int("days", 180, "let the tokens last `DAYS` from now on")
 	flags.BoolVar(&opts.NeverExpires, "never-expires", false, "let the tokens last for ever, instead of -days")
 	flags.StringVar(&opts.OwnerID, "owner", "", "look at the tokens of the identity with this `ID` only, or at your own with me")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
+	if code, done := target.Parse(flags, args); done {
+		return code
+	}
+	if most := 100 * 365; max(*within, *days) > most { // a Duration of many more would begin anew at 0
+		fmt.Fprintf(stderr, "renew: %d days at most\n", most)
 		return 2
 	}
 	opts.Within = time.Duration(*within) * 24 * time.Hour

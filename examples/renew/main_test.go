@@ -45,6 +45,9 @@ func TestRenewExitCodes(t *testing.T) {
 		"none shown":     {"-apply", sailpointtest.Fault{Method: "PATCH", Status: 200, Body: "[]"}, 3, "2 failed"},
 		"no list":        {"-apply", sailpointtest.Fault{Method: "GET", Status: 403}, 1, ""},
 		"negative":       {"-apply -days -1", sailpointtest.Fault{}, 2, ""},
+		"a stray word":   {"-apply false", sailpointtest.Fault{}, 2, ""},
+		"too long":       {"-apply -days 213504", sailpointtest.Fault{}, 2, ""},
+		"too far ahead":  {"-apply -within 213504", sailpointtest.Fault{}, 2, ""},
 		"an unknown one": {"-unknown", sailpointtest.Fault{}, 2, ""},
 		"help":           {"-help", sailpointtest.Fault{}, 0, ""},
 	} {

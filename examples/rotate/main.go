@@ -55,11 +55,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.DurationVar(&j.opts.IfOlderThan, "older", 30*24*time.Hour, "replace it when it is this old")
 	flags.DurationVar(&j.opts.Grace, "grace", 0, "keep the old one valid for so long")
 	flags.BoolVar(&j.own, "own", false, "work with the token itself")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
+	if code, done := target.Parse(flags, args); done {
+		return code
 	}
 
 	result, err := j.run(ctx, stderr)

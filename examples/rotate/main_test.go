@@ -81,6 +81,7 @@ func TestExitCodes(t *testing.T) {
 			tenant.Inject(sailpointtest.Fault{Method: "POST", Path: "/v2024/personal-access-tokens", Status: 403})
 		}, nil, 3, "403"},
 		"no scope":     {func(*sailpointtest.Tenant) {}, []string{"-scope", ""}, 2, "name the scopes"},
+		"a stray word": {func(*sailpointtest.Tenant) {}, []string{"deploy"}, 2, "deploy"},
 		"unknown flag": {func(*sailpointtest.Tenant) {}, []string{"-x"}, 2, "-x"},
 		"help":         {func(*sailpointtest.Tenant) {}, []string{"-help"}, 0, "-grace"},
 	} {
