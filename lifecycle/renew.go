@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -66,6 +67,7 @@ type renewal struct {
 	now, until time.Time
 	changes    []Change // without a Status: to be renewed
 	single     bool     // no bulk updates
+	refused    error    // which refused the client's credentials
 }
 
 func (r *renewal) check() error {
@@ -127,23 +129,20 @@ func (r *renewal) apply(ctx context.Context) error {
 		}
 	}
 	r.single = r.version != sailpoint.V1
-	for len(rest) > 0 {
-		n := min(maxBulk, len(rest))
-		if err := r.renew(ctx, rest[:n]); concernsAll(err) {
-			for _, c := range rest[n:] {
-				c.skip("not tried: the client's credentials were refused")
-			}
-			return err
-		}
-		rest = rest[n:]
+	for batch := range slices.Chunk(rest, maxBulk) {
+		r.renew(ctx, batch)
+	}
+	if r.refused != nil {
+		return r.refused
 	}
 	return ctx.Err()
 }
 
 // renew renews at most maxBulk tokens, together where it can.
-func (r *renewal) renew(ctx context.Context, batch []*Change) error {
-	if r.single {
-		return r.renewSingly(ctx, batch)
+func (r *renewal) renew(ctx context.Context, batch []*Change) {
+	if r.single || r.refused != nil {
+		r.renewSingly(ctx, batch)
+		return
 	}
 	ids := make([]string, len(batch))
 	for i, c := range batch {
@@ -159,15 +158,18 @@ func (r *renewal) renew(ctx context.Context, batch []*Change) error {
 		// The right is to all tokens, and one's own may be left; or the tenant doesn't have this operation, whose 404
 		// says of no token that it is gone.
 		r.single = true
-		return r.renewSingly(ctx, batch)
+		r.renewSingly(ctx, batch)
+		return
 	case errors.Is(err, sailpoint.ErrBadRequest) && len(batch) > 1:
 		half := len(batch) / 2 // one token spoils it for the others: it is found by halving
-		return errors.Join(r.renew(ctx, batch[:half]), r.renew(ctx, batch[half:]))
+		r.renew(ctx, batch[:half])
+		r.renew(ctx, batch[half:])
+		return
 	case err != nil:
 		for _, c := range batch {
-			c.fail(ctx, err)
+			r.fail(ctx, c, err)
 		}
-		return err
+		return
 	}
 	shown := make(map[string]sailpoint.PersonalAccessToken, len(renewed))
 	for _, token := range renewed {
@@ -181,13 +183,11 @@ func (r *renewal) renew(ctx context.Context, batch []*Change) error {
 		}
 		c.Status, c.Token = Renewed, token
 	}
-	return nil
 }
 
-func (r *renewal) renewSingly(ctx context.Context, batch []*Change) error {
-	var refused error
+func (r *renewal) renewSingly(ctx context.Context, batch []*Change) {
 	for _, c := range batch {
-		if refused != nil {
+		if r.refused != nil {
 			c.skip("not tried: the client's credentials were refused")
 			continue
 		}
@@ -197,15 +197,19 @@ func (r *renewal) renewSingly(ctx context.Context, batch []*Change) error {
 			token, err = r.tokens.Patch(ctx, c.Token.ID, r.patch())
 		}
 		if err != nil {
-			c.fail(ctx, err)
-			if concernsAll(err) {
-				refused = err
-			}
+			r.fail(ctx, c, err)
 			continue
 		}
 		c.Status, c.Token = Renewed, *token
 	}
-	return refused
+}
+
+// fail settles what became of a token, and of all that are still to come if err concerns them too.
+func (r *renewal) fail(ctx context.Context, c *Change, err error) {
+	c.fail(ctx, err)
+	if concernsAll(err) {
+		r.refused = err
+	}
 }
 
 func (r *renewal) patch() *sailpoint.PersonalAccessTokenPatch {

@@ -91,6 +91,22 @@ func TestRenewWithoutBulk(t *testing.T) {
 	})
 }
 
+// TestRenewHalvesNoFurtherOnceRefused: what is left of a batch that is halved is not tried either.
+func TestRenewHalvesNoFurtherOnceRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiringTokens(tenant, 30)
+		for _, status := range []int{400, 401, 401} {
+			tenant.Inject(sailpointtest.Fault{Method: "PATCH", Path: bulkPath, Status: status})
+		}
+		changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant), lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
+		require.ErrorIs(t, err, sailpoint.ErrUnauthorized)
+		assert.Equal(t, 12, count(changes, lifecycle.Failed))
+		assert.Equal(t, 18, count(changes, lifecycle.Skipped))
+		assert.Len(t, calls(tenant), 4)
+	})
+}
+
 func TestRenewForEver(t *testing.T) {
 	for version, path := range map[sailpoint.APIVersion]string{
 		sailpoint.V2025: "/v2025/personal-access-tokens/id", sailpoint.V2026: "/v2026/personal-access-tokens/id", sailpoint.V1: bulkPath,
