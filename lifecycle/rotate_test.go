@@ -2,6 +2,8 @@ package lifecycle_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -192,6 +194,27 @@ func TestRotateWhereNoCreationIsTold(t *testing.T) {
 		result, err := lifecycle.Rotate(t.Context(), client, w.memory, lifecycle.RotateOptions{Grace: grace})
 		require.NoError(t, err)
 		assert.Equal(t, lifecycle.Pending, result.Outcome)
+	})
+}
+
+// TestSweepWhereNoCreationIsTold: in a store without versions a token of no age may be one that a run is about to store.
+func TestSweepWhereNoCreationIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(false)
+		old := w.adopt()
+		p := &process{w: w}
+		check := sha256.Sum256([]byte("next" + old[:8] + "01234567"))
+		name := jobName + "-next-" + old[:8] + "01234567" + hex.EncodeToString(check[:4])
+		w.tenant.Add(sailpoint.PersonalAccessToken{ID: "leftover", Name: name})
+		w.tenant.Inject(sailpointtest.Fault{
+			Method: "GET", Status: 200,
+			Body: `[{"id":"` + old + `","name":"deploy","created":"2000-01-01T00:00:00Z"},{"id":"leftover","name":"` + name + `"}]`,
+		})
+		result, err := lifecycle.Rotate(t.Context(), p.client(t), p, daily)
+		require.NoError(t, err)
+		require.Len(t, result.Left, 1)
+		assert.Equal(t, "leftover", result.Left[0].ID)
+		assert.Len(t, w.made(), 2)
 	})
 }
 

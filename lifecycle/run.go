@@ -240,6 +240,9 @@ func (r *run) sweep(ctx context.Context) (swept bool, err error) {
 			// A run uses its token right after it made it. One-sided: it keeps a token from being deleted, only.
 			r.leave(t.ID, t.Name, "somebody uses it")
 			continue
+		case t.Created.IsZero() && r.cur.Version == "" && !r.writeOnly && !r.isOwn(t.Name):
+			r.leave(t.ID, t.Name, "the tenant does not say how old it is; delete it if no run is at work")
+			continue
 		}
 		r.leave(t.ID, t.Name, "an earlier run left it")
 		if err := r.fence(ctx, t); err != nil {
