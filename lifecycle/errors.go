@@ -110,6 +110,9 @@ func printable(text string) string {
 
 // fail returns the error of this run in a step.
 func (r *run) fail(step Step, err error, next string) error {
+	if r.wrote {
+		next = strings.TrimSuffix(next, unchanged)
+	}
 	return &Error{Op: r.op, Step: step, Stored: r.stored, Left: r.account(), Next: next, Err: err}
 }
 
@@ -118,6 +121,7 @@ func because(kind, cause error) error { return fmt.Errorf("%w: %w", kind, cause)
 
 // What to do next.
 const (
+	unchanged     = ": nothing was changed" // stands only where this run wrote nothing
 	runAgain      = "run it again"
 	othersTurn    = "nothing: the other run goes on"
 	runAgainAfter = "run it again after %s, and delete none of these tokens before"

@@ -101,7 +101,7 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 			why = "its secret may be the stored one"
 		}
 		r.leave(other.ID, other.Name, why)
-		return nil, r.fail(StepList, ErrNameTaken, "delete or rename that token, or choose another name: nothing was changed")
+		return nil, r.fail(StepList, ErrNameTaken, "delete or rename that token, or choose another name"+unchanged)
 	}
 	r.nameStale()
 	swept, err := r.sweep(ctx)
@@ -130,7 +130,7 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 func (r *run) keep(ctx context.Context) (*Result, error) {
 	if baseOf(r.token.Name) != r.base {
 		err := because(ErrStored, errors.New("it holds another token, "+r.token.ID))
-		return nil, r.fail(StepList, err, "use a store of its own for each token: nothing was changed")
+		return nil, r.fail(StepList, err, "use a store of its own for each token"+unchanged)
 	}
 	if err := r.prove(ctx); err != nil {
 		return nil, err

@@ -280,6 +280,22 @@ func TestIssueFails(t *testing.T) {
 	}
 }
 
+// TestIssueSaysNothingWasChanged only where nothing was.
+func TestIssueSaysNothingWasChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		_, err := issueJob(t, &process{w: w, crashAt: 6})
+		require.ErrorIs(t, err, errCrash)
+		p := &process{w: w, on: map[string]fault{"GET 1": fails}}
+		_, err = issueJob(t, p)
+		require.Contains(t, requireError(t, err, lifecycle.StepList, sailpoint.ErrServer).Next, "nothing was changed")
+		p = &process{w: w, on: map[string]fault{"GET 2": fails}}
+		_, err = issueJob(t, p)
+		require.NotContains(t, requireError(t, err, lifecycle.StepList, sailpoint.ErrServer).Next, "nothing was changed")
+		require.Equal(t, 1, p.like["DELETE"])
+	})
+}
+
 // TestEveryFaultHasATest: the faults of recovery, by their numbers in the names of tests.
 func TestEveryFaultHasATest(t *testing.T) {
 	source, err := os.ReadFile("issue_test.go")

@@ -157,12 +157,12 @@ func (r *run) rotate(ctx context.Context, nonce string, opts RotateOptions) (*Re
 		return r.result(Unchanged), nil
 	}
 	if r.acting != r.given || replaced != "" && strings.EqualFold(r.given.ClientID(), replaced) {
-		return nil, r.fail(StepCreate, ErrClientReplaced, "make the client with the stored credential: nothing was changed")
+		return nil, r.fail(StepCreate, ErrClientReplaced, "make the client with the stored credential"+unchanged)
 	}
 	old := r.token
 	req, err := opts.successor(&old, r.given.APIVersion())
 	if err != nil {
-		return nil, r.fail(StepCreate, err, "change the options and run it again: nothing was changed")
+		return nil, r.fail(StepCreate, err, "change the options and run it again"+unchanged)
 	}
 	if err := r.replace(ctx, req, old.ID); err != nil {
 		return nil, err

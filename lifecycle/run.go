@@ -51,6 +51,7 @@ type run struct {
 
 	began      time.Time       // when the new token was asked for
 	deleted    map[string]bool // by this run: a list that lags may still show them
+	wrote      bool            // this run deleted or saved something
 	unobserved int             // creates of this run that may still come into effect
 	left       []Leftover
 }
@@ -94,14 +95,14 @@ func (r *run) load(ctx context.Context) error {
 	c, err := r.store.Load(ctx)
 	if err != nil {
 		r.stored = Stored{}
-		return r.fail(StepLoad, because(ErrStoreUnknown, err), "mend the store and run it again: nothing was changed")
+		return r.fail(StepLoad, because(ErrStoreUnknown, err), "mend the store and run it again"+unchanged)
 	}
 	r.cur = c
 	r.stored = Stored{ID: c.ID, Known: true, Working: r.stored.Working && r.stored.ID == c.ID}
 	if _, ok := c.replaces(); !ok && laterNote.MatchString(c.Note) {
 		// It may say which token is still to be retired, and the next write would forget it.
 		return r.fail(StepLoad, because(ErrStored, errors.New("a later version of this package wrote its note")),
-			"run that version: nothing was changed")
+			"run that version"+unchanged)
 	}
 	return nil
 }
@@ -118,7 +119,7 @@ func (r *run) list(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return r.fail(StepList, err, "run it again: nothing was changed")
+		return r.fail(StepList, err, runAgain+unchanged)
 	}
 	r.tokens = slices.DeleteFunc(tokens, func(t sailpoint.PersonalAccessToken) bool { return r.deleted[t.ID] })
 	return nil
@@ -186,7 +187,7 @@ func (r *run) findStored(ctx context.Context) (found bool, err error) {
 	case refused:
 		return false, nil
 	case err != nil:
-		return false, r.fail(StepList, err, "run it again: nothing was changed")
+		return false, r.fail(StepList, err, runAgain+unchanged)
 	}
 	r.stored.Working = true
 	return false, r.fail(StepList, ErrNotListed, "use a client of that token's owner, or run it again later if the list may lag")
@@ -299,6 +300,7 @@ func rewritten(c Credential) Credential {
 
 // remove deletes a token by its id. One that is gone already is what was wanted.
 func (r *run) remove(ctx context.Context, id string) error {
+	r.wrote = true
 	if err := r.acting.PersonalAccessTokens.Delete(ctx, id); err != nil && !errors.Is(err, sailpoint.ErrNotFound) {
 		return err
 	}
@@ -366,7 +368,7 @@ func (r *run) replace(ctx context.Context, req sailpoint.CreatePersonalAccessTok
 // tenant refuses the second.
 func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest) (*sailpoint.CreatePersonalAccessTokenResponse, error) {
 	if r.countListed() >= maxTokens {
-		return nil, r.fail(StepCreate, ErrNoFreeSlot, "delete a token of this owner and run it again: nothing was changed")
+		return nil, r.fail(StepCreate, ErrNoFreeSlot, "delete a token of this owner and run it again"+unchanged)
 	}
 	req.Name = r.mark.on(r.base)
 	var last error
@@ -406,9 +408,9 @@ func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessToke
 // explain returns the error of a create that certainly made nothing. The API doesn't say which limit it met.
 func (r *run) explain(ctx context.Context, err error) error {
 	if rejected(err) && r.list(ctx) == nil && r.countListed() >= maxTokens {
-		return r.fail(StepCreate, because(ErrNoFreeSlot, err), "delete a token of this owner and run it again: nothing was changed")
+		return r.fail(StepCreate, because(ErrNoFreeSlot, err), "delete a token of this owner and run it again"+unchanged)
 	}
-	return r.fail(StepCreate, err, "see the cause and run it again: nothing was changed")
+	return r.fail(StepCreate, err, "see the cause and run it again"+unchanged)
 }
 
 // countListed is how many tokens count towards the limit, at least: not all may be listed.
@@ -534,6 +536,7 @@ const minScrubbed = 6
 
 // write saves c. Of an error that repeats the secret, as that of a URL may, it keeps the text only, without it.
 func (r *run) write(ctx context.Context, c Credential) error {
+	r.wrote = true
 	err := r.store.Save(ctx, c)
 	secret := c.Secret.Reveal()
 	if err == nil || len(secret) < minScrubbed || !strings.Contains(err.Error(), secret) {
