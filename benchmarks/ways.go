@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/bytedance/sonic"
 	"github.com/go-json-experiment/json"
@@ -32,7 +33,7 @@ func newClient(base string) (*sailpoint.Client, error) {
 	})
 }
 
-// byHand is what one writes without this package: net/http, a status, and the body as a whole.
+// byHand is what one writes without this package: net/http with a time limit, a status, and the body as a whole.
 type byHand struct {
 	http *http.Client
 	base string
@@ -41,7 +42,7 @@ type byHand struct {
 func newByHand(base string) *byHand {
 	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is net/http's
 	transport.MaxIdleConnsPerHost = 100                          // the default of 2 is not for many calls at once
-	return &byHand{http: &http.Client{Transport: transport}, base: base + "/v2024/personal-access-tokens"}
+	return &byHand{http: &http.Client{Transport: transport, Timeout: 30 * time.Second}, base: base + "/v2024/personal-access-tokens"}
 }
 
 func (h *byHand) do(ctx context.Context, method, path, contentType string, body []byte) (*http.Response, error) {
