@@ -144,7 +144,7 @@ type tokenReader struct {
 
 	members, ownerMembers  memberSet
 	scopes                 map[string][]string // by their JSON: a tenant has few different ones
-	scopeBytes             int                 // in the keys of scopes
+	scopeBytes             int                 // that scopes takes
 	text                   []byte              // the strings of a token, which share one allocation
 	id, name               span
 	kind, owner, ownerName span // of the owner
@@ -155,8 +155,9 @@ type span struct{ start, end int }
 
 const (
 	readBytes     = 64 << 10
-	maxScopeBytes = 64 << 10 // of the JSON that a tokenReader remembers
+	maxScopeBytes = 64 << 10 // of scopes that a tokenReader remembers
 	maxOtherBytes = 64 << 10 // of other names, beyond an object
+	entryBytes    = 128      // that a map's entry takes beside its key: many short ones are not small
 )
 
 // laxNames leaves the names to memberSet, which finds a duplicate faster.
@@ -398,9 +399,9 @@ func (r *tokenReader) scope() []string {
 	var scope []string
 	r.unmarshal(v, &scope)
 	if r.err == nil && len(v) <= maxScopeBytes {
-		if r.scopeBytes += len(v); r.scopeBytes > maxScopeBytes {
+		if r.scopeBytes += len(v) + entryBytes; r.scopeBytes > maxScopeBytes {
 			clear(r.scopes)
-			r.scopeBytes = len(v)
+			r.scopeBytes = len(v) + entryBytes
 		}
 		r.scopes[string(v)] = slices.Clone(scope)
 	}
@@ -464,7 +465,7 @@ type memberSet struct {
 	objects int  // begun so far
 
 	others     map[string]*int // by a name that is not in table: the last object that had it
-	otherBytes int             // in the keys of others
+	otherBytes int             // that others takes
 }
 
 // begin is called for each object.
@@ -501,7 +502,7 @@ func (m *memberSet) find(name jsontext.Value) (found *member, once bool) {
 		}
 		last = new(int)
 		m.others[string(name)] = last
-		m.otherBytes += len(name)
+		m.otherBytes += len(name) + entryBytes
 	}
 	once = *last != m.objects
 	*last = m.objects
