@@ -77,15 +77,7 @@ func (s *PersonalAccessTokensService) List(ctx context.Context, opts ListPersona
 		return nil, err
 	}
 	op.url += opts.query()
-	var tokens []PersonalAccessToken
-	err = s.client.call(ctx, op, func(body io.Reader) (err error) {
-		tokens, err = decodeTokens(body, s.client.cfg.MaxListBytes)
-		return err
-	}).do()
-	if err != nil {
-		return nil, err
-	}
-	return tokens, nil
+	return s.tokens(ctx, op)
 }
 
 // All is List for a loop: it yields each token as it arrives and holds one at a time, however large the tenant. It
@@ -202,15 +194,7 @@ func (s *PersonalAccessTokensService) BulkUpdate(ctx context.Context, ids []stri
 	if err != nil {
 		return nil, invalidArgument("the request can't be sent: %v", err)
 	}
-	var tokens []PersonalAccessToken
-	err = s.client.call(ctx, op, func(body io.Reader) (err error) {
-		tokens, err = decodeTokens(body, s.client.cfg.MaxListBytes)
-		return err
-	}).do()
-	if err != nil {
-		return nil, err
-	}
-	return tokens, nil
+	return s.tokens(ctx, op)
 }
 
 func checkBulkIDs(ids []string) error {
@@ -267,6 +251,19 @@ func (s *PersonalAccessTokensService) DeleteSelf(ctx context.Context) error {
 		return err
 	}
 	return s.client.call(ctx, op, decodeNothing).do()
+}
+
+// tokens returns the tokens that are the whole answer to op.
+func (s *PersonalAccessTokensService) tokens(ctx context.Context, op operation) ([]PersonalAccessToken, error) {
+	var tokens []PersonalAccessToken
+	err := s.client.call(ctx, op, func(body io.Reader) (err error) {
+		tokens, err = decodeTokens(body, s.client.cfg.MaxListBytes)
+		return err
+	}).do()
+	if err != nil {
+		return nil, err
+	}
+	return tokens, nil
 }
 
 // collection returns an operation on all tokens.
