@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -11,18 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/sailpoint-go/sailpoint/examples/internal/targettest"
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// noTenant makes the environment name none.
-func noTenant(t *testing.T) {
-	t.Helper()
-	for _, name := range []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET"} {
-		t.Setenv(name, "")
-	}
-}
 
 // steps returns the first word of each line.
 func steps(output string) (list []string) {
@@ -36,7 +28,7 @@ func steps(output string) (list []string) {
 var tourSteps = []string{"tenant", "created", "listed", "listed", "patched", "deleted", "an", ""}
 
 func TestQuickstartInMemory(t *testing.T) {
-	noTenant(t)
+	targettest.Serve(t, nil)
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out))
 	assert.Equal(t, tourSteps, steps(out.String()))
@@ -45,19 +37,9 @@ func TestQuickstartInMemory(t *testing.T) {
 	assert.Regexp(t, `404 Not Found: .*tracking id [0-9a-f]{32}`, out.String())
 }
 
-// serve makes tenant the one that the environment names.
-func serve(t *testing.T, tenant *sailpointtest.Tenant) {
-	t.Helper()
-	server := httptest.NewServer(tenant)
-	t.Cleanup(server.Close)
-	t.Setenv("SAIL_BASE_URL", server.URL)
-	t.Setenv("SAIL_CLIENT_ID", tenant.Config().ClientID)
-	t.Setenv("SAIL_CLIENT_SECRET", tenant.Config().ClientSecret.Reveal())
-}
-
 func TestQuickstartOnTheTenantOfTheEnvironment(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
-	serve(t, tenant)
+	targettest.Serve(t, tenant)
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out))
 	assert.Equal(t, tourSteps, steps(out.String()))
@@ -74,7 +56,7 @@ func TestQuickstartDeletesItsToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tenant := sailpointtest.NewTenant()
-			serve(t, tenant)
+			targettest.Serve(t, tenant)
 			tenant.Inject(fault)
 			require.Error(t, run(t.Context(), new(bytes.Buffer)))
 			require.Empty(t, tenant.Unused())
@@ -84,7 +66,7 @@ func TestQuickstartDeletesItsToken(t *testing.T) {
 }
 
 func TestQuickstartWithHalfAnEnvironment(t *testing.T) {
-	noTenant(t)
+	targettest.Serve(t, nil)
 	t.Chdir(t.TempDir()) // no config.json
 	t.Setenv("SAIL_BASE_URL", "https://tenant.api.identitynow.com")
 	require.ErrorContains(t, run(context.Background(), new(bytes.Buffer)), "SAIL_CLIENT_SECRET")
