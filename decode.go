@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -355,11 +356,31 @@ func (r *tokenReader) int() int {
 	if v.Kind() == 'n' {
 		return 0
 	}
-	n, err := strconv.Atoi(string(v))
-	if err != nil {
+	n, ok := parseSeconds(v)
+	if !ok {
 		r.refuse("not a number of seconds")
 	}
 	return n
+}
+
+// parseSeconds reads a whole number, also one such as 3600.0, 3.6e3 or "3600". It cuts a number beyond 32 bits, which
+// every time limit of the API is far below.
+func parseSeconds(v jsontext.Value) (seconds int, ok bool) {
+	if n, err := strconv.ParseInt(string(v), 10, 32); err == nil {
+		return int(n), true
+	}
+	if v.Kind() == '"' {
+		text, err := jsontext.AppendUnquote(nil, v)
+		if err != nil {
+			return 0, false
+		}
+		v = bytes.TrimSpace(text)
+	}
+	if v.Kind() != '0' || !v.IsValid() {
+		return 0, false
+	}
+	n, _ := strconv.ParseFloat(string(v), 64) // an infinite one, if it is out of range
+	return int(max(math.MinInt32, min(n, math.MaxInt32))), n == math.Trunc(n)
 }
 
 func (r *tokenReader) time() time.Time {
@@ -628,9 +649,8 @@ func decodeBearer(body io.Reader, requested time.Time) (*bearer, error) {
 	}
 	lifetime := assumedLifetime
 	if told := reply.ExpiresIn; len(told) > 0 && told.Kind() != 'n' {
-		// Some servers send the number as a string.
-		seconds, err := strconv.ParseInt(strings.Trim(string(told), `"`), 10, 32)
-		if err != nil || seconds <= 0 {
+		seconds, ok := parseSeconds(told)
+		if !ok || seconds <= 0 {
 			return nil, errors.New("an access token whose expires_in is no number of seconds")
 		}
 		lifetime = time.Duration(seconds) * time.Second

@@ -374,7 +374,7 @@ func TestListThatCantBeTrusted(t *testing.T) {
 		"trailing data": `[] []`, "null element": `[null]`, "no id": `[{"name":"n"}]`, "id null": `[{"id":null}]`,
 		"cut": `[{"id":"a"},`, "two names": `[{"id":"a","name":"n","name":"m"}]`, "not UTF-8": "[{\"id\":\"a\xff\"}]",
 		"two unknown": `[{"id":"a","u":{"x":1,"x":2}}]`,
-		"bad date":    `[{"id":"a","created":"yesterday"}]`, "number as string": `[{"id":"a","accessTokenValiditySeconds":"1"}]`,
+		"bad date":    `[{"id":"a","created":"yesterday"}]`, "part of a second": `[{"id":"a","accessTokenValiditySeconds":1.5}]`,
 		"deep": `[{"id":"a","u":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `}]`,
 	} {
 		t.Run(name, func(t *testing.T) {
