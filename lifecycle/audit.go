@@ -258,6 +258,8 @@ func refuse(format string, args ...any) error {
 
 func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
+func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
 // span returns a duration as people say it, in its largest unit, cut down to the whole.
 func span(d time.Duration) string {
 	for _, unit := range []struct {

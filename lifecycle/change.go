@@ -17,7 +17,7 @@ const (
 	Renewed Status = "renewed"
 	Gone    Status = "gone"    // it did not exist any more
 	Skipped Status = "skipped" // left alone, as Reason says
-	Failed  Status = "failed"  // not changed, as Err says
+	Failed  Status = "failed"  // not changed, or not as requested: see Err
 	Unknown Status = "unknown" // changed or not: the answer is lost. To do it again is safe.
 )
 

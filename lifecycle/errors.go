@@ -12,6 +12,11 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
+// ErrNotAsRequested says that the tenant reported success and did something other than it was asked for: it made a token
+// with another name, scope, validity or expiry, or left an expiry as it was. It is matched by the errors of [Issue] and
+// [Rotate], which delete such a token again, and by the Change.Err of [Renew].
+var ErrNotAsRequested = errors.New("lifecycle: the tenant did not do what was requested")
+
 // Matched by the errors of [Issue] and [Rotate].
 var (
 	// ErrInProgress says that a token of another run is there which may be at work.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/sailpoint-go/sailpoint"
 )
@@ -141,7 +140,7 @@ func (p *pruning) lookAgain(ctx context.Context, ownerID string) error {
 			c.skip("a rotation of it has not finished")
 		case !sameTime(token.LastUsed, seen.LastUsed):
 			c.skip("it was used since the audit looked")
-		case token.Name != seen.Name || !slices.Equal(token.Scope, seen.Scope) || !sameTime(token.ExpirationDate, seen.ExpirationDate):
+		case token.Name != seen.Name || !sameScope(token.Scope, seen.Scope) || !sameTime(token.ExpirationDate, seen.ExpirationDate):
 			c.skip("it was changed since the audit looked")
 		case left == 0:
 			c.skip("the ceiling of deletions is reached")
@@ -239,8 +238,4 @@ func (p *pruning) delete(ctx context.Context, c *Change) error {
 		c.fail(ctx, err)
 	}
 	return c.Err
-}
-
-func sameTime(a, b *time.Time) bool {
-	return a == b || a != nil && b != nil && a.Equal(*b)
 }

@@ -206,6 +206,36 @@ func TestPruneLeavesAlone(t *testing.T) {
 	}
 }
 
+// TestPruneComparesScopesAsSets: the API promises no order.
+func TestPruneComparesScopesAsSets(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before, now string
+		want        string
+	}{
+		"another order":     {`["a","b"]`, `["b","a"]`, "t deleted"},
+		"one of them twice": {`["a","b"]`, `["b","a","b"]`, "t deleted"},
+		"none and null":     {`[]`, `null`, "t deleted"},
+		"one more":          {`["a","b"]`, `["b","a","c"]`, "t skipped it was changed since the audit looked"},
+		"one less":          {`["a","b"]`, `["b","b"]`, "t skipped it was changed since the audit looked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tenant := sailpointtest.NewTenant()
+				tenant.Add(sailpoint.PersonalAccessToken{ID: "t"})
+				for _, scope := range []string{tt.before, tt.now} {
+					tenant.Inject(sailpointtest.Fault{
+						Method: "GET", Status: 200, Body: `[{"id":"t","name":"n","scope":` + scope + `,"expirationDate":"1999-01-02T00:00:00Z"}]`,
+					})
+				}
+				client := clientOf(t, tenant)
+				changes, err := lifecycle.Prune(t.Context(), client, audit(t, client), lifecycle.PruneOptions{Kinds: expired, Apply: true})
+				require.NoError(t, err)
+				assert.Equal(t, []string{tt.want}, statuses(changes))
+			})
+		})
+	}
+}
+
 func TestPruneNeverDeletesItsOwnToken(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	client := clientOf(t, tenant)

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -32,8 +34,14 @@ type RenewOptions struct {
 }
 
 // Renew moves the expiry of the tokens that are about to expire, or says which ones it would renew. It returns what
-// became of each, in the order of the list, also beside an error. Secrets stay as they are, which is what makes it
-// easy and a rotation better: a secret that has leaked is renewed too.
+// became of each, in the order of the list, also together with an error. The error is nil even if every token failed:
+// check the Status and the Err of each [Change].
+//
+// Secrets stay as they are. That makes it easy, and a rotation better: a secret that has leaked is renewed too.
+//
+// A token is Renewed only where the response shows the requested expiry, to the second. One that is shown with another
+// expiry is Failed with [ErrNotAsRequested]. The acknowledgement that a token never expires is not compared, because a
+// bulk update does not return it.
 //
 // It leaves alone managed tokens, those with the mark of an unfinished rotation, and those that would expire sooner
 // than before. What has expired already is not looked at.
@@ -42,7 +50,9 @@ type RenewOptions struct {
 // at a time, which needs sp:all-personal-access-tokens:manage; without that, and in V2025 and V2026, one by one, which
 // needs sp:my-personal-access-tokens:manage and is refused for others' tokens. To list them takes what [Audit] takes.
 //
-// A token that fails doesn't keep the others from being tried, unless the client's credentials are refused.
+// A token that fails doesn't keep the others from being tried, unless the client's credentials are refused. A bulk
+// update that the tenant rejects because of one of its tokens is repeated in halves and at last one by one. Where the
+// route is missing (404, 405, 501) or not allowed, every token is renewed one by one.
 func Renew(ctx context.Context, client *sailpoint.Client, opts RenewOptions) ([]Change, error) {
 	tokens, err := service(client)
 	if err != nil {
@@ -93,28 +103,40 @@ func (r *renewal) choose(ctx context.Context) error {
 		list.OwnerID = sailpoint.OwnerMe
 	}
 	horizon := r.now.Add(cmp.Or(r.opts.Within, 30*day))
+	listed := map[string]bool{}
 	for token, err := range r.tokens.All(ctx, list) {
 		if err != nil {
 			return err
 		}
-		expiry := token.ExpirationDate
-		if expiry == nil || !expiry.After(r.now) || expiry.After(horizon) || r.opts.Select != nil && !r.opts.Select(token) {
-			continue
+		if listed[token.ID] || !r.selects(&token, horizon) {
+			continue // a list that changes while it is read may show a token twice
 		}
-		c := Change{Token: token}
-		switch {
-		case token.Managed:
-			c.skip("the platform manages it")
-		case marked(token.Name):
-			c.skip("a rotation of it has not finished")
-		case !r.opts.NeverExpires && !r.until.After(*expiry):
-			c.skip("it would expire sooner than it does")
-		case !r.opts.Apply:
-			c.Status = Planned
-		}
-		r.changes = append(r.changes, c)
+		listed[token.ID] = true
+		r.changes = append(r.changes, r.planned(token))
 	}
 	return nil
+}
+
+// selects reports whether a token is about to expire and the caller wants it renewed.
+func (r *renewal) selects(token *sailpoint.PersonalAccessToken, horizon time.Time) bool {
+	expiry := token.ExpirationDate
+	return expiry != nil && expiry.After(r.now) && !expiry.After(horizon) && (r.opts.Select == nil || r.opts.Select(*token))
+}
+
+// planned returns the change of a selected token. It is without a Status if the token is to be renewed now.
+func (r *renewal) planned(token sailpoint.PersonalAccessToken) Change {
+	c := Change{Token: token}
+	switch {
+	case token.Managed:
+		c.skip("the platform manages it")
+	case marked(token.Name):
+		c.skip("a rotation of it has not finished")
+	case !r.opts.NeverExpires && !r.until.After(*token.ExpirationDate):
+		c.skip("it would expire sooner than it does")
+	case !r.opts.Apply:
+		c.Status = Planned
+	}
+	return c
 }
 
 // maxBulk is how many tokens a bulk update takes.
@@ -141,7 +163,9 @@ func (r *renewal) apply(ctx context.Context) error {
 // renew renews at most maxBulk tokens, together where it can.
 func (r *renewal) renew(ctx context.Context, batch []*Change) {
 	if r.single || r.refused != nil {
-		r.renewSingly(ctx, batch)
+		for _, c := range batch {
+			r.renewOne(ctx, c, nil)
+		}
 		return
 	}
 	ids := make([]string, len(batch))
@@ -154,53 +178,108 @@ func (r *renewal) renew(ctx context.Context, batch []*Change) {
 		renewed, err = r.tokens.BulkUpdate(ctx, ids, r.patch())
 	}
 	switch {
-	case errors.Is(err, sailpoint.ErrForbidden), errors.Is(err, sailpoint.ErrNotFound):
-		// The right is to all tokens, and one's own may be left; or the tenant doesn't have this operation, whose 404
-		// says of no token that it is gone.
+	case err == nil:
+		r.compare(batch, renewed)
+	case noBulkRoute(err):
 		r.single = true
-		r.renewSingly(ctx, batch)
-		return
-	case errors.Is(err, sailpoint.ErrBadRequest) && len(batch) > 1:
-		half := len(batch) / 2 // one token spoils it for the others: it is found by halving
-		r.renew(ctx, batch[:half])
-		r.renew(ctx, batch[half:])
-		return
-	case err != nil:
+		r.renew(ctx, batch)
+	case !oneSpoilsIt(err):
 		for _, c := range batch {
 			r.fail(ctx, c, err)
 		}
-		return
-	}
-	shown := make(map[string]sailpoint.PersonalAccessToken, len(renewed))
-	for _, token := range renewed {
-		shown[token.ID] = token
-	}
-	for _, c := range batch {
-		token, ok := shown[c.Token.ID]
-		if !ok {
-			c.Status, c.Err = Failed, errors.New("lifecycle: the answer to the bulk update does not show the token")
-			continue
-		}
-		c.Status, c.Token = Renewed, token
+	case len(batch) > 1:
+		half := len(batch) / 2
+		r.renew(ctx, batch[:half])
+		r.renew(ctx, batch[half:])
+	default:
+		r.renewOne(ctx, batch[0], err)
+		// Where the token is fine, it is the bulk update that the tenant or a gateway does not take.
+		r.single = batch[0].Status == Renewed
 	}
 }
 
-func (r *renewal) renewSingly(ctx context.Context, batch []*Change) {
+// noBulkRoute reports whether err says that this client can do no bulk update at all: the right to all tokens is
+// missing, and one's own may be left; or the tenant or a gateway has no such route, whose 404 says of no token that it
+// is gone.
+func noBulkRoute(err error) bool {
+	switch status := statusOf(err); status {
+	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusGone,
+		http.StatusUnsupportedMediaType, http.StatusNotImplemented:
+		return true
+	default:
+		return status/100 == 3
+	}
+}
+
+// oneSpoilsIt reports whether one token may be why a bulk update was not carried out. An id that no request can carry
+// is refused before anything is sent.
+func oneSpoilsIt(err error) bool {
+	status := statusOf(err)
+	return errors.Is(err, sailpoint.ErrInvalidArgument) ||
+		status/100 == 4 && status != http.StatusUnauthorized && status != http.StatusTooManyRequests
+}
+
+// statusOf returns the status of the response that is the error, 0 if there is none: a later attempt may have had none,
+// and a refusal by the token endpoint is not about the call.
+func statusOf(err error) int {
+	var failure *sailpoint.Error
+	if !errors.As(err, &failure) || strings.HasPrefix(failure.Op, http.MethodPost) {
+		return 0
+	}
+	if failure.Err != nil && failure.StatusCode/100 != 3 { // the Err of a redirect says where it leads
+		return 0
+	}
+	return failure.StatusCode
+}
+
+// compare settles what became of a batch by what the response shows.
+func (r *renewal) compare(batch []*Change, shown []sailpoint.PersonalAccessToken) {
 	for _, c := range batch {
-		if r.refused != nil {
-			c.skip("not tried: the client's credentials were refused")
+		i := slices.IndexFunc(shown, func(t sailpoint.PersonalAccessToken) bool { return strings.EqualFold(t.ID, c.Token.ID) })
+		if i < 0 {
+			c.Status, c.Err = Failed, errors.New("lifecycle: the response does not show the token")
 			continue
 		}
-		err := ctx.Err()
-		var token *sailpoint.PersonalAccessToken
-		if err == nil {
-			token, err = r.tokens.Patch(ctx, c.Token.ID, r.patch())
-		}
-		if err != nil {
-			r.fail(ctx, c, err)
-			continue
-		}
-		c.Status, c.Token = Renewed, *token
+		r.accept(c, shown[i])
+	}
+}
+
+// accept settles what became of a token that a response shows.
+func (r *renewal) accept(c *Change, shown sailpoint.PersonalAccessToken) {
+	c.Token = shown
+	expiry := shown.ExpirationDate
+	if r.opts.NeverExpires && expiry == nil || !r.opts.NeverExpires && expiry != nil && sameSecond(*expiry, r.until) {
+		c.Status = Renewed
+		return
+	}
+	wanted, got := "none", "none"
+	if !r.opts.NeverExpires {
+		wanted = timestamp(r.until)
+	}
+	if expiry != nil {
+		got = timestamp(*expiry)
+	}
+	c.Status, c.Err = Failed, fmt.Errorf("%w: the expiry of the token %s is %s instead of %s", ErrNotAsRequested, shown.ID, got, wanted)
+}
+
+// renewOne renews a token by itself. bulk is why a bulk update of it alone was rejected.
+func (r *renewal) renewOne(ctx context.Context, c *Change, bulk error) {
+	if r.refused != nil {
+		c.skip("not tried: the client's credentials were refused")
+		return
+	}
+	err := ctx.Err()
+	var token *sailpoint.PersonalAccessToken
+	if err == nil {
+		token, err = r.tokens.Patch(ctx, c.Token.ID, r.patch())
+	}
+	if err == nil {
+		r.compare([]*Change{c}, []sailpoint.PersonalAccessToken{*token})
+		return
+	}
+	r.fail(ctx, c, err)
+	if c.Status == Failed && bulk != nil && !errors.Is(err, sailpoint.ErrInvalidArgument) {
+		c.Err = fmt.Errorf("%w; one by one: %w", bulk, err)
 	}
 }
 

@@ -2,9 +2,11 @@ package lifecycle_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -76,19 +78,154 @@ func TestRenewInBulk(t *testing.T) {
 	})
 }
 
-// TestRenewWithoutBulk: the bulk update's 404 says of no token that it is gone.
+// TestRenewWithoutBulk: a status that says that there is no such route says nothing of any token.
 func TestRenewWithoutBulk(t *testing.T) {
+	for _, status := range []int{302, 403, 404, 405, 406, 410, 415, 501} {
+		synctest.Test(t, func(t *testing.T) {
+			tenant := sailpointtest.NewTenant()
+			for i := range 30 {
+				tenant.Add(sailpoint.PersonalAccessToken{ID: fmt.Sprintf("t%02d", i), ExpirationDate: ptr(time.Now().Add(day))})
+			}
+			tenant.Inject(sailpointtest.Fault{Method: "PATCH", Path: bulkPath, Status: status})
+			changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant), lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
+			require.NoError(t, err)
+			assert.Equal(t, 30, count(changes, lifecycle.Renewed), status)
+			assert.Len(t, calls(tenant), 32, "a list, one bulk update, and one by one")
+		})
+	}
+}
+
+// TestRenewIfBulkUpdatesAreRejected: where none is taken, not even of one token, the rest is renewed one by one.
+func TestRenewIfBulkUpdatesAreRejected(t *testing.T) {
+	for _, status := range []int{400, 408, 409, 413, 422} {
+		synctest.Test(t, func(t *testing.T) {
+			tenant := sailpointtest.NewTenant()
+			for i := range 60 {
+				tenant.Add(sailpoint.PersonalAccessToken{ID: fmt.Sprintf("t%02d", i), ExpirationDate: ptr(time.Now().Add(day))})
+			}
+			tenant.Inject(slices.Repeat([]sailpointtest.Fault{{Method: "PATCH", Path: bulkPath, Status: status}}, 200)...)
+			client := clientOf(t, tenant, func(cfg *sailpoint.Config) { cfg.MaxRetries = -1 })
+			changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
+			require.NoError(t, err)
+			assert.Equal(t, 60, count(changes, lifecycle.Renewed), status)
+			assert.Equal(t, 5, requests(tenant, "PATCH", status), "25 tokens, 12, 6, 3, 1")
+			assert.Equal(t, 60, requests(tenant, "PATCH", 200))
+		})
+	}
+}
+
+// TestRenewTellsBothReasons why a token of another owner was not renewed: the bulk update's is the one that matters.
+func TestRenewTellsBothReasons(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
-		for _, id := range []string{"mine", "also"} {
-			tenant.Add(sailpoint.PersonalAccessToken{ID: id, ExpirationDate: ptr(time.Now().Add(day))})
-		}
-		tenant.Inject(sailpointtest.Fault{Method: "PATCH", Path: bulkPath, Status: 404})
+		expiringTokens(tenant, 1)
+		tenant.Inject(sailpointtest.Fault{Path: bulkPath, Status: 400, Body: `{"messages":[{"text":"Too far ahead."}]}`},
+			sailpointtest.Fault{Method: "PATCH", Status: 403})
 		changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant), lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
 		require.NoError(t, err)
-		assert.Equal(t, []string{"mine renewed", "also renewed"}, statuses(changes))
-		assert.Len(t, calls(tenant), 4, "a list, the bulk update, and one by one")
+		assert.Equal(t, []string{"t00 failed"}, statuses(changes))
+		require.ErrorIs(t, changes[0].Err, sailpoint.ErrBadRequest)
+		require.ErrorIs(t, changes[0].Err, sailpoint.ErrForbidden)
+		require.ErrorContains(t, changes[0].Err, "Too far ahead")
 	})
+}
+
+// TestRenewOfAListWithOddTokens: one that is shown twice and one whose id no request can carry keep no other from being
+// renewed.
+func TestRenewOfAListWithOddTokens(t *testing.T) {
+	for _, version := range []sailpoint.APIVersion{sailpoint.V2026, sailpoint.V1} {
+		synctest.Test(t, func(t *testing.T) {
+			tenant := sailpointtest.NewTenant()
+			list := []string{}
+			for _, id := range []string{"t0", "t1", "a/b", "t2", "t0", "{bulk-update}", "t3", "bulk-update"} {
+				if !strings.ContainsAny(id, "/{") && id != "bulk-update" {
+					tenant.Add(sailpoint.PersonalAccessToken{ID: id, ExpirationDate: ptr(time.Now().Add(day))})
+				}
+				list = append(list, `{"id":"`+id+`","name":"n","expirationDate":"2000-01-02T00:00:00Z"}`)
+			}
+			tenant.Inject(sailpointtest.Fault{Method: "GET", Status: 200, Body: "[" + strings.Join(list, ",") + "]"})
+			changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant, inVersion(version)), lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
+			require.NoError(t, err)
+			assert.Equal(t, []string{
+				"t0 renewed", "t1 renewed", "a/b failed", "t2 renewed", "{bulk-update} failed", "t3 renewed", "bulk-update failed",
+			}, statuses(changes))
+			for _, i := range []int{2, 4, 6} {
+				assert.ErrorIs(t, changes[i].Err, sailpoint.ErrInvalidArgument)
+			}
+		})
+	}
+}
+
+// TestRenewComparesWhatItIsShown with what it asked for: a status of success alone renews nothing.
+func TestRenewComparesWhatItIsShown(t *testing.T) {
+	const old, asked = `"expirationDate":"2000-01-02T00:00:00Z"`, `"expirationDate":"2000-03-31T00:00:00Z"`
+	lifetime, never := lifecycle.RenewOptions{Lifetime: 90 * day}, lifecycle.RenewOptions{NeverExpires: true}
+	for name, tt := range map[string]struct {
+		opts  lifecycle.RenewOptions
+		shown string
+		text  string // of the error; "": renewed
+	}{
+		"as it was":                         {lifetime, old, "is 2000-01-02T00:00:00Z instead of 2000-03-31T00:00:00Z"},
+		"as it was, never to expire":        {never, old, "is 2000-01-02T00:00:00Z instead of none"},
+		"another expiry":                    {lifetime, `"expirationDate":"2000-03-30T23:59:59Z"`, "instead of"},
+		"none":                              {lifetime, `"expirationDate":null`, "is none instead of 2000-03-31T00:00:00Z"},
+		"not told":                          {lifetime, `"managed":false`, "is none instead of"},
+		"another token":                     {lifetime, `"id":"other"`, "does not show the token"},
+		"as asked":                          {lifetime, asked, ""},
+		"as asked, in part of a second":     {lifetime, `"expirationDate":"2000-03-31T00:00:00.999Z"`, ""},
+		"as asked, in another zone":         {lifetime, `"expirationDate":"2000-03-31T02:00:00+02:00"`, ""},
+		"never to expire":                   {never, `"expirationDate":null`, ""},
+		"never to expire, and acknowledged": {never, `"userAwareTokenNeverExpires":true`, ""},
+	} {
+		for _, version := range []sailpoint.APIVersion{sailpoint.V2025, sailpoint.V1} {
+			t.Run(name+" "+string(version), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					tenant := sailpointtest.NewTenant()
+					tenant.Add(sailpoint.PersonalAccessToken{ID: "id", ExpirationDate: ptr(time.Now().Add(day))})
+					body := `{"id":"id","name":"n",` + tt.shown + `}`
+					if strings.Contains(tt.shown, `"id"`) {
+						body = `{"name":"n",` + asked + `,` + tt.shown + `}`
+					}
+					if version == sailpoint.V1 {
+						body = "[" + body + "]"
+					}
+					tenant.Inject(sailpointtest.Fault{Method: "PATCH", Status: 200, Body: body})
+					tt.opts.Apply = true
+					changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant, inVersion(version)), tt.opts)
+					require.NoError(t, err)
+					require.Len(t, changes, 1)
+					assert.Len(t, calls(tenant), 2)
+					if tt.text == "" {
+						assert.Equal(t, lifecycle.Renewed, changes[0].Status)
+						assert.NoError(t, changes[0].Err)
+						return
+					}
+					assert.Equal(t, lifecycle.Failed, changes[0].Status)
+					require.ErrorContains(t, changes[0].Err, tt.text)
+					assert.Equal(t, name != "another token", errors.Is(changes[0].Err, lifecycle.ErrNotAsRequested))
+				})
+			})
+		}
+	}
+}
+
+// TestRenewReportsEachFailure, and no error of its own: other tokens may have been renewed.
+func TestRenewReportsEachFailure(t *testing.T) {
+	for _, status := range []int{429, 500, 503} {
+		synctest.Test(t, func(t *testing.T) {
+			tenant := sailpointtest.NewTenant()
+			expiringTokens(tenant, 30)
+			tenant.Inject(sailpointtest.Fault{Path: bulkPath, Status: status}, sailpointtest.Fault{Path: bulkPath, Status: status})
+			client := clientOf(t, tenant, func(cfg *sailpoint.Config) { cfg.MaxRetries = -1 })
+			changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
+			require.NoError(t, err)
+			for _, c := range changes {
+				assert.Contains(t, []lifecycle.Status{lifecycle.Failed, lifecycle.Unknown}, c.Status)
+				assert.Error(t, c.Err)
+			}
+			assert.Len(t, calls(tenant), 3, "a list and two bulk updates")
+		})
+	}
 }
 
 // TestRenewHalvesNoFurtherOnceRefused: what is left of a batch that is halved is not tried either.
@@ -207,9 +344,10 @@ func TestRenewGoesOnAfterFailures(t *testing.T) {
 		changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
 		require.NoError(t, err)
 		assert.Equal(t, 26, count(changes, lifecycle.Renewed))
-		assert.Equal(t, lifecycle.Failed, changes[7].Status)
-		assert.ErrorIs(t, changes[7].Err, sailpoint.ErrBadRequest)
+		assert.Equal(t, lifecycle.Gone, changes[7].Status, "as its own update says")
+		assert.NoError(t, changes[7].Err)
 		assert.LessOrEqual(t, requests(tenant, "PATCH", 200)+requests(tenant, "PATCH", 400), 12)
+		assert.Equal(t, 1, requests(tenant, "PATCH", 404))
 	})
 }
 
@@ -243,7 +381,7 @@ func TestRenewTellsWhatItIsTold(t *testing.T) {
 		"bulk, lost":            {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Committed: true}, lifecycle.Unknown, sailpoint.ErrOutcomeUnknown},
 		"bulk, no connection":   {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Err: io.ErrUnexpectedEOF}, lifecycle.Unknown, sailpoint.ErrOutcomeUnknown},
 		"bulk, token not shown": {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 200, Body: `[]`}, lifecycle.Failed, nil},
-		"bulk, refused":         {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 400}, lifecycle.Failed, sailpoint.ErrBadRequest},
+		"bulk, refused":         {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 400}, lifecycle.Renewed, nil},
 		"single, lost":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Committed: true}, lifecycle.Unknown, sailpoint.ErrOutcomeUnknown},
 		"single, gone":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 404}, lifecycle.Gone, nil},
 		"single, refused":       {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 403}, lifecycle.Failed, sailpoint.ErrForbidden},
