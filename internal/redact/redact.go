@@ -1,0 +1,182 @@
+// Package redact bounds what errors and log records repeat of other people's texts, and keeps secrets out of it.
+package redact
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Placeholder stands where a secret would be printed.
+const Placeholder = "[REDACTED]"
+
+const (
+	window    = 8 // the bytes of a secret that no text shows in a row
+	minSecret = 6 // shorter values could match ordinary text
+	maxLevels = 3 // how often a text is unescaped
+)
+
+// Redactor replaces what a text repeats of secrets. The zero Redactor replaces nothing.
+type Redactor struct {
+	widths  []int // of the windows, in bytes
+	windows table
+}
+
+// New returns a Redactor that finds any 8 bytes in a row of these secrets, and a secret of 6 or 7 bytes as a whole. It
+// finds them plain, escaped as in JSON, as HTML entities, percent-encoded, in base64 of either alphabet and any
+// alignment, and in hex. Letters may be of either case, and white space, control characters and line breaks may stand
+// anywhere between. Escapes may be nested three deep.
+func New(secrets ...string) *Redactor {
+	var spellings [][]byte
+	total := 0
+	for _, secret := range secrets {
+		for _, v := range levels(secret) { // as a text that repeats it is read
+			spellings = append(spellings, v.text, v.folded())
+			total += 2 * len(v.text)
+		}
+	}
+	r := &Redactor{windows: newTable(total)}
+	for _, spelling := range spellings {
+		r.add(spelling)
+	}
+	return r
+}
+
+// add adds the windows of one spelling of a secret.
+func (r *Redactor) add(spelling []byte) {
+	width := min(len(spelling), window)
+	if width < minSecret {
+		return
+	}
+	if !slices.Contains(r.widths, width) {
+		r.widths = append(r.widths, width)
+	}
+	var last uint64
+	for i, b := range spelling {
+		last = last<<8 | uint64(b)
+		if i+1 >= width {
+			r.windows.add(last & mask(width))
+		}
+	}
+}
+
+// mask selects the last width bytes of a number.
+func mask(width int) uint64 { return ^uint64(0) >> (64 - 8*width) }
+
+// Text returns text with a Placeholder for each run of bytes that repeats a part of a secret. It takes linear time.
+func (r *Redactor) Text(text string) string {
+	if r == nil || len(r.widths) == 0 || len(text) < minSecret {
+		return text
+	}
+	found := finds{length: len(text)}
+	for _, v := range levels(text) {
+		r.findPlain(v, &found)
+		r.findEncoded(v, &found)
+	}
+	return found.replace(text)
+}
+
+// findPlain finds windows that stand in v as they are but for their case.
+func (r *Redactor) findPlain(v view, found *finds) {
+	var last uint64
+	var starts [window]int // of the runes that the last bytes are from
+	count := 0
+	var buffer [utf8.UTFMax]byte
+	for i, n := 0, 0; i < len(v.text); i += n {
+		var folded []byte
+		folded, n = fold(buffer[:0], v.text[i:])
+		for _, b := range folded {
+			last = last<<8 | uint64(b)
+			starts[count%window] = i
+			count++
+			for _, width := range r.widths {
+				if count >= width && r.windows.has(last&mask(width)) {
+					found.add(v, starts[(count-width)%window], i+n-1)
+				}
+			}
+		}
+	}
+}
+
+// findEncoded finds windows that stand in v in base64 or hex, whose digits are read as one stream of bits.
+func (r *Redactor) findEncoded(v view, found *finds) {
+	base64, hex := digits{each: 6}, digits{each: 4}
+	for i, b := range v.text {
+		base64.push(base64Digit(b))
+		hex.push(hexDigit(b))
+		for _, width := range r.widths {
+			for behind := 0; behind <= 4; behind += 2 { // the bits of a base64 digit that are behind the end of a byte
+				if value, n := base64.window(width, behind); n > 0 && r.windows.has(value) {
+					found.add(v, i+1-n, i)
+				}
+			}
+			if value, n := hex.window(width, 0); n > 0 && r.windows.has(value) {
+				found.add(v, i+1-n, i)
+			}
+		}
+	}
+}
+
+// digits holds the last bits of a run of digits.
+type digits struct {
+	each      int // bits of a digit
+	count     int // bits of the run
+	high, low uint64
+}
+
+// push appends a digit. A negative one ends the run.
+func (d *digits) push(digit int) {
+	if digit < 0 {
+		d.count = 0
+		return
+	}
+	d.count += d.each
+	d.high = d.high<<d.each | d.low>>(64-d.each)
+	d.low = d.low<<d.each | uint64(digit)
+}
+
+// window returns the last width bytes of the run that end so many bits before its end, and how many digits hold them;
+// 0: the run is shorter.
+func (d *digits) window(width, behind int) (value uint64, n int) {
+	need := 8*width + behind
+	if d.count < need {
+		return 0, 0
+	}
+	return (d.low>>behind | d.high<<(64-behind)) & mask(width), (need + d.each - 1) / d.each
+}
+
+// finds are ranges of a text that repeat a part of a secret.
+type finds struct {
+	length int
+	change []int32 // change[i]: ranges that begin at byte i, less those that end there; nil: no range
+}
+
+// add adds the bytes of the text that the bytes from first to last of v were read from.
+func (f *finds) add(v view, first, last int) {
+	if f.change == nil {
+		f.change = make([]int32, f.length+1)
+	}
+	f.change[v.from[first]]++
+	f.change[v.to[last]]--
+}
+
+// replace returns text with a Placeholder for each range, and one for those that touch.
+func (f *finds) replace(text string) string {
+	if f.change == nil {
+		return text
+	}
+	var b strings.Builder
+	var open int32
+	inside := false
+	for i := range len(text) {
+		open += f.change[i]
+		switch {
+		case open == 0:
+			b.WriteByte(text[i])
+		case !inside:
+			b.WriteString(Placeholder)
+		}
+		inside = open > 0
+	}
+	return b.String()
+}
