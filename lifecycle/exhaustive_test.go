@@ -109,12 +109,13 @@ func mend(t *testing.T, w *world, j job, how string) {
 
 // TestEveryFaultAndEveryCrash: each kind of fault at each call, and a crash before each later call; then a clean run
 // puts everything in order. The stored secret works all the time, no token of a person is touched, and each run names
-// what it leaves.
+// what it leaves. By default the crashes are a sample.
 func TestEveryFaultAndEveryCrash(t *testing.T) {
 	for name, j := range jobs {
 		for _, versions := range []bool{true, false} {
 			for _, f := range []fault{none, refuses, fails, loses, isLate, isMuchLater, cut, isStale, isSlow, conflicts} {
 				t.Run(fmt.Sprintf("%s/versions %t/%s", name, versions, f), func(t *testing.T) {
+					t.Parallel()
 					synctest.Test(t, func(t *testing.T) { enumerate(t, j, versions, f) })
 				})
 			}
@@ -133,22 +134,24 @@ func enumerate(t *testing.T, j job, versions bool, f fault) {
 		}
 		return w
 	}
-	for at := 1; ; at++ {
-		for crash := 0; ; crash = max(crash, at) + 1 {
-			w := world()
-			p := &process{w: w, faults: map[int]fault{at: f}, crashAt: crash}
-			_, err := attempt(t, j, p)
-			if crash == 0 && !p.met {
-				require.NoError(t, err)
-			}
-			mend(t, w, j, strings.Join(p.trace, ", "))
-			if p.calls < crash || f != none && !p.met {
-				break // it ran to its end, or this call has no such fault
-			}
+	try := func(at, crash int) *process {
+		w := world()
+		p := &process{w: w, faults: map[int]fault{at: f}, crashAt: crash}
+		_, err := attempt(t, j, p)
+		if crash == 0 && !p.met {
+			require.NoError(t, err)
 		}
-		p := &process{w: world(), faults: map[int]fault{at: f}}
-		_, _ = attempt(t, j, p)
-		if p.calls < at || f == none {
+		mend(t, w, j, strings.Join(p.trace, ", "))
+		return p
+	}
+	first, step := sample(t, 8)
+	for at := 1; ; at++ {
+		p := try(at, 0)
+		calls := p.calls
+		for crash := at + 1 + (first+at)%step; crash <= calls && (f == none || p.met); crash += step {
+			p = try(at, crash)
+		}
+		if calls < at || f == none {
 			break
 		}
 	}
@@ -156,25 +159,28 @@ func enumerate(t *testing.T, j job, versions bool, f fault) {
 }
 
 // TestTwoInstances: a second one runs as a whole before each call of the first, and either crashes before each call, or
-// the first meets a fault.
+// the first meets a fault. By default the crashes and the faults are a sample.
 func TestTwoInstances(t *testing.T) {
 	for name, j := range jobs {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
+				first, step := sample(t, 8)
 				for at := 1; ; at++ {
+					offset := (first + at) % step
 					alone, _ := twoInstances(t, j, at, 0, 0, nil)
-					for crash := 1; ; crash++ { // of the second
+					for crash := 1 + offset; ; crash += step { // of the second
 						if _, second := twoInstances(t, j, at, 0, crash, nil); second.calls < crash {
 							break
 						}
 					}
-					for crash := at + 1; ; crash++ { // of the first
+					for crash := at + 1 + offset; ; crash += step { // of the first
 						if first, _ := twoInstances(t, j, at, crash, 0, nil); first.calls < crash {
 							break
 						}
 					}
 					for _, f := range []fault{fails, loses, isLate} { // of the first
-						for call := 1; call < at; call++ {
+						for call := 1 + offset; call < at; call += step {
 							twoInstances(t, j, at, 0, 0, map[int]fault{call: f})
 						}
 					}
@@ -220,6 +226,7 @@ func twoInstances(t *testing.T, j job, at, firstCrash, secondCrash int, faults m
 func TestTheCallerLeaves(t *testing.T) {
 	for name, j := range jobs {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				for at := 1; ; at++ {
 					w := newWorld(true)
@@ -256,9 +263,11 @@ func TestTheCallerLeaves(t *testing.T) {
 func TestManyWays(t *testing.T) {
 	for name, j := range jobs {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				for seed := range uint64(walks) {
-					walk(t, j, seed)
+				first, step := sample(t, 8)
+				for n := first; n < walks; n += step {
+					walk(t, j, uint64(n))
 				}
 			})
 		})

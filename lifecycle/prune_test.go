@@ -440,6 +440,7 @@ func TestPruneOf5000(t *testing.T) {
 	for name, limited := range map[string]bool{"with a limiter": true, "without a limiter": false} {
 		for _, concurrency := range []int{0, 32} {
 			t.Run(fmt.Sprint(name, ", concurrency ", concurrency), func(t *testing.T) {
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					tenant := sailpointtest.NewTenant(sailpointtest.WithRateLimit())
 					expiredTokens(tenant, 5000)
