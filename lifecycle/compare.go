@@ -1,11 +1,80 @@
 package lifecycle
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sailpoint-go/sailpoint"
 )
+
+// isWhole reports whether the response to a create shows all that is compared or used.
+func isWhole(req sailpoint.CreatePersonalAccessTokenRequest, created *sailpoint.CreatePersonalAccessTokenResponse) bool {
+	return created.Name != "" && created.Scope != nil && !created.Created.IsZero() &&
+		(created.AccessTokenValiditySeconds != 0 || req.AccessTokenValiditySeconds == 0) &&
+		(created.ExpirationDate != nil || req.UserAwareTokenNeverExpires)
+}
+
+// complete fills in what the response to a create did not show from the list.
+func complete(created *sailpoint.CreatePersonalAccessTokenResponse, listed sailpoint.PersonalAccessToken) {
+	created.Name = cmp.Or(created.Name, listed.Name)
+	created.AccessTokenValiditySeconds = cmp.Or(created.AccessTokenValiditySeconds, listed.AccessTokenValiditySeconds)
+	created.ExpirationDate = cmp.Or(created.ExpirationDate, listed.ExpirationDate)
+	if created.Scope == nil {
+		created.Scope = listed.Scope
+	}
+	if created.Created.IsZero() {
+		created.Created = listed.Created
+	}
+}
+
+// compareCreated returns how a new token differs from its request in name, scope and validity. What could not be read
+// differs in nothing.
+func compareCreated(req sailpoint.CreatePersonalAccessTokenRequest, created *sailpoint.CreatePersonalAccessTokenResponse) error {
+	wanted, got := req.AccessTokenValiditySeconds, created.AccessTokenValiditySeconds
+	switch {
+	case created.Name != req.Name && !strings.ContainsRune(created.Name, utf8.RuneError):
+		return fmt.Errorf("the name of the token is %q instead of %q", created.Name, req.Name)
+	case created.Scope != nil && !sameRights(created.Scope, req.Scope):
+		return fmt.Errorf("the scope of the token is %q instead of %q", created.Scope, req.Scope)
+	case wanted != 0 && got != 0 && got != wanted:
+		return fmt.Errorf("the bearers of the token last %d seconds instead of %d", got, wanted)
+	}
+	return nil
+}
+
+// compareExpiry compares the expiry of a new token with the requested one. An earlier one is only worth a warning,
+// unless the token that is replaced, if any, would have lasted longer. Where expiry is nil, listed tells whether the
+// token has none: the response to a create may show one that could not be read.
+func compareExpiry(req sailpoint.CreatePersonalAccessTokenRequest, expiry *time.Time, listed bool, old sailpoint.PersonalAccessToken) (warning string, err error) {
+	wanted, never := req.ExpirationDate, req.UserAwareTokenNeverExpires
+	if expiry == nil {
+		if listed && !never && (!wanted.IsZero() || old.ExpirationDate != nil) {
+			return "", errors.New("the token has no expiry, and one was requested")
+		}
+		return "", nil
+	}
+	text := "never"
+	switch {
+	case never:
+	case wanted.IsZero() || sameSecond(*expiry, wanted):
+		return "", nil // the tenant's default, or as requested
+	default:
+		text = timestamp(wanted)
+	}
+	text = fmt.Sprintf("the token expires on %s instead of %s", timestamp(*expiry), text)
+	switch {
+	case !never && expiry.After(wanted):
+		return "", errors.New(text)
+	case old.ExpirationDate != nil && expiry.Before(*old.ExpirationDate), never && old.ID != "" && old.ExpirationDate == nil:
+		return "", errors.New(text + ", and earlier than the token that it replaces")
+	}
+	return "The tenant shortened the lifetime: " + text + ".", nil
+}
 
 func sameTime(a, b *time.Time) bool {
 	return a == b || a != nil && b != nil && a.Equal(*b)

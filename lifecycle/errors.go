@@ -132,6 +132,24 @@ const (
 	runAgainAfter = "run it again after %s, and delete none of these tokens before"
 )
 
+// advice returns what to do after a call to the tenant that ended in err. Only what may pass by itself is worth another
+// run without a person.
+func advice(err error) string {
+	switch {
+	case errors.Is(err, sailpoint.ErrInvalidArgument):
+		return "correct the request, and run it again"
+	case errors.Is(err, sailpoint.ErrInvalidCredentials), errors.Is(err, sailpoint.ErrUnauthorized):
+		return "give the client credentials that the tenant accepts, and run it again"
+	case errors.Is(err, sailpoint.ErrForbidden):
+		return "get the missing right granted, or the proxy's block lifted, and run it again"
+	case errors.Is(err, sailpoint.ErrBadRequest):
+		return "see what the tenant rejects, change it, and run it again"
+	case errors.Is(err, ErrNotAsRequested):
+		return "choose what the tenant keeps as it is, and run it again"
+	}
+	return runAgain
+}
+
 // refusal reports whether err is the tenant's word that a credential is none: not that it could not be asked.
 func refusal(ctx context.Context, err error) bool {
 	var failure *sailpoint.Error

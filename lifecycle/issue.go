@@ -30,14 +30,23 @@ type Result struct {
 	// Client goes on with: the one given, or, if its own token was rotated, one with the stored credential.
 	Client *sailpoint.Client
 	Left   []Leftover // not the run's to delete, or could not be deleted, or may still appear
+	// Warning is a sentence about a new token that the tenant gave an earlier expiry than was requested, else "".
+	Warning string
 }
 
 // Issue makes sure that store holds the secret of a working token named req.Name.
 //
 // It returns a nil error only when a bearer was fetched with what the store returned. Otherwise [*Error] says what the
-// store holds, which tokens are left, and what to do; calling Issue again is always safe. It deletes only tokens that
-// it made itself and whose secret can no longer be stored. If the store already holds a working token of that name
-// nothing is created, whatever else req asks for; a stored credential that the tenant refuses is replaced.
+// store holds, which tokens are left, and what to do; calling Issue again is always safe. If the store already holds a
+// working token of that name nothing is created, whatever else req asks for.
+//
+// A stored credential that the tenant refuses is replaced, whether its token is gone, has expired or has another secret.
+// Of a token that has not expired Issue believes the refusal only after seven seconds.
+//
+// Issue deletes tokens that it made itself and whose secret can no longer be stored, and the token that it replaced if
+// that has expired. One that has not expired is left, and keeps its name until Rotate deletes it. A new token that is
+// not what req asks for, as far as the tenant shows it, is deleted again ([ErrNotAsRequested]); only an earlier expiry is
+// accepted, and told in Result.Warning.
 //
 // Needs sp:my-personal-access-tokens:manage.
 func Issue(ctx context.Context, client *sailpoint.Client, req sailpoint.CreatePersonalAccessTokenRequest, store Store) (*Result, error) {
@@ -85,13 +94,21 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 	if err := r.list(ctx); err != nil {
 		return nil, err
 	}
+	replaced := ""
 	if r.cur.ID != "" {
 		found, err := r.findStored(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if found {
-			return r.keep(ctx)
+			works, err := r.storedWorks(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if works {
+				return r.keep(ctx)
+			}
+			replaced = r.cur.ID
 		}
 		// The tenant refuses what is stored: it is replaced.
 	}
@@ -111,7 +128,7 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 	if swept {
 		return nil, errSwept
 	}
-	if err := r.replace(ctx, req, ""); err != nil {
+	if err := r.replace(ctx, req, replaced); err != nil {
 		return nil, err
 	}
 	if !r.writeOnly {
@@ -119,32 +136,69 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 			return nil, err
 		}
 	}
+	return r.giveName(ctx, Issued, Issued)
+}
+
+// storedWorks uses the stored credential of a listed token. One that has not expired is tried again before a refusal is
+// believed: a new token may not be known everywhere yet, and what replaces it costs a slot.
+func (r *run) storedWorks(ctx context.Context) (bool, error) {
+	if baseOf(r.token.Name) != r.base {
+		err := because(ErrStored, errors.New("it holds another token, "+r.token.ID))
+		return false, r.fail(StepList, err, "use a store of its own for each token"+unchanged)
+	}
+	times := verifyTimes
+	if hasExpired(&r.token) {
+		times = times[:1]
+	}
+	refused, err := r.checkAt(ctx, times, r.cur)
+	if err == nil {
+		r.stored.Working = true
+		return true, nil
+	}
+	if !refused {
+		r.leaveReplaced("the stored token replaced it")
+		return false, r.fail(StepProve, err, advice(err))
+	}
+	before := r.cur.ID
+	if err := r.load(ctx); err != nil {
+		return false, err
+	}
+	if r.cur.ID != before {
+		return false, errMoved
+	}
+	return false, nil
+}
+
+func hasExpired(token *sailpoint.PersonalAccessToken) bool {
+	return token.ExpirationDate != nil && !token.ExpirationDate.After(time.Now())
+}
+
+// keep makes sure that the stored token, which works, has its name.
+func (r *run) keep(ctx context.Context) (*Result, error) {
+	if !marked(r.token.Name) {
+		r.lookAgain(ctx)
+		return r.result(Unchanged), nil
+	}
+	return r.giveName(ctx, Unchanged, Finished)
+}
+
+// giveName gives the stored token its name, unless the token that it replaced still has it and may still be used. Which
+// of the two outcomes comes about depends on that.
+func (r *run) giveName(ctx context.Context, temporary, named Outcome) (*Result, error) {
+	replaced, _ := r.cur.replaces()
+	switch old, ok := r.listed(replaced); {
+	case ok && hasExpired(&old):
+		if err := r.retire(ctx, replaced); err != nil {
+			return nil, err
+		}
+	case ok && old.Name == r.base:
+		r.leave(old.ID, old.Name, "the stored token replaces it: Rotate deletes it and gives the name back")
+		r.lookAgain(ctx)
+		return r.result(temporary), nil
+	}
 	if err := r.rename(ctx); err != nil {
 		return nil, err
 	}
 	r.lookAgain(ctx)
-	return r.result(Issued), nil
-}
-
-// keep makes sure that the stored token works and has its name.
-func (r *run) keep(ctx context.Context) (*Result, error) {
-	if baseOf(r.token.Name) != r.base {
-		err := because(ErrStored, errors.New("it holds another token, "+r.token.ID))
-		return nil, r.fail(StepList, err, "use a store of its own for each token"+unchanged)
-	}
-	if err := r.prove(ctx); err != nil {
-		return nil, err
-	}
-	outcome := Unchanged
-	replaced, _ := r.cur.replaces()
-	if old, ok := r.holder(r.base); marked(r.token.Name) && ok && old.ID == replaced {
-		r.leave(old.ID, old.Name, "the stored token replaces it: Rotate deletes it and gives the name back")
-	} else if marked(r.token.Name) {
-		if err := r.rename(ctx); err != nil {
-			return nil, err
-		}
-		outcome = Finished
-	}
-	r.lookAgain(ctx)
-	return r.result(outcome), nil
+	return r.result(named), nil
 }

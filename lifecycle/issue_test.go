@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -323,10 +324,6 @@ func TestIssueFinds(t *testing.T) {
 		"one with its temporary name": {func(w *world) { store(w, pat{Name: jobName + "-next-0123abcd89ef4567a8f40d4c"}) }, lifecycle.Finished, "", nil, 0},
 		"one that is gone":            {func(w *world) { _ = w.memory.Save(context.Background(), credential(1)) }, lifecycle.Issued, "", nil, 0},
 		"half a credential":           {func(w *world) { _ = w.memory.Save(context.Background(), lifecycle.Credential{ID: "a"}) }, lifecycle.Issued, "", nil, 0},
-		"one with another secret": {func(w *world) {
-			id, _ := w.tenant.Add(pat{Name: jobName})
-			_ = w.memory.Save(context.Background(), lifecycle.Credential{ID: id, Secret: sailpoint.NewSecret("x")})
-		}, "", lifecycle.StepProve, lifecycle.ErrStored, 0},
 		"one with the note of a later version": {func(w *world) {
 			id, secret := w.tenant.Add(pat{Name: jobName})
 			_ = w.memory.Save(context.Background(), lifecycle.Credential{ID: id, Secret: secret, Note: "v2;replaces=a,b"})
@@ -374,6 +371,216 @@ func TestIssueFinds(t *testing.T) {
 				require.NoError(t, w.works())
 			})
 		})
+	}
+}
+
+// TestIssueReplacesWhatIsRefused, also where the token is still listed. One that has not expired is not deleted.
+func TestIssueReplacesWhatIsRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		left   time.Duration // of the stored token's life
+		secret bool          // the stored one is the token's
+		tries  int           // of the stored credential
+		made   []string      // the names of the tokens of the job
+	}{
+		"expired":                           {-time.Second, true, 1, []string{jobName}},
+		"expired, with another secret":      {-30 * day, false, 1, []string{jobName}},
+		"with another secret":               {30 * day, false, 4, []string{jobName, jobName + "-new-"}},
+		"with another secret, for a moment": {30 * day, true, 2, []string{jobName}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				id, secret := w.tenant.Add(sailpoint.PersonalAccessToken{
+					Name: jobName, Scope: jobScope, Created: time.Now().Add(-60 * day), ExpirationDate: ptr(time.Now().Add(tt.left)),
+				})
+				if !tt.secret {
+					secret = sailpoint.NewSecret("another")
+				}
+				require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: id, Secret: secret}))
+				p := &process{w: w}
+				if tt.tries == 2 {
+					p.on = map[string]fault{"token 2": refuses}
+				}
+				result, err := issueJob(t, p)
+				require.NoError(t, err)
+				assert.Equal(t, w.truth().ID, result.Token.ID)
+				names := []string{}
+				for _, token := range w.made() {
+					names = append(names, strings.TrimRight(token.Name, "0123456789abcdef"))
+				}
+				names[0] = w.made()[0].Name
+				assert.Equal(t, tt.made, names)
+				used := 0
+				for _, r := range w.tenant.Requests() {
+					if r.Path == tokenPath && strings.Contains(r.Body, "client_id="+id) {
+						used++
+					}
+				}
+				assert.Equal(t, tt.tries, used)
+				require.NoError(t, w.works())
+				if tt.tries == 2 {
+					assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+					assert.Equal(t, id, w.truth().ID)
+					return
+				}
+				assert.Equal(t, lifecycle.Issued, result.Outcome)
+				assert.Equal(t, id, result.Replaced)
+				assert.NotEqual(t, id, w.truth().ID)
+				if len(tt.made) == 1 {
+					requireIssued(t, w)
+					return
+				}
+				require.Len(t, result.Left, 1)
+				assert.Equal(t, id, result.Left[0].ID, "somebody may have its secret")
+				result, err = issueOnce(t, w)
+				require.NoError(t, err)
+				assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+				require.Len(t, result.Left, 1)
+				_, err = rotateJob(daily)(t, &process{w: w})
+				require.NoError(t, err)
+				requireRotated(t, w, id)
+			})
+		})
+	}
+}
+
+// TestIssueOfAStoreThatMovesOn: another run replaces what is refused while this one makes sure of it.
+func TestIssueOfAStoreThatMovesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		id, secret := w.tenant.Add(sailpoint.PersonalAccessToken{Name: jobName, ExpirationDate: ptr(time.Now().Add(-day))})
+		require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: id, Secret: secret}))
+		p := &process{w: w}
+		p.before = func(int) {
+			if p.next == "Load 2" && p.like["Load"] == 1 {
+				_, err := issueOnce(t, w)
+				require.NoError(t, err)
+			}
+		}
+		result, err := issueJob(t, p)
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+		assert.Zero(t, p.like["POST"])
+		requireIssued(t, w)
+	})
+}
+
+// TestEachTryOfANewSecretAsksTheTenant: a client may repeat a refusal, so that each try has a client of its own.
+func TestEachTryOfANewSecretAsksTheTenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		start := time.Now()
+		p := &process{w: w, on: map[string]fault{"token 2": isSlow}}
+		_, err := issueJob(t, p)
+		require.NoError(t, err)
+		requireIssued(t, w)
+		assert.Equal(t, 1+4+1, p.like["token"], "the client's own, at 0, 1, 3 and 7 seconds, and the proof")
+		assert.GreaterOrEqual(t, time.Since(start), 7*time.Second)
+	})
+}
+
+// TestIssueOfANameThatTheTenantChanges: nobody would find the token by the name that was asked for.
+func TestIssueOfANameThatTheTenantChanges(t *testing.T) {
+	for asked, kept := range map[string]string{
+		" deploy": "deploy", "Deploy": "deploy", "de  ploy": "de ploy", "re\u0301sume\u0301": "r\u00e9sum\u00e9",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(true)
+			p := &process{w: w, rewrite: func(_, body string) string { return strings.ReplaceAll(body, asked, kept) }}
+			req := sailpoint.CreatePersonalAccessTokenRequest{Name: asked, Scope: jobScope}
+			_, err := lifecycle.Issue(t.Context(), p.client(t), req, p)
+			failure := requireError(t, err, lifecycle.StepCreate, lifecycle.ErrNotAsRequested)
+			require.Contains(t, err.Error(), `"`+kept+"-new-")
+			assert.Empty(t, failure.Left)
+			assert.Empty(t, w.made())
+			assert.Empty(t, w.truth().ID)
+			assert.Contains(t, failure.Next, "choose a name")
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // the end of the temporary name is the mark
+		w := newWorld(true)
+		p := &process{w: w, rewrite: func(_, body string) string { return strings.ReplaceAll(body, `"deploy "`, `"deploy"`) }}
+		req := sailpoint.CreatePersonalAccessTokenRequest{Name: "deploy ", Scope: jobScope}
+		_, err := lifecycle.Issue(t.Context(), p.client(t), req, p)
+		failure := requireError(t, err, lifecycle.StepRename, lifecycle.ErrNotAsRequested)
+		require.ErrorContains(t, err, `"deploy" instead of "deploy "`)
+		assert.Equal(t, lifecycle.Stored{ID: w.truth().ID, Known: true, Working: true}, failure.Stored)
+		require.NoError(t, w.works(), "it is stored and not deleted")
+	})
+}
+
+// without returns a rewriting of responses to a Create that leaves out members.
+func without(members ...string) func(what, body string) string {
+	return edit("POST", func(token map[string]any) {
+		for _, member := range members {
+			delete(token, member)
+		}
+	})
+}
+
+// edit returns a rewriting of the tokens with a temporary name in responses to these requests.
+func edit(kinds string, change func(token map[string]any)) func(what, body string) string {
+	return func(what, body string) string {
+		var value any
+		if !strings.Contains(kinds, what) || json.Unmarshal([]byte(body), &value) != nil {
+			return body
+		}
+		tokens, ok := value.([]any)
+		if !ok {
+			tokens = []any{value}
+		}
+		for _, token := range tokens {
+			if token := token.(map[string]any); strings.Contains(fmt.Sprint(token["name"]), "-ne") {
+				change(token)
+			}
+		}
+		edited, _ := json.Marshal(value)
+		return string(edited)
+	}
+}
+
+// TestACreateThatShowsLittle: with id and secret the token is whole. Nothing that could not be read is a reason to
+// delete it.
+func TestACreateThatShowsLittle(t *testing.T) {
+	for _, members := range []string{
+		"name", "scope", "owner", "created", "expirationDate", "accessTokenValiditySeconds",
+		"name scope owner created expirationDate accessTokenValiditySeconds",
+	} {
+		for name, j := range jobs {
+			if name == "after grace" {
+				continue // it creates nothing
+			}
+			for _, list := range []fault{none, isStale, fails} { // what is left out is then not in the list either
+				t.Run(fmt.Sprintf("%s/%s/%s", members, name, list), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						w := newWorld(true)
+						if j.begin != nil {
+							j.begin(t, w)
+						}
+						before := w.truth().ID
+						p := &process{w: w, rewrite: without(strings.Fields(members)...), faults: map[int]fault{}}
+						p.before = func(call int) {
+							if n := len(p.trace); n > 0 && strings.HasSuffix(p.trace[n-1], "POST") && strings.HasPrefix(p.next, "GET") {
+								p.faults[call] = list
+							}
+						}
+						result, err := attempt(t, j, p)
+						if name == "grace" && list != none && strings.Contains(members, "created") {
+							failure := requireError(t, err, lifecycle.StepRetire)
+							assert.Equal(t, w.truth().ID, failure.Stored.ID)
+							assert.Len(t, w.made(), 2)
+						} else {
+							require.NoError(t, err)
+							require.Equal(t, w.truth().ID, result.Token.ID)
+						}
+						assert.NotEqual(t, before, w.truth().ID, "the new token is stored")
+						asked := members != "owner" && (members != "accessTokenValiditySeconds" || name != "issue")
+						assert.Equal(t, asked, len(p.faults) == 1, "the list is asked for what is missing")
+						mend(t, w, j, strings.Join(p.trace, ", "))
+					})
+				})
+			}
+		}
 	}
 }
 

@@ -34,6 +34,10 @@ type RotateOptions struct {
 // returned. Rotate deletes the old token, by its id, and tokens that carry the mark of an earlier run for this very
 // token, and nothing else; never a managed one. It needs one free slot.
 //
+// A successor that the tenant made with another scope or validity, with a later expiry or with none is deleted again,
+// and the old token stays ([ErrNotAsRequested]). An earlier expiry is accepted and told in Result.Warning, unless the old
+// token would last longer. What the tenant shows neither in its response nor in the list is not compared.
+//
 // After a crash or an error call it again: it finishes or undoes what was begun. At most one call, with a store without
 // versions made AbandonAfter later, leaves one token with the old name and its secret in the store.
 //
@@ -232,7 +236,7 @@ func (r *run) retire(ctx context.Context, id string) error {
 	}
 	if err != nil {
 		r.leaveReplaced("the stored token replaced it")
-		return r.fail(StepRetire, err, runAgain)
+		return r.fail(StepRetire, err, advice(err))
 	}
 	return nil
 }

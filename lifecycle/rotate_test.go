@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -156,6 +157,113 @@ func TestSuccessor(t *testing.T) {
 				assert.True(t, strings.HasSuffix(created, tt.want), created)
 				requireRotated(t, w, id)
 				require.Equal(t, w.made()[0].ExpirationDate, result.Token.ExpirationDate, "as it came out")
+			})
+		})
+	}
+}
+
+// TestRotateComparesTheSuccessor with what it asked for: the old token has 60 of its 90 days left.
+func TestRotateComparesTheSuccessor(t *testing.T) {
+	const asked, shorter, early = "2000-03-31T00:00:00Z", "2000-03-10T00:00:00Z", "2000-02-29T00:00:00Z" // the old one's: 2000-03-01
+	set := func(member string, value any) func(map[string]any) {
+		return func(token map[string]any) { token[member] = value }
+	}
+	for name, tt := range map[string]struct {
+		scope   []string // of the old token; nil: a and b
+		shown   func(map[string]any)
+		in      string // which responses show it; "": the create's
+		text    string // of the error; "": none
+		warning string
+	}{
+		"as asked":                     {nil, set("managed", false), "", "", ""},
+		"scope in another order":       {nil, set("scope", []string{"b", "a", "b"}), "", "", ""},
+		"a scope more":                 {nil, set("scope", []string{"a", "b", "c"}), "", `the scope of the token is ["a" "b" "c"] instead of ["a" "b"]`, ""},
+		"a scope less":                 {nil, set("scope", []string{"a"}), "", `is ["a"] instead of`, ""},
+		"another scope":                {nil, set("scope", []string{"a", "c"}), "", `is ["a" "c"] instead of`, ""},
+		"no scope":                     {nil, set("scope", []string{}), "", `is [] instead of`, ""},
+		"every right":                  {nil, set("scope", []string{sailpoint.ScopeAll}), "", `is ["sp:scopes:all"] instead of`, ""},
+		"every right, which was asked": {[]string{sailpoint.ScopeAll, "a"}, set("scope", []string{sailpoint.ScopeAll}), "", "", ""},
+		"every right in other words":   {[]string{sailpoint.ScopeAll}, set("scope", []string{"x", sailpoint.ScopeAll}), "", "", ""},
+		"scope in the list":            {nil, set("scope", nil), "", "", ""},
+		"another validity":             {nil, set("accessTokenValiditySeconds", 601), "", "last 601 seconds instead of 600", ""},
+		"another name":                 {nil, set("name", "DEPLOY-next-0123456789abcdef01234567"), "", `"DEPLOY-next-0123456789abcdef01234567" instead of "deploy-next-`, ""},
+		"a later expiry":               {nil, set("expirationDate", "2000-03-31T00:00:01Z"), "", "expires on 2000-03-31T00:00:01Z instead of " + asked, ""},
+		"in the same second":           {nil, set("expirationDate", "2000-03-31T00:00:00.999Z"), "", "", ""},
+		"an earlier expiry":            {nil, set("expirationDate", shorter), "", "", "expires on " + shorter + " instead of " + asked},
+		"earlier than the old one's":   {nil, set("expirationDate", early), "", "earlier than the token that it replaces", ""},
+		"no expiry":                    {nil, set("expirationDate", nil), "POST GET", "has no expiry", ""},
+		"expiry in the list only":      {nil, set("expirationDate", nil), "POST", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				scope := tt.scope
+				if scope == nil {
+					scope = []string{"a", "b"}
+				}
+				old, secret := w.tenant.Add(sailpoint.PersonalAccessToken{
+					Name: jobName, Scope: scope, Created: time.Now().Add(-30 * day), ExpirationDate: ptr(time.Now().Add(60 * day)), AccessTokenValiditySeconds: 600,
+				})
+				require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: old, Secret: secret}))
+				in := tt.in
+				if in == "" {
+					in = "POST"
+				}
+				p := &process{w: w, rewrite: edit(in, tt.shown)}
+				result, err := rotateJob(daily)(t, p)
+				if tt.text == "" {
+					require.NoError(t, err)
+					requireRotated(t, w, old)
+					assert.Equal(t, tt.warning == "", result.Warning == "")
+					assert.Contains(t, result.Warning, tt.warning)
+					return
+				}
+				failure := requireError(t, err, lifecycle.StepCreate, lifecycle.ErrNotAsRequested)
+				require.ErrorContains(t, err, tt.text)
+				assert.Empty(t, failure.Left)
+				assert.Equal(t, lifecycle.Stored{ID: old, Known: true}, failure.Stored)
+				require.Len(t, w.made(), 1)
+				assert.Equal(t, old, w.made()[0].ID, "the old token stays")
+				assert.Equal(t, old, w.truth().ID)
+				assert.Zero(t, p.like["Save"])
+				require.NoError(t, w.works())
+			})
+		})
+	}
+}
+
+// TestRotateOfATokenThatNeverExpires: a successor that does is not the same.
+func TestRotateOfATokenThatNeverExpires(t *testing.T) {
+	for name, tt := range map[string]struct {
+		old     *time.Time
+		opts    lifecycle.RotateOptions
+		warning bool
+		undone  bool
+	}{
+		"it never expired":        {nil, lifecycle.RotateOptions{NeverExpires: true}, false, true},
+		"it was to expire before": {ptr(time.Date(2000, 2, 1, 0, 0, 0, 0, time.UTC)), lifecycle.RotateOptions{NeverExpires: true}, true, false},
+		"a lifetime was asked":    {nil, lifecycle.RotateOptions{Lifetime: 300 * day}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				old, secret := w.tenant.Add(sailpoint.PersonalAccessToken{Name: jobName, Scope: jobScope, ExpirationDate: tt.old})
+				require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: old, Secret: secret}))
+				cfg := w.tenant.Config()
+				cfg.APIVersion = sailpoint.V2026
+				p := &process{w: w, rewrite: edit("POST", func(token map[string]any) { token["expirationDate"] = "2000-06-01T00:00:00Z" })}
+				cfg.HTTPClient = &http.Client{Transport: p}
+				client, err := sailpoint.NewClient(cfg)
+				require.NoError(t, err)
+				result, err := lifecycle.Rotate(t.Context(), client, p, tt.opts)
+				if tt.undone {
+					requireError(t, err, lifecycle.StepCreate, lifecycle.ErrNotAsRequested)
+					require.Len(t, w.made(), 1)
+					return
+				}
+				require.NoError(t, err)
+				requireRotated(t, w, old)
+				assert.Equal(t, tt.warning, result.Warning != "")
 			})
 		})
 	}

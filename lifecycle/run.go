@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,7 @@ type run struct {
 	deleted    map[string]bool // by this run: a list that lags may still show them
 	wrote      bool            // this run deleted or saved something
 	unobserved int             // creates of this run that may still come into effect
+	warning    string          // of the new token
 	left       []Leftover
 }
 
@@ -119,7 +121,7 @@ func (r *run) list(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return r.fail(StepList, err, runAgain+unchanged)
+		return r.fail(StepList, err, advice(err)+unchanged)
 	}
 	r.tokens = slices.DeleteFunc(tokens, func(t sailpoint.PersonalAccessToken) bool { return r.deleted[t.ID] })
 	return nil
@@ -187,7 +189,7 @@ func (r *run) findStored(ctx context.Context) (found bool, err error) {
 	case refused:
 		return false, nil
 	case err != nil:
-		return false, r.fail(StepList, err, runAgain+unchanged)
+		return false, r.fail(StepList, err, advice(err)+unchanged)
 	}
 	r.stored.Working = true
 	return false, r.fail(StepList, ErrNotListed, "use a client of that token's owner, or run it again later if the list may lag")
@@ -250,7 +252,7 @@ func (r *run) sweep(ctx context.Context) (swept bool, err error) {
 			return swept, err
 		}
 		if err := r.remove(ctx, t.ID); err != nil {
-			return swept, r.fail(StepSweep, err, runAgain)
+			return swept, r.fail(StepSweep, err, advice(err))
 		}
 		swept = true
 	}
@@ -376,11 +378,7 @@ func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessToke
 		r.began = time.Now()
 		created, err := r.acting.PersonalAccessTokens.Create(ctx, req)
 		if err == nil {
-			if !r.isOwn(created.Name) {
-				err := fmt.Errorf("the tenant named the token %q instead of %q", created.Name, req.Name)
-				return nil, r.fail(StepCreate, r.undo(ctx, created.ID, created.Name, err), "choose a name that the tenant keeps as it is")
-			}
-			return created, nil
+			return created, r.inspect(ctx, req, created)
 		}
 		last = err
 		var lost *sailpoint.CreateOutcomeError
@@ -388,7 +386,7 @@ func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessToke
 		case errors.As(err, &lost) && lost.ID != "":
 			r.leave(lost.ID, req.Name, "its secret was lost with the answer to its create")
 			if err := r.remove(ctx, lost.ID); err != nil {
-				return nil, r.fail(StepCreate, errors.Join(last, err), runAgain)
+				return nil, r.fail(StepCreate, errors.Join(last, err), advice(err))
 			}
 			continue
 		case errors.As(err, &lost):
@@ -405,12 +403,34 @@ func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessToke
 	return nil, r.fail(StepCreate, because(sailpoint.ErrOutcomeUnknown, last), runAgain)
 }
 
+// inspect undoes a new token that is not what was requested, as far as the response shows it or the list does. What
+// neither shows is no reason: the secret is there, and would not come again.
+func (r *run) inspect(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest, created *sailpoint.CreatePersonalAccessTokenResponse) error {
+	listed := false
+	if !isWhole(req, created) && r.list(ctx) == nil {
+		var token sailpoint.PersonalAccessToken
+		if token, listed = r.listed(created.ID); listed {
+			complete(created, token)
+		}
+	}
+	created.Name = cmp.Or(created.Name, req.Name)
+	err := compareCreated(req, created)
+	if err == nil {
+		r.warning, err = compareExpiry(req, created.ExpirationDate, listed, r.token)
+	}
+	if err == nil {
+		return nil
+	}
+	return r.fail(StepCreate, r.undo(ctx, created.ID, created.Name, because(ErrNotAsRequested, err)),
+		"choose a name, scope, validity and expiry that the tenant keeps as they are, and run it again")
+}
+
 // explain returns the error of a create that certainly made nothing. The API doesn't say which limit it met.
 func (r *run) explain(ctx context.Context, err error) error {
 	if rejected(err) && r.list(ctx) == nil && r.countListed() >= maxTokens {
 		return r.fail(StepCreate, because(ErrNoFreeSlot, err), "delete a token of this owner and run it again"+unchanged)
 	}
-	return r.fail(StepCreate, err, "see the cause and run it again"+unchanged)
+	return r.fail(StepCreate, err, advice(err)+unchanged)
 }
 
 // countListed is how many tokens count towards the limit, at least: not all may be listed.
@@ -463,25 +483,29 @@ func (r *run) reconcile(ctx context.Context) error {
 
 // verify uses the new secret before it is stored: one that the tenant refuses must never be.
 func (r *run) verify(ctx context.Context, c Credential) error {
-	var refused bool
-	var err error
+	refused, err := r.checkAt(ctx, verifyTimes, c)
+	if err == nil {
+		return nil
+	}
+	next := advice(err)
+	if refused {
+		err, next = because(ErrRefused, err), runAgain
+	}
+	return r.fail(StepVerify, r.undo(ctx, c.ID, r.mark.on(r.base), err), next)
+}
+
+// checkAt checks a credential at these times from now until it is accepted, or something else than a refusal happens.
+func (r *run) checkAt(ctx context.Context, times []time.Duration, c Credential) (refused bool, err error) {
 	start := time.Now()
-	for _, after := range verifyTimes {
+	for _, after := range times {
 		if err = sleep(ctx, time.Until(start.Add(after))); err != nil {
-			refused = false
-			break
+			return false, err
 		}
 		if refused, err = r.check(ctx, c); !refused {
 			break
 		}
 	}
-	if err == nil {
-		return nil
-	}
-	if refused {
-		err = because(ErrRefused, err)
-	}
-	return r.fail(StepVerify, r.undo(ctx, c.ID, r.mark.on(r.base), err), runAgain)
+	return refused, err
 }
 
 // undo deletes a token whose secret certainly isn't stored and won't be, also where ctx has ended. It returns the error
@@ -648,7 +672,7 @@ func (r *run) prove(ctx context.Context) error {
 	}
 	if !refused {
 		r.leaveReplaced("the stored token replaced it")
-		return r.fail(StepProve, err, runAgain)
+		return r.fail(StepProve, err, advice(err))
 	}
 	replaced, _ := r.cur.replaces()
 	now, loadErr := r.store.Load(ctx)
@@ -671,9 +695,12 @@ func (r *run) rename(ctx context.Context) error {
 		return nil
 	}
 	patched, err := r.acting.PersonalAccessTokens.Patch(ctx, r.cur.ID, sailpoint.NewPersonalAccessTokenPatch().ReplaceName(r.base))
-	if err == nil {
+	if err == nil && patched.Name == r.base {
 		r.token = *patched
 		return nil
+	}
+	if err == nil {
+		err = fmt.Errorf("%w: the tenant named the token %q instead of %q", ErrNotAsRequested, patched.Name, r.base)
 	}
 	if errors.Is(err, sailpoint.ErrNotFound) {
 		if now, loadErr := r.store.Load(ctx); loadErr == nil && now.ID != r.cur.ID {
@@ -693,7 +720,7 @@ func (r *run) rename(ctx context.Context) error {
 			return r.fail(StepRename, because(ErrNameTaken, err), "rename or delete that token and run it again; the stored one works under its temporary name")
 		}
 	}
-	return r.fail(StepRename, err, "run it again; the stored token works under its temporary name")
+	return r.fail(StepRename, err, advice(err)+"; the stored token works under the name that it has now")
 }
 
 // lookAgain looks once more for what came late, and changes nothing about the success.
@@ -725,7 +752,7 @@ func (r *run) result(outcome Outcome) *Result {
 			client = stored
 		}
 	}
-	return &Result{Outcome: outcome, Token: r.token, Replaced: replaced, Client: client, Left: r.account()}
+	return &Result{Outcome: outcome, Token: r.token, Replaced: replaced, Client: client, Left: r.account(), Warning: r.warning}
 }
 
 // sleep waits, unless ctx ends before.

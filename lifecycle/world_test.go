@@ -225,8 +225,9 @@ type process struct {
 	beside  bool             // another instance, so that what is there is not this one's alone
 	calls   int
 	like    map[string]int
-	next    string              // the call that is about to be made, such as "POST 1"
-	heard   func(secret string) // is told each secret of an answer
+	next    string                         // the call that is about to be made, such as "POST 1"
+	heard   func(secret string)            // is told each secret of an answer
+	rewrite func(what, body string) string // of a response that is a success
 	trace   []string
 	met     bool // a fault: not every call has every kind
 	slow    time.Time
@@ -321,6 +322,12 @@ func (p *process) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil && f == shouts && what == "POST" {
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body = io.NopCloser(strings.NewReader(strings.ReplaceAll(string(body), "-new-", "-NEW-")))
+	}
+	if err == nil && p.rewrite != nil && resp.StatusCode/100 == 2 {
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body = io.NopCloser(strings.NewReader(p.rewrite(what, string(body))))
+		resp.ContentLength = -1
+		resp.Header.Del("Content-Length")
 	}
 	if err == nil && what == "GET" && fault.Status == 0 {
 		body, _ := io.ReadAll(resp.Body)
