@@ -347,7 +347,8 @@ func (c *call) examine(resp *http.Response, err error) (event, *Error) {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
 	_ = resp.Body.Close()
 	failure.readProblem(body, c.scrub)
-	failure.RetryAfter = retryAfter(resp.Header, time.Now())
+	wait, readable := retryAfter(resp.Header, time.Now())
+	failure.RetryAfter, failure.retryAfterUnreadable = wait, !readable
 	if c.column == fetch {
 		failure.limitToOAuth()
 	}
@@ -392,6 +393,9 @@ func (c *call) repeats(verdict verdict, event event) bool {
 
 	c.wait = backoff(c.retries)
 	asked := c.failure.RetryAfter
+	if c.failure.retryAfterUnreadable {
+		asked = min(unreadableWait, c.client.cfg.MaxRetryWait)
+	}
 	if asked > 0 {
 		c.wait = max(asked, asked+jitter(spread)) // the sum may overflow
 	}

@@ -79,8 +79,9 @@ type Config struct {
 	MaxRetries int
 
 	// MaxRetryWait is the longest Retry-After that is waited for; 0: 60 s. A longer one is returned at once, as
-	// Error.RetryAfter: waiting less than was asked for makes a rate limit worse. After a 429 the client's other calls
-	// wait too, or fail likewise without being sent, for an hour at most.
+	// Error.RetryAfter: waiting less than was asked for makes a rate limit worse. A Retry-After that can't be read
+	// counts as 30 s, or as MaxRetryWait if that is less. After a 429 the client's other calls wait too, or fail
+	// likewise without being sent, for an hour at most.
 	MaxRetryWait time.Duration
 
 	// AttemptTimeout bounds each request; 0: 30 s; negative: none. For List it includes the last byte of the answer,

@@ -58,7 +58,7 @@ type Error struct {
 	RequestID  string // the gateway's id of the request, from SLPT-Request-ID
 	Messages   []string
 	Causes     []string
-	RetryAfter time.Duration // how long the last answer asked to wait; 0: it did not
+	RetryAfter time.Duration // how long the last answer asked to wait; 0: it did not, or in a form that can't be read
 	Attempts   int           // requests sent
 	Body       []byte        `json:"-" xml:"-" yaml:"-"` // of the last answer, at most 64 KiB
 	Err        error         `json:"-" xml:"-" yaml:"-"` // transport, context, decoding, limiter; nil where the answer itself is the error
@@ -67,6 +67,8 @@ type Error struct {
 	invalid bool // an answer of success that can't be trusted
 	unknown bool // the call may have been carried out
 	paused  bool // held back after an earlier 429 of the same client
+
+	retryAfterUnreadable bool
 }
 
 // Error names the operation, the status, the API's code, messages and ids. It holds nothing secret, and control

@@ -92,7 +92,7 @@ var transportFaults = []fault{
 var statusFaults = []fault{
 	{27, "Retry-After in seconds", tests(retriesAfter(retryAfterSeconds))},
 	{28, "Retry-After too long", tests(retriesAfter(retryAfterTooLong))},
-	{29, "Retry-After that overflows or is none", tests(retriesAfter(retryAfterOdd))},
+	{29, "Retry-After that overflows or is none", tests(retriesAfter(slices.Concat(retryAfterOdd, retryAfterUnreadable)))},
 	{30, "Retry-After as a date", tests(retriesAfter(retryAfterDates))},
 	{31, "Retry-After beyond the deadline", tests(testNoWaitPastTheDeadline)},
 	{32, "429 to many goroutines", tests(testPauseIsShared)},

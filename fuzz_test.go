@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,9 +23,9 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// FuzzRetryAfter: whatever a server asks for is no wait below zero, and none but what RFC 9110 reads.
+// FuzzRetryAfter: a reported wait is never negative. It is what RFC 9110 or one of the other known forms says.
 func FuzzRetryAfter(f *testing.F) {
-	for _, list := range [][]retryAfter{retryAfterSeconds, retryAfterTooLong, retryAfterOdd, retryAfterDates} {
+	for _, list := range [][]retryAfter{retryAfterSeconds, retryAfterTooLong, retryAfterOdd, retryAfterUnreadable, retryAfterDates} {
 		for _, tt := range list {
 			f.Add(tt.value, tt.date)
 		}
@@ -41,21 +42,25 @@ func FuzzRetryAfter(f *testing.F) {
 			if err != nil {
 				now = time.Now()
 			}
-			at, err := http.ParseTime(trimmed)
-			switch {
-			case trimmed != "" && strings.Trim(trimmed, "0123456789") == "":
-				seconds, err := strconv.ParseInt(trimmed, 10, 64)
-				if err != nil || seconds > math.MaxInt64/int64(time.Second) {
-					seconds = math.MaxInt64 / int64(time.Second)
+			if decimal.MatchString(trimmed) {
+				seconds, _ := strconv.ParseFloat(trimmed, 64)
+				whole := int64(max(0, min(math.Ceil(seconds), float64(math.MaxInt64/int64(time.Second)))))
+				want = time.Duration(whole) * time.Second
+			}
+			for _, layout := range []string{
+				http.TimeFormat, time.RFC850, time.ANSIC, time.RFC3339,
+				"Mon, 2 Jan 2006 15:04:05 GMT", "Mon, 2 Jan 2006 15:04:05 UTC", "Mon, 2 Jan 2006 15:04:05 -0700",
+			} {
+				if at, err := time.Parse(layout, trimmed); err == nil {
+					want = max(at.Sub(now), 0)
 				}
-				want = time.Duration(seconds) * time.Second
-			case err == nil:
-				want = max(at.Sub(now), 0)
 			}
 			require.Equal(t, want, failure.RetryAfter)
 		})
 	})
 }
+
+var decimal = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
 
 // FuzzDecodeCreate: an answer is a whole id and secret, or an error that tells what is known and not what came.
 func FuzzDecodeCreate(f *testing.F) {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -187,24 +188,40 @@ func jitter(limit time.Duration) time.Duration {
 	return rand.N(limit) //nolint:gosec // needs no unpredictability
 }
 
-// retryAfter returns how long the answer asks to wait: seconds, or a date, which is compared with the server's own.
-// 0: it doesn't ask, or not in a way that RFC 9110 section 10.2.3 knows.
-func retryAfter(h http.Header, now time.Time) time.Duration {
+// unreadableWait is how long to wait after a Retry-After that can't be read.
+const unreadableWait = 30 * time.Second
+
+// dateLayouts are the forms of a Retry-After date in addition to those of RFC 9110.
+var dateLayouts = []string{
+	"Mon, 2 Jan 2006 15:04:05 GMT", "Mon, 2 Jan 2006 15:04:05 UTC", "Mon, 2 Jan 2006 15:04:05 -0700", time.RFC3339,
+}
+
+// retryAfter returns how long a response asks to wait. A date is compared with the server's own clock. The wait is 0
+// without a Retry-After, and for one that is past. readable is false for a Retry-After of no known form.
+func retryAfter(h http.Header, now time.Time) (wait time.Duration, readable bool) {
 	value := strings.TrimSpace(h.Get("Retry-After"))
-	// ParseUint alone would take a number out of its range with anything behind it.
-	if value != "" && strings.Trim(value, "0123456789") == "" {
-		const most = uint64(1<<63-1) / uint64(time.Second)
-		seconds, _ := strconv.ParseUint(value, 10, 63) // its greatest, if out of range
-		return time.Duration(min(seconds, most)) * time.Second
+	if value == "" {
+		return 0, true
+	}
+	// ParseFloat alone would also read NaN, Inf and hexadecimal numbers.
+	if strings.Trim(value, "+-.0123456789eE") == "" {
+		seconds, err := strconv.ParseFloat(value, 64)
+		if err == nil || errors.Is(err, strconv.ErrRange) { // beyond its range it is infinite
+			const most = float64(math.MaxInt64 / int64(time.Second))
+			return time.Duration(math.Ceil(max(0, min(seconds, most)))) * time.Second, true
+		}
 	}
 	at, err := http.ParseTime(value)
+	for i := 0; err != nil && i < len(dateLayouts); i++ {
+		at, err = time.Parse(dateLayouts[i], value)
+	}
 	if err != nil {
-		return 0
+		return 0, false
 	}
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
 	}
-	return max(at.Sub(now), 0)
+	return max(at.Sub(now), 0), true
 }
 
 // pause is what all calls of a client wait for after one of them was rate limited. Where it is longer than a call may

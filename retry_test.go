@@ -398,10 +398,30 @@ var (
 		{value: "99999999999999999999999", want: 9223372036 * time.Second, returned: true},
 		{value: "0", want: -1},
 		{value: "-1", want: -1},
-		{value: "1.5", want: -1},
-		{value: "5, 10", want: -1},
-		{value: "NaN", want: -1},
+		{value: "-0.5", want: -1},
 		{value: "", want: -1},
+		{value: "1.5", want: 2 * time.Second},
+		{value: "30.0", want: 30 * time.Second},
+		{value: "29.997", want: 30 * time.Second},
+		{value: "0.001", want: time.Second},
+		{value: "+30", want: 30 * time.Second},
+		{value: "3e1", want: 30 * time.Second},
+		{value: "300.0", want: 300 * time.Second, returned: true},
+		{value: "299.997", want: 300 * time.Second, returned: true},
+		{value: "+300", want: 300 * time.Second, returned: true},
+		{value: "1e999", want: 9223372036 * time.Second, returned: true},
+	}
+	retryAfterUnreadable = []retryAfter{
+		{value: "5, 10", want: 30 * time.Second},
+		{value: "NaN", want: 30 * time.Second},
+		{value: "Inf", want: 30 * time.Second},
+		{value: "0x10", want: 30 * time.Second},
+		{value: "1_0", want: 30 * time.Second},
+		{value: "1-2", want: 30 * time.Second},
+		{value: "5s", want: 30 * time.Second},
+		{value: "soon", want: 30 * time.Second},
+		{value: "Sat, 01 Jan 2000 00:00:20 PST", want: 30 * time.Second},
+		{value: "2000-01-01", want: 30 * time.Second},
 	}
 	retryAfterDates = []retryAfter{
 		{value: "Sat, 01 Jan 2000 00:00:20 GMT", want: 20 * time.Second},
@@ -410,6 +430,15 @@ var (
 		{value: "Fri Dec 31 23:00:30 1999", date: anHourBehind, want: 30 * time.Second},
 		{value: "Fri, 31 Dec 9999 23:59:59 GMT", want: 1<<63 - 1, returned: true},
 		{value: "Fri, 31 Dec 1999 00:00:00 GMT", want: -1},
+		{value: "Sat, 01 Jan 2000 00:00:20 UTC", want: 20 * time.Second},
+		{value: "Sat, 01 Jan 2000 00:00:20 +0000", want: 20 * time.Second},
+		{value: "Fri, 31 Dec 1999 17:00:20 -0700", want: 20 * time.Second},
+		{value: "Sat, 1 Jan 2000 00:00:20 GMT", want: 20 * time.Second},
+		{value: "Sat, 1 Jan 2000 00:00:20 UTC", want: 20 * time.Second},
+		{value: "2000-01-01T00:00:20Z", want: 20 * time.Second},
+		{value: "2000-01-01T02:00:20.5+02:00", want: 20*time.Second + 500*time.Millisecond},
+		{value: "1999-12-31T23:00:30Z", date: anHourBehind, want: 30 * time.Second},
+		{value: "1999-12-31T00:00:00Z", want: -1},
 	}
 )
 
@@ -457,6 +486,47 @@ func TestMaxRetryWait(t *testing.T) {
 		defer cancel()
 		_, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
 		require.NoError(t, err)
+	})
+}
+
+// TestUnreadableRetryAfterIsNotReported: the wait is this package's own choice.
+func TestUnreadableRetryAfterIsNotReported(t *testing.T) {
+	for _, tt := range retryAfterUnreadable {
+		t.Run(tt.value, func(t *testing.T) {
+			n := scripted(answer{status: 503, header: map[string]string{"Retry-After": tt.value}})
+			err := list(t.Context(), n.client(t, withoutRetries))
+			requireMatches(t, err, sailpoint.ErrServer)
+			assert.Zero(t, requireOneError(t, err).RetryAfter)
+			n.requireCounts(t, 1, 1)
+		})
+	}
+}
+
+// TestUnreadableRetryAfterAndMaxRetryWait: the call never waits longer than configured.
+func TestUnreadableRetryAfterAndMaxRetryWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted(answer{status: 503, header: map[string]string{"Retry-After": "soon"}}, ok(`[]`))
+		client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetryWait = 5 * time.Second })
+		started := time.Now()
+		require.NoError(t, list(t.Context(), client))
+		assert.GreaterOrEqual(t, time.Since(started), 5*time.Second)
+		assert.Less(t, time.Since(started), 6*time.Second)
+		n.requireCounts(t, 2, 1)
+	})
+}
+
+// TestUnreadableRetryAfterHoldsBackTheOtherCalls, as one that is read does.
+func TestUnreadableRetryAfterHoldsBackTheOtherCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "soon"}}, ok(`[]`))
+		client := n.client(t, withoutRetries)
+		started := time.Now()
+		requireMatches(t, list(t.Context(), client), sailpoint.ErrRateLimited)
+		assert.Zero(t, time.Since(started))
+		require.NoError(t, list(t.Context(), client))
+		assert.GreaterOrEqual(t, time.Since(started), 30*time.Second)
+		assert.Less(t, time.Since(started), 31*time.Second)
+		n.requireCounts(t, 2, 1)
 	})
 }
 
