@@ -91,13 +91,10 @@ func (r *Report) Of(kinds ...Kind) []Finding {
 	return some
 }
 
-const (
-	maxTokens = 10 // of one owner
-	day       = 24 * time.Hour
-)
-
-// Audit looks at every token that the policy covers, one at a time: what it holds in memory is its findings and a
-// total for each owner. It changes nothing.
+// Audit looks at every token that the policy covers, one at a time. It changes nothing.
+//
+// It holds in memory the tokens with a finding and a total for each owner. More than 100,000 of them together, which is
+// ten tokens for each of 10,000 owners, or more than 256 MiB is an error: audit by OwnerID then.
 //
 // Ages and expiries are counted by the local clock; one that is off by minutes matters to none of the defaults. An
 // audit that could not be read to its end is an error, not a shorter report.
@@ -115,27 +112,44 @@ func Audit(ctx context.Context, client *sailpoint.Client, policy Policy) (*Repor
 	}
 	r := &Report{At: time.Now(), Policy: policy, Counts: map[Kind]int{}}
 	owners := map[string]*OwnerTotal{}
+	var held holding
 	for token, err := range tokens.All(ctx, sailpoint.ListPersonalAccessTokensOptions{OwnerID: policy.OwnerID}) {
 		if err != nil {
 			return nil, err
 		}
-		r.Tokens++
-		owner := owners[token.Owner.ID]
-		if owner == nil {
+		owner, known := owners[token.Owner.ID]
+		if !known {
 			owner = &OwnerTotal{Owner: token.Owner}
 			owners[token.Owner.ID] = owner
 		}
-		if token.Managed {
-			owner.Managed++
-			r.add(owner, Finding{Managed, token, "The platform made it and uses it: this is for information only."})
-			continue
+		if found := r.look(owner, &token); found || !known {
+			if err := held.add(&token); err != nil {
+				return nil, err
+			}
 		}
-		owner.Tokens++
-		policy.examine(&token, r.At, func(kind Kind, text string) {
-			r.add(owner, Finding{kind, token, text})
-		})
 	}
+	r.addOwners(owners)
+	return r, nil
+}
 
+// look adds what is found of a token, and reports whether it is anything.
+func (r *Report) look(owner *OwnerTotal, token *sailpoint.PersonalAccessToken) (found bool) {
+	r.Tokens++
+	before := len(r.Findings)
+	if token.Managed {
+		owner.Managed++
+		r.add(owner, Finding{Managed, *token, "The platform made it and uses it: this is for information only."})
+		return true
+	}
+	owner.Tokens++
+	r.Policy.examine(token, r.At, func(kind Kind, text string) {
+		r.add(owner, Finding{kind, *token, text})
+	})
+	return len(r.Findings) > before
+}
+
+// addOwners adds the totals of the owners, and what is found of these.
+func (r *Report) addOwners(owners map[string]*OwnerTotal) {
 	for _, owner := range owners {
 		r.Owners = append(r.Owners, *owner)
 	}
@@ -143,12 +157,11 @@ func Audit(ctx context.Context, client *sailpoint.Client, policy Policy) (*Repor
 		return cmp.Or(b.Tokens-a.Tokens, b.Findings-a.Findings, cmp.Compare(a.Owner.ID, b.Owner.ID))
 	})
 	for i := range r.Owners {
-		if owner := &r.Owners[i]; owner.Tokens >= policy.NearLimit {
+		if owner := &r.Owners[i]; owner.Tokens >= r.Policy.NearLimit {
 			text := fmt.Sprintf("The owner has %d of the %d tokens that one may have, and a rotation needs a free one.", owner.Tokens, maxTokens)
 			r.add(owner, Finding{NearLimit, sailpoint.PersonalAccessToken{Owner: owner.Owner}, text})
 		}
 	}
-	return r, nil
 }
 
 func (r *Report) add(owner *OwnerTotal, f Finding) {

@@ -100,7 +100,7 @@ func TestFindings(t *testing.T) {
 		"its own":              {func(p *token) { p.Scope = []string{"sp:my-personal-access-tokens:manage"} }, lifecycle.Policy{}, nil},
 		"bearers of 12 hours":  {func(p *token) { p.AccessTokenValiditySeconds = 43200 }, lifecycle.Policy{}, nil},
 		"bearers of two hours": {func(p *token) { p.AccessTokenValiditySeconds = 7200 }, lifecycle.Policy{MaxBearer: time.Hour}, []string{"long-bearer: Its bearers last 2 hours, longer than 1 hour."}},
-		"bearers for ever":     {func(p *token) { p.AccessTokenValiditySeconds = math.MaxInt }, lifecycle.Policy{}, []string{"long-bearer: Its bearers last 106751 days, longer than 12 hours."}},
+		"bearers for ever":     {func(p *token) { p.AccessTokenValiditySeconds = math.MaxInt }, lifecycle.Policy{}, []string{"long-bearer: Its bearers last 24855 days, longer than 12 hours."}},
 		"bearers of an hour":   {func(p *token) { p.AccessTokenValiditySeconds = 3600 }, lifecycle.Policy{MaxBearer: time.Hour}, nil},
 
 		"managed": {func(p *token) {

@@ -28,7 +28,8 @@ type PruneOptions struct {
 }
 
 // Prune deletes the tokens that the report's findings of opts.Kinds name, or says which ones it would delete. It
-// returns what became of each, in the order of the findings, also beside an error.
+// returns what became of each, in the order of the findings, also together with an error. The error is nil even if every
+// token failed: check the Status and the Err of each [Change].
 //
 // Whatever a finding says, it leaves alone the client's own token, managed tokens, those with the mark of an unfinished
 // rotation and those that one replaces, and what was used or changed since the audit looked. For that it lists the
@@ -37,6 +38,9 @@ type PruneOptions struct {
 //
 // A deletion that fails doesn't keep the others from being tried, unless the client's credentials are refused. When
 // ctx ends, those under way are given up: they are Unknown, or Skipped like all that were not begun.
+//
+// It holds the chosen tokens and those of unfinished rotations in memory. More than 100,000 of them or 256 MiB is an error
+// before anything is deleted: audit by OwnerID then.
 //
 // Needs what [Audit] needs, and sp:my-personal-access-tokens:manage, for others' tokens
 // sp:all-personal-access-tokens:manage; and to know the client's own token: beside a TokenSource set Config.ClientID.
@@ -103,45 +107,23 @@ func (p *pruning) choose(report *Report) {
 
 // lookAgain compares what was chosen with the tokens as they are now, and settles what is not to be deleted.
 func (p *pruning) lookAgain(ctx context.Context, ownerID string) error {
-	chosen := make(map[string]bool, len(p.changes))
-	for i := range p.changes {
-		chosen[p.changes[i].Token.ID] = true
+	now, err := p.list(ctx, ownerID)
+	if err != nil {
+		return err
 	}
-	now := make(map[string]sailpoint.PersonalAccessToken, len(p.changes))
-	replacing := map[string]bool{} // the tags of tokens that a rotation is about to replace
-	for token, err := range p.tokens.All(ctx, sailpoint.ListPersonalAccessTokensOptions{OwnerID: ownerID}) {
-		if err != nil {
-			return err
-		}
-		if chosen[token.ID] {
-			now[token.ID] = token
-		}
-		if _, m, ok := markOf(token.Name); ok {
-			replacing[m.tag] = true
-		}
-	}
-
 	left := cmp.Or(p.opts.MaxDeletions, 100)
 	for i := range p.changes {
 		c := &p.changes[i]
-		seen := c.Token
-		token, exists := now[seen.ID]
+		reason := now.reasonToKeep(&c.Token, p.self)
+		token, exists := now.tokens[c.Token.ID]
 		if exists {
 			c.Token = token
 		}
 		switch {
-		case strings.EqualFold(seen.ID, p.self):
-			c.skip("it is the client's own")
+		case reason != "":
+			c.skip(reason)
 		case !exists:
 			c.Status = Gone
-		case token.Managed:
-			c.skip("the platform manages it")
-		case marked(token.Name) || replacing[tagFor(token.ID)]:
-			c.skip("a rotation of it has not finished")
-		case !sameTime(token.LastUsed, seen.LastUsed):
-			c.skip("it was used since the audit looked")
-		case token.Name != seen.Name || !sameScope(token.Scope, seen.Scope) || !sameTime(token.ExpirationDate, seen.ExpirationDate):
-			c.skip("it was changed since the audit looked")
 		case left == 0:
 			c.skip("the ceiling of deletions is reached")
 		default:
@@ -155,6 +137,62 @@ func (p *pruning) lookAgain(ctx context.Context, ownerID string) error {
 		}
 	}
 	return nil
+}
+
+// present is what the second look shows.
+type present struct {
+	tokens    map[string]sailpoint.PersonalAccessToken // by id, of those that were chosen
+	replacing map[string]bool                          // the tags of tokens that a rotation is about to replace
+}
+
+// list looks at the tokens as they are now.
+func (p *pruning) list(ctx context.Context, ownerID string) (*present, error) {
+	chosen := make(map[string]bool, len(p.changes))
+	for i := range p.changes {
+		chosen[p.changes[i].Token.ID] = true
+	}
+	now := &present{map[string]sailpoint.PersonalAccessToken{}, map[string]bool{}}
+	var held holding
+	for token, err := range p.tokens.All(ctx, sailpoint.ListPersonalAccessTokensOptions{OwnerID: ownerID}) {
+		if err != nil {
+			return nil, err
+		}
+		_, m, rotating := markOf(token.Name)
+		if !rotating && !chosen[token.ID] {
+			continue
+		}
+		if err := held.add(&token); err != nil {
+			return nil, err
+		}
+		if chosen[token.ID] {
+			now.tokens[token.ID] = token
+		}
+		if rotating {
+			now.replacing[m.tag] = true
+		}
+	}
+	return now, nil
+}
+
+// reasonToKeep returns why a token that is there is not to be deleted, whatever was found of it. seen is as the audit
+// saw it. "": there is no reason.
+func (now *present) reasonToKeep(seen *sailpoint.PersonalAccessToken, self string) string {
+	token, exists := now.tokens[seen.ID]
+	switch {
+	case strings.EqualFold(seen.ID, self):
+		return "it is the client's own"
+	case !exists:
+		return ""
+	case token.Managed:
+		return "the platform manages it"
+	case marked(token.Name) || now.replacing[tagFor(token.ID)]:
+		return "a rotation of it has not finished"
+	case !sameTime(token.LastUsed, seen.LastUsed):
+		return "it was used since the audit looked"
+	case token.Name != seen.Name, !sameScope(token.Scope, seen.Scope), !sameTime(token.ExpirationDate, seen.ExpirationDate):
+		return "it was changed since the audit looked"
+	}
+	return ""
 }
 
 // tell reports a change to the caller's callback.

@@ -50,6 +50,9 @@ type RenewOptions struct {
 // at a time, which needs sp:all-personal-access-tokens:manage; without that, and in V2025 and V2026, one by one, which
 // needs sp:my-personal-access-tokens:manage and is refused for others' tokens. To list them takes what [Audit] takes.
 //
+// It holds the tokens that are about to expire in memory. More than 100,000 of them or 256 MiB is an error before anything
+// is changed: choose fewer by OwnerID, Within or Select.
+//
 // A token that fails doesn't keep the others from being tried, unless the client's credentials are refused. A bulk
 // update that the tenant rejects because of one of its tokens is repeated in halves and at last one by one. Where the
 // route is missing (404, 405, 501) or not allowed, every token is renewed one by one.
@@ -104,12 +107,17 @@ func (r *renewal) choose(ctx context.Context) error {
 	}
 	horizon := r.now.Add(cmp.Or(r.opts.Within, 30*day))
 	listed := map[string]bool{}
+	var held holding
 	for token, err := range r.tokens.All(ctx, list) {
 		if err != nil {
 			return err
 		}
 		if listed[token.ID] || !r.selects(&token, horizon) {
 			continue // a list that changes while it is read may show a token twice
+		}
+		if err := held.add(&token); err != nil {
+			r.changes = nil
+			return err
 		}
 		listed[token.ID] = true
 		r.changes = append(r.changes, r.planned(token))
