@@ -10,14 +10,19 @@ import (
 // maxPrintable bounds each text from outside in an error or a log record, in bytes.
 const maxPrintable = 512
 
-// Printable returns text cut to 512 bytes, and quoted if a terminal or a log could read a part of it as more than text.
-// A text with a secret must be redacted before.
+// Printable returns text cut as by Cut, and quoted if a terminal or a log could read a part of it as more than text.
 func Printable(text string) string {
-	if len(text) > maxPrintable {
-		text = strings.ToValidUTF8(text[:maxPrintable], "") + "…"
-	}
+	text = Cut(text)
 	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
 		return strconv.Quote(text)
+	}
+	return text
+}
+
+// Cut returns at most 512 bytes of text. A secret must be redacted before, or a part of it may be left.
+func Cut(text string) string {
+	if len(text) > maxPrintable {
+		return strings.ToValidUTF8(text[:maxPrintable], "") + "…"
 	}
 	return text
 }

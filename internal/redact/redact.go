@@ -2,7 +2,6 @@
 package redact
 
 import (
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,47 +16,54 @@ const (
 )
 
 // Redactor replaces what a text repeats of secrets. The zero Redactor replaces nothing.
-type Redactor struct {
-	widths  []int // of the windows, in bytes
+type Redactor struct{ sets []*set }
+
+// set holds the windows of one spelling of a secret, each as the big-endian number of its bytes.
+type set struct {
+	width   int // in bytes
 	windows table
 }
 
-// New returns a Redactor that finds any 8 bytes in a row of these secrets, and a secret of 6 or 7 bytes as a whole. It
-// finds them plain, escaped as in JSON, as HTML entities, percent-encoded, in base64 of either alphabet and any
-// alignment, and in hex. Letters may be of either case, and white space, control characters and line breaks may stand
-// anywhere between. Escapes may be nested three deep.
-func New(secrets ...string) *Redactor {
-	var spellings [][]byte
-	total := 0
-	for _, secret := range secrets {
-		for _, v := range levels(secret) { // as a text that repeats it is read
-			spellings = append(spellings, v.text, v.folded())
-			total += 2 * len(v.text)
+// New returns a Redactor that finds any 8 bytes in a row of a secret, and a secret of 6 or 7 bytes as a whole. It finds
+// them plain, escaped as in JSON, as HTML entities, percent-encoded, in base64 of either alphabet and any alignment, and
+// in hex. Letters may be of either case, and white space, control characters and line breaks may stand anywhere between.
+// Escapes may be nested three deep.
+func New(secret string) *Redactor {
+	r := &Redactor{}
+	for _, v := range levels(secret) { // as a text that repeats it is read
+		if width := min(len(v.text), window); width >= minSecret {
+			r.sets = append(r.sets, newSet(width, v.text, v.folded()))
 		}
-	}
-	r := &Redactor{windows: newTable(total)}
-	for _, spelling := range spellings {
-		r.add(spelling)
 	}
 	return r
 }
 
-// add adds the windows of one spelling of a secret.
-func (r *Redactor) add(spelling []byte) {
-	width := min(len(spelling), window)
-	if width < minSecret {
-		return
+// newSet returns the windows of these spellings.
+func newSet(width int, spellings ...[]byte) *set {
+	total := 0
+	for _, spelling := range spellings {
+		total += len(spelling)
 	}
-	if !slices.Contains(r.widths, width) {
-		r.widths = append(r.widths, width)
-	}
-	var last uint64
-	for i, b := range spelling {
-		last = last<<8 | uint64(b)
-		if i+1 >= width {
-			r.windows.add(last & mask(width))
+	s := &set{width, newTable(total)}
+	for _, spelling := range spellings {
+		var last uint64
+		for i, b := range spelling {
+			last = last<<8 | uint64(b)
+			if i+1 >= width {
+				s.windows.add(last & mask(width))
+			}
 		}
 	}
+	return s
+}
+
+// Join returns a Redactor of the secrets of all of these.
+func Join(redactors ...*Redactor) *Redactor {
+	all := &Redactor{}
+	for _, r := range redactors {
+		all.sets = append(all.sets, r.sets...)
+	}
+	return all
 }
 
 // mask selects the last width bytes of a number.
@@ -65,7 +71,7 @@ func mask(width int) uint64 { return ^uint64(0) >> (64 - 8*width) }
 
 // Text returns text with a Placeholder for each run of bytes that repeats a part of a secret. It takes linear time.
 func (r *Redactor) Text(text string) string {
-	if r == nil || len(r.widths) == 0 || len(text) < minSecret {
+	if len(r.sets) == 0 || len(text) < minSecret {
 		return text
 	}
 	found := finds{length: len(text)}
@@ -82,19 +88,19 @@ func (r *Redactor) findPlain(v view, found *finds) {
 	var starts [window]int // of the runes that the last bytes are from
 	count := 0
 	var buffer [utf8.UTFMax]byte
-	for i, n := 0, 0; i < len(v.text); i += n {
-		var folded []byte
-		folded, n = fold(buffer[:0], v.text[i:])
+	for i := 0; i < len(v.text); {
+		folded, n := fold(buffer[:0], v.text[i:])
 		for _, b := range folded {
 			last = last<<8 | uint64(b)
 			starts[count%window] = i
 			count++
-			for _, width := range r.widths {
-				if count >= width && r.windows.has(last&mask(width)) {
-					found.add(v, starts[(count-width)%window], i+n-1)
+			for _, s := range r.sets {
+				if count >= s.width && s.windows.has(last&mask(s.width)) {
+					found.add(v, starts[(count-s.width)%window], i+n-1)
 				}
 			}
 		}
+		i += n
 	}
 }
 
@@ -104,13 +110,13 @@ func (r *Redactor) findEncoded(v view, found *finds) {
 	for i, b := range v.text {
 		base64.push(base64Digit(b))
 		hex.push(hexDigit(b))
-		for _, width := range r.widths {
+		for _, s := range r.sets {
 			for behind := 0; behind <= 4; behind += 2 { // the bits of a base64 digit that are behind the end of a byte
-				if value, n := base64.window(width, behind); n > 0 && r.windows.has(value) {
+				if value, n := base64.window(s.width, behind); n > 0 && s.windows.has(value) {
 					found.add(v, i+1-n, i)
 				}
 			}
-			if value, n := hex.window(width, 0); n > 0 && r.windows.has(value) {
+			if value, n := hex.window(s.width, 0); n > 0 && s.windows.has(value) {
 				found.add(v, i+1-n, i)
 			}
 		}

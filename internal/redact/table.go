@@ -14,14 +14,14 @@ type table struct {
 
 // newTable returns a table for up to n numbers.
 func newTable(n int) table {
-	size := bits.Len(uint(2*n + 1)) //nolint:gosec // not negative
+	size := bits.Len(uint(2*n + 1))
 	return table{slots: make([]uint64, 1<<size), shift: 64 - size, multiplier: rand.Uint64() | 1}
 }
 
 // slot returns where number is, or the free slot where it would be.
 func (t *table) slot(number uint64) *uint64 {
 	for i := number * t.multiplier >> t.shift; ; i++ {
-		slot := &t.slots[i&uint64(len(t.slots)-1)]
+		slot := &t.slots[i%uint64(len(t.slots))]
 		if *slot == number || *slot == 0 {
 			return slot
 		}

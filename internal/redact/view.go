@@ -18,7 +18,7 @@ type view struct {
 func levels(text string) []view {
 	v := view{text: []byte(text), from: make([]int32, len(text)), to: make([]int32, len(text))}
 	for i := range len(text) {
-		v.from[i], v.to[i] = int32(i), int32(i+1) //nolint:gosec // texts are shorter than 2 GiB
+		v.from[i], v.to[i] = int32(i), int32(i+1)
 	}
 	views := []view{v.rewrite(visible)}
 	for len(views) <= maxLevels && bytes.ContainsAny(v.text, `\&%`) {
@@ -91,7 +91,7 @@ func unescape(dst, src []byte) ([]byte, int) {
 		dst, n = unescapeHTML(dst, src)
 	case '%':
 		if value := hexNumber(src, 1, 2); value >= 0 {
-			dst, n = append(dst, byte(value)), 3
+			dst, n = append(dst, byte(value)), 3 //nolint:gosec // two digits
 		}
 	}
 	if n == 0 {
@@ -110,7 +110,7 @@ func unescapeJSON(dst, src []byte) ([]byte, int) {
 		return unescapeUTF16(dst, src)
 	case 'x':
 		if value := hexNumber(src, 2, 2); value >= 0 {
-			return append(dst, byte(value)), 4
+			return append(dst, byte(value)), 4 //nolint:gosec // two digits
 		}
 	case 'b', 'f', 'n', 'r', 't':
 		return append(dst, ' '), 2
