@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
 const (
@@ -28,6 +30,7 @@ type bearer struct {
 	Secret
 	authorization   Secret // the header with it, made once: a bearer is a kilobyte or two
 	renewAt, expiry time.Time
+	redactor        func() *redact.Redactor
 }
 
 // newBearer checks what a token endpoint or a TokenSource returned. requested is when it was asked: the lifetime may
@@ -47,7 +50,10 @@ func newBearer(secret Secret, requested, expiry time.Time) (*bearer, error) {
 		return nil, errors.New("an access token that has expired")
 	}
 	expiry = requested.Add(lifetime)
-	return &bearer{secret, NewSecret("Bearer " + value), expiry.Add(-min(renewalMargin, lifetime/4)), expiry}, nil
+	return &bearer{
+		Secret: secret, authorization: NewSecret("Bearer " + value), redactor: newRedactor(secret),
+		renewAt: expiry.Add(-min(renewalMargin, lifetime/4)), expiry: expiry,
+	}, nil
 }
 
 // bearerSource keeps the bearer of a client. It is fetched once for all calls that wait for it.

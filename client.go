@@ -11,13 +11,13 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
 // callTimeout bounds a call whose context has no deadline.
@@ -33,7 +33,8 @@ type Client struct {
 	bearers     *bearerSource
 	pause       pause
 	budget      budget
-	clockOffset atomic.Int64 // of the server's clock, in nanoseconds
+	clockOffset atomic.Int64            // of the server's clock, in nanoseconds
+	redactor    func() *redact.Redactor // of the client secret
 }
 
 // NewClient returns a client for cfg, or every problem of cfg at once, each wrapping ErrInvalidArgument. It reads no
@@ -43,7 +44,7 @@ func NewClient(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, userAgent: userAgent()}
+	c := &Client{cfg: cfg, userAgent: userAgent(), redactor: newRedactor(cfg.ClientSecret)}
 	if cfg.UserAgent != "" {
 		c.userAgent = cfg.UserAgent + " " + c.userAgent
 	}
@@ -136,6 +137,7 @@ type call struct {
 	deadline time.Time       // ctx's, or callTimeout from the start
 
 	bearer     *bearer
+	earlier    []*bearer // of attempts before
 	attempt    *attempt
 	failure    *Error // the last attempt's
 	attempts   int
@@ -204,7 +206,7 @@ func (c *call) prepare(*http.Request) error {
 	}
 	limiter, bearers := c.client.cfg.Limiter, c.client.bearers
 	if b := bearers.cached(); b != nil && limiter == nil && c.client.pause.left() == 0 {
-		c.bearer = b
+		c.use(b)
 		return nil
 	}
 
@@ -225,7 +227,7 @@ func (c *call) prepare(*http.Request) error {
 	if c.renewed && bearer.Equal(c.bearer.Secret) {
 		return c.failure // the 401: with the same bearer the answer would be the same
 	}
-	c.bearer = bearer
+	c.use(bearer)
 	return c.waitOutPause(ctx) // another may have begun meanwhile
 }
 
@@ -346,21 +348,37 @@ func (c *call) examine(resp *http.Response, err error) (event, *Error) {
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
 	_ = resp.Body.Close()
-	failure.readProblem(body, c.scrub)
+	failure.readProblem(body, c.redactor())
 	wait, readable := retryAfter(resp.Header, time.Now())
 	failure.RetryAfter, failure.retryAfterUnreadable = wait, !readable
 	if c.column == fetch {
 		failure.limitToOAuth()
 	}
 	if resp.StatusCode/100 == 3 {
-		failure.Err = fmt.Errorf("a redirect to the host %.200q was not followed", c.scrub(c.attempt.redirect))
+		failure.Err = c.redirected()
 	}
 	return statusEvent(resp.StatusCode), failure
 }
 
 // answered returns the start of what is wrong with an answer.
 func (c *call) answered(resp *http.Response) *Error {
-	return &Error{StatusCode: resp.StatusCode, RequestID: c.scrub(resp.Header.Get("SLPT-Request-ID"))}
+	return &Error{StatusCode: resp.StatusCode, RequestID: c.requestID(resp)}
+}
+
+// requestID returns the gateway's id of the request, or "" for the token endpoint, which no text is shown of.
+func (c *call) requestID(resp *http.Response) string {
+	if c.column == fetch {
+		return ""
+	}
+	return c.redactor().Text(resp.Header.Get("SLPT-Request-ID"))
+}
+
+// redirected returns the error of a 3xx response. For the token endpoint it doesn't name the host.
+func (c *call) redirected() error {
+	if c.column == fetch {
+		return errors.New("a redirect was not followed")
+	}
+	return fmt.Errorf("a redirect to the host %.200q was not followed", c.redactor().Text(c.attempt.redirect))
 }
 
 // damage fills failure with what is wrong with an answer of success that was read up to err.
@@ -443,7 +461,7 @@ func (c *call) fail(err error) error {
 		failure = &own
 	} else { // the context ended, or the limiter refused, perhaps while a failure was to be tried again
 		failure = c.lastFailure()
-		failure.Err = errors.Join(err, failure.Err)
+		failure.Err = errors.Join(c.redactor().Error(err), failure.Err)
 	}
 	if failure.Op == "" {
 		failure.Op = c.name()
@@ -471,28 +489,27 @@ func (c *call) cause(err error) error {
 	case c.attempt != nil && errors.As(context.Cause(c.attempt.ctx), &timeout):
 		err = timeout
 	}
-	if text := err.Error(); c.scrub(text) != text {
-		return errors.New(c.scrub(text))
-	}
-	return err
+	return c.redactor().Error(err)
 }
 
-// minScrubbed keeps scrub from eating words: a secret is longer.
-const minScrubbed = 6
+// use makes b the bearer of the next attempt.
+func (c *call) use(b *bearer) {
+	if c.bearer != nil && c.bearer != b {
+		c.earlier = append(c.earlier, c.bearer)
+	}
+	c.bearer = b
+}
 
-// scrub replaces the secrets that this call sent, in what came back: a server, or a proxy before it, may echo them.
-func (c *call) scrub(text string) string {
-	secrets := []Secret{c.client.cfg.ClientSecret}
+// redactor returns what replaces the secrets that this call sent: a server, or a proxy before it, may echo them.
+func (c *call) redactor() *redact.Redactor {
+	redactors := []*redact.Redactor{c.client.redactor()}
+	for _, b := range c.earlier {
+		redactors = append(redactors, b.redactor())
+	}
 	if c.bearer != nil {
-		secrets = append(secrets, c.bearer.Secret)
+		redactors = append(redactors, c.bearer.redactor())
 	}
-	for _, secret := range secrets {
-		if value := secret.Reveal(); len(value) >= minScrubbed {
-			quoted := strconv.Quote(value) // as net/http does with what it can't read
-			text = strings.NewReplacer(value, redacted, url.QueryEscape(value), redacted, quoted[1:len(quoted)-1], redacted).Replace(text)
-		}
-	}
-	return text
+	return redact.Join(redactors...)
 }
 
 // log writes the record of an attempt.
@@ -512,10 +529,10 @@ func (c *call) log(resp *http.Response, failure *Error) {
 		slog.Duration("duration", time.Since(c.attempt.started)),
 	)
 	if resp != nil {
-		attrs = append(attrs, slog.Int("status", resp.StatusCode), slog.String("request_id", printable(c.scrub(resp.Header.Get("SLPT-Request-ID")))))
+		attrs = append(attrs, slog.Int("status", resp.StatusCode), slog.String("request_id", redact.Printable(c.requestID(resp))))
 	}
 	if failure != nil && failure.Err != nil {
-		attrs = append(attrs, slog.String("error", printable(failure.Err.Error())))
+		attrs = append(attrs, slog.String("error", redact.Printable(failure.Err.Error())))
 	}
 	logger.LogAttrs(c.ctx, slog.LevelDebug, "sailpoint: request", attrs...)
 }

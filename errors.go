@@ -1,18 +1,20 @@
 package sailpoint
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
 // ErrInvalidArgument is matched by every refusal of an argument or a configuration. Nothing was sent.
@@ -54,8 +56,8 @@ type Error struct {
 	Op         string // such as "PATCH /v2024/personal-access-tokens/{id}" or "POST /oauth/token"
 	StatusCode int    // of the last answer; 0: none came
 	DetailCode string // the API's code, or RFC 6749's where it is a known one
-	TrackingID string // the API's id of the failure, for its support
-	RequestID  string // the gateway's id of the request, from SLPT-Request-ID
+	TrackingID string // the API's id of the failure, for its support; "" for the token endpoint
+	RequestID  string // the gateway's id of the request, from SLPT-Request-ID; "" for the token endpoint
 	Messages   []string
 	Causes     []string
 	RetryAfter time.Duration // how long the last answer asked to wait; 0: it did not, or in a form that can't be read
@@ -80,11 +82,11 @@ func (e *Error) Error() string {
 		parts = append(parts, status)
 	}
 	if e.DetailCode != "" && !strings.EqualFold(e.DetailCode, status) { // as it is for 403 and 404
-		parts = append(parts, printable(e.DetailCode))
+		parts = append(parts, redact.Printable(e.DetailCode))
 	}
 	for _, texts := range [][]string{e.Messages, e.Causes} {
 		for _, text := range texts[:min(len(texts), 3)] {
-			parts = append(parts, printable(strings.TrimSuffix(strings.TrimSpace(text), ".")))
+			parts = append(parts, redact.Printable(strings.TrimSuffix(strings.TrimSpace(text), ".")))
 		}
 	}
 	switch {
@@ -94,7 +96,7 @@ func (e *Error) Error() string {
 		parts = append(parts, "held back: an earlier call was rate limited")
 	}
 	if e.Err != nil {
-		parts = append(parts, printable(e.Err.Error()))
+		parts = append(parts, redact.Printable(e.Err.Error()))
 	}
 	if e.unknown {
 		parts = append(parts, "it may have been carried out")
@@ -108,10 +110,10 @@ func (e *Error) Error() string {
 		notes = append(notes, strconv.Itoa(e.Attempts)+" attempts")
 	}
 	if e.TrackingID != "" {
-		notes = append(notes, "tracking id "+printable(e.TrackingID))
+		notes = append(notes, "tracking id "+redact.Printable(e.TrackingID))
 	}
 	if e.RequestID != "" {
-		notes = append(notes, "request id "+printable(e.RequestID))
+		notes = append(notes, "request id "+redact.Printable(e.RequestID))
 	}
 	text := strings.Join(parts, ": ")
 	if len(notes) > 0 {
@@ -169,7 +171,7 @@ func (e *Error) LogValue() slog.Value {
 		{"detail_code", e.DetailCode}, {"tracking_id", e.TrackingID}, {"request_id", e.RequestID},
 	} {
 		if field.value != "" {
-			attrs = append(attrs, slog.String(field.key, printable(field.value)))
+			attrs = append(attrs, slog.String(field.key, redact.Printable(field.value)))
 		}
 	}
 	return slog.GroupValue(append(attrs, slog.String("message", e.Error()))...)
@@ -195,7 +197,7 @@ func (e *CreateOutcomeError) Error() string {
 		what = "the token named " + strconv.Quote(e.Name) + " was created"
 	}
 	if e.ID != "" {
-		what += " with id " + printable(e.ID)
+		what += " with id " + redact.Printable(e.ID)
 	}
 	text := "sailpoint: " + what + " and its secret is lost"
 	if e.Err != nil {
@@ -218,52 +220,101 @@ func invalidArgument(format string, args ...any) error {
 // maxErrorBytes is how much of a failed answer's body is read and kept.
 const maxErrorBytes = 64 << 10
 
-// readProblem fills e from the body of an answer that is not a success, whatever shape that has: the API's own
-// (detailCode, trackingId, messages, causes), the gateway's ({"error"} on 401, {"message"} on 429), RFC 6749's, or
-// those of services beside it. A body that isn't JSON is kept and not shown. Secrets are replaced in all of it.
-func (e *Error) readProblem(body []byte, scrub func(string) string) {
-	e.Body = []byte(scrub(string(body)))
-	e.Body = e.Body[:min(len(e.Body), maxErrorBytes)] // what stands for a secret may be longer
+// readProblem fills e from the body of a response that is not a success, whatever shape that has: the API's own, its
+// gateway's, that of RFC 6749 or RFC 9457, or one of other services. A body that isn't JSON is kept and not shown. What
+// it repeats of secrets is replaced before anything is cut.
+func (e *Error) readProblem(body []byte, secrets *redact.Redactor) {
+	e.Body = []byte(secrets.Text(string(body)))
+	e.Body = e.Body[:min(len(e.Body), maxErrorBytes)] // a placeholder may be longer than what it replaces
 
-	// Member by member, because one of an unexpected type must not cost the others.
-	tolerant := json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	var members map[string]jsontext.Value
-	_ = json.Unmarshal(body, &members, tolerant)
-	text := func(name string) string {
-		var s string
-		_ = json.Unmarshal(members[name], &s, tolerant)
-		return strings.TrimSpace(scrub(s))
-	}
-	texts := func(name string) (list []string) {
-		var entries []jsontext.Value
-		_ = json.Unmarshal(members[name], &entries, tolerant)
-		for _, value := range entries {
-			var entry struct {
-				Text string `json:"text"`
-			}
-			_ = json.Unmarshal(value, &entry, tolerant)
-			if s := strings.TrimSpace(scrub(entry.Text)); s != "" {
-				list = append(list, s)
-			}
-		}
-		return list
-	}
-
-	e.DetailCode = text("detailCode")
-	e.TrackingID = text("trackingId")
-	e.Messages = texts("messages")
-	e.Causes = texts("causes")
-	for _, name := range []string{
-		"error", "error_description", "message", "errorMessage", "detailMessage", "formatted_msg",
-	} {
-		switch s := text(name); {
-		case s == "":
-		case name == "error" && oauthCodes[s] && e.DetailCode == "":
-			e.DetailCode = s
-		default:
-			e.Messages = append(e.Messages, s)
+	value := jsontext.Value(bytes.TrimPrefix(body, []byte("\ufeff")))
+	e.Messages = redactAll(secrets, messagesIn(value, maxProblemDepth))
+	if value.Kind() == '[' {
+		if entries := entriesOf(value); len(entries) > 0 {
+			value = entries[0]
 		}
 	}
+	members := membersOf(value)
+	e.Causes = redactAll(secrets, messagesIn(members["causes"], maxProblemDepth))
+	e.TrackingID = secrets.Text(textOf(members["trackingId"]))
+	e.DetailCode = secrets.Text(e.codeIn(members))
+	e.Messages = slices.DeleteFunc(e.Messages, func(message string) bool { return message == e.DetailCode && oauthCodes[message] })
+}
+
+// codeIn returns the code of a problem with these members. One that only repeats the status is none.
+func (e *Error) codeIn(members map[string]jsontext.Value) string {
+	oauth, nested := textOf(members["error"]), membersOf(members["error"])
+	if !oauthCodes[oauth] {
+		oauth = ""
+	}
+	for _, code := range []string{textOf(members["detailCode"]), oauth, textOf(nested["code"]), textOf(nested["status"])} {
+		if code != "" && code != strconv.Itoa(e.StatusCode) {
+			return code
+		}
+	}
+	return ""
+}
+
+// messageMembers are the members whose texts are messages, in the order in which they are shown.
+var messageMembers = []string{
+	"text", "messages", "error", "error_description", "message", "errorMessage", "detailMessage", "formatted_msg",
+	"title", "detail", "errors",
+}
+
+// maxProblemDepth is how many lists and objects a message may be in.
+const maxProblemDepth = 6
+
+// messagesIn returns the texts in value: itself, those of each entry of a list, or those of an object's messageMembers.
+func messagesIn(value jsontext.Value, depth int) (list []string) {
+	switch kind := value.Kind(); {
+	case kind == '"':
+		if text := textOf(value); text != "" {
+			list = append(list, text)
+		}
+	case depth == 0:
+	case kind == '[':
+		for _, entry := range entriesOf(value) {
+			list = append(list, messagesIn(entry, depth-1)...)
+		}
+	case kind == '{':
+		members := membersOf(value)
+		for _, name := range messageMembers {
+			list = append(list, messagesIn(members[name], depth-1)...)
+		}
+	}
+	return list
+}
+
+// tolerant reads member by member, because one of an unexpected type must not cost the others.
+var tolerant = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+// membersOf returns the members of an object, as many as can be read.
+func membersOf(value jsontext.Value) (members map[string]jsontext.Value) {
+	_ = json.Unmarshal(value, &members, tolerant)
+	return members
+}
+
+// entriesOf returns the entries of a list, as many as can be read.
+func entriesOf(value jsontext.Value) (entries []jsontext.Value) {
+	_ = json.Unmarshal(value, &entries, tolerant)
+	return entries
+}
+
+// textOf returns the text of a string, or of a number.
+func textOf(value jsontext.Value) (text string) {
+	if value.Kind() == '0' {
+		return string(value)
+	}
+	_ = json.Unmarshal(value, &text, tolerant)
+	return strings.TrimSpace(text)
+}
+
+// redactAll replaces what each text repeats of secrets.
+func redactAll(secrets *redact.Redactor, texts []string) []string {
+	for i, text := range texts {
+		texts[i] = secrets.Text(text)
+	}
+	return texts
 }
 
 // oauthCodes are the error codes of RFC 6749 section 5.2, and Spring's for a request without credentials.
@@ -277,32 +328,13 @@ var refusalCodes = map[string]bool{
 	"invalid_client": true, "invalid_grant": true, "unauthorized_client": true, "unauthorized": true,
 }
 
-// limitToOAuth drops what an answer of the token endpoint may hold of the client secret that it was sent, in whatever
-// encoding, or of a bearer: all but a known code, and ids that look like ids.
+// limitToOAuth drops every text of a response of the token endpoint but a known code: it may repeat the client secret
+// that it was sent in an encoding that nobody thought of, or hold a bearer.
 func (e *Error) limitToOAuth() {
-	e.Body, e.Messages, e.Causes = nil, nil, nil
+	e.Body, e.Messages, e.Causes, e.TrackingID, e.RequestID = nil, nil, nil, "", ""
 	if !oauthCodes[e.DetailCode] {
 		e.DetailCode = ""
 	}
-	for _, id := range []*string{&e.TrackingID, &e.RequestID} {
-		if !validID(*id) {
-			*id = ""
-		}
-	}
 	e.refused = e.StatusCode == http.StatusUnauthorized ||
 		e.StatusCode/100 == 4 && e.StatusCode != http.StatusTooManyRequests && refusalCodes[e.DetailCode]
-}
-
-// maxTextBytes bounds each text from outside in an error's text.
-const maxTextBytes = 512
-
-// printable returns s cut to maxTextBytes, and quoted if a terminal or a log could take a part of it for more than text.
-func printable(s string) string {
-	if len(s) > maxTextBytes {
-		s = strings.ToValidUTF8(s[:maxTextBytes], "") + "…"
-	}
-	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
-		return strconv.Quote(s)
-	}
-	return s
 }

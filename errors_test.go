@@ -173,13 +173,85 @@ func testErrorHoldsWhatTheAnswerSays(t *testing.T) {
 		{"HTML", `<html><body>502 Bad Gateway</body></html>`, sailpoint.Error{}, ""},
 		{"plain text", `no healthy upstream`, sailpoint.Error{}, ""},
 		{"a Java stack trace", "java.lang.Exception\n\tat PersonalAccessTokenRepository.java:1", sailpoint.Error{}, ""},
-		{"a list", `[{"messages":[{"text":"m"}]}]`, sailpoint.Error{}, ""},
+		{
+			"RFC 9457's", `{"type":"https://acme.example/probs/quota","title":"Quota exceeded.","status":400,"detail":"Ten tokens is the limit.","instance":"/tokens"}`,
+			sailpoint.Error{Messages: []string{"Quota exceeded.", "Ten tokens is the limit."}},
+			": Quota exceeded: Ten tokens is the limit",
+		},
+		{
+			"an error object", `{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"m"}}`,
+			sailpoint.Error{DetailCode: "INVALID_ARGUMENT", Messages: []string{"m"}},
+			": INVALID_ARGUMENT: m",
+		},
+		{
+			"an error object with a code", `{"error":{"code":"QuotaExceeded","message":"m","errors":[{"message":"n"}]}}`,
+			sailpoint.Error{DetailCode: "QuotaExceeded", Messages: []string{"m", "n"}},
+			": QuotaExceeded: m: n",
+		},
+		{
+			"an error object with a code that is a number", `{"error":{"code":40301,"status":400,"message":"m"}}`,
+			sailpoint.Error{DetailCode: "40301", Messages: []string{"m"}},
+			": 40301: m",
+		},
+		{
+			"errors as texts", `{"errors":["a","b",{"message":"c"},{"title":"d","detail":"e"},{"text":"f"},1,null]}`,
+			sailpoint.Error{Messages: []string{"a", "b", "c", "d", "e", "f"}},
+			": a: b: c",
+		},
+		{
+			"errors as one text", `{"errors":"a"}`,
+			sailpoint.Error{Messages: []string{"a"}},
+			": a",
+		},
+		{
+			"messages as texts", `{"messages":["a"," b "],"causes":["c"]}`,
+			sailpoint.Error{Messages: []string{"a", "b"}, Causes: []string{"c"}},
+			": a: b: c",
+		},
+		{
+			"messages and causes as one object", `{"messages":{"locale":"en-US","text":"a"},"causes":{"text":"c"}}`,
+			sailpoint.Error{Messages: []string{"a"}, Causes: []string{"c"}},
+			": a: c",
+		},
+		{
+			"messages as one text", `{"messages":"a","causes":"c"}`,
+			sailpoint.Error{Messages: []string{"a"}, Causes: []string{"c"}},
+			": a: c",
+		},
+		{
+			"a list", `[{"detailCode":"400.1","trackingId":"t","messages":[{"text":"m"}],"causes":[{"text":"c"}]},{"message":"n"}]`,
+			sailpoint.Error{DetailCode: "400.1", TrackingID: "t", Messages: []string{"m", "n"}, Causes: []string{"c"}},
+			": 400.1: m: n: c (tracking id t)",
+		},
+		{
+			"a list of texts", ` ["a","b"]`,
+			sailpoint.Error{Messages: []string{"a", "b"}},
+			": a: b",
+		},
+		{"an empty list", `[]`, sailpoint.Error{}, ""},
+		{"one text", `"a"`, sailpoint.Error{Messages: []string{"a"}}, ": a"},
+		{
+			"behind a byte order mark", "\ufeff" + `{"detailCode":"400.1","message":"m"}`,
+			sailpoint.Error{DetailCode: "400.1", Messages: []string{"m"}},
+			": 400.1: m",
+		},
+		{
+			"an id that is a number", `{"trackingId":1234567890123456789,"message":"m"}`,
+			sailpoint.Error{TrackingID: "1234567890123456789", Messages: []string{"m"}},
+			": m (tracking id 1234567890123456789)",
+		},
+		{
+			"a code that is a number", `{"detailCode":40301}`,
+			sailpoint.Error{DetailCode: "40301"},
+			": 40301",
+		},
+		{"too deep", strings.Repeat(`[`, 7) + `"a"` + strings.Repeat(`]`, 7), sailpoint.Error{}, ""},
 		{"null", `null`, sailpoint.Error{}, ""},
 		{"members that are null", `{"detailCode":null,"trackingId":null,"messages":null,"causes":null}`, sailpoint.Error{}, ""},
 		{
-			"members of other types", `{"detailCode":400,"trackingId":{"a":1},"messages":{"text":"x"},"causes":[1,null,{"text":2},{"text":"c"},"d"],"message":["m"]}`,
-			sailpoint.Error{Causes: []string{"c"}},
-			": c",
+			"members of other types", `{"detailCode":400,"trackingId":{"a":1},"messages":{"text":"x"},"causes":[1,null,{"text":2},{"text":"c"},"d"],"message":["m"],"error":true}`,
+			sailpoint.Error{Messages: []string{"x", "m"}, Causes: []string{"c", "d"}},
+			": x: m: c: d",
 		},
 		{
 			"one member twice", `{"detailCode":"a","detailCode":"b","messages":[{"text":"x","text":"y"}]}`,
@@ -325,7 +397,44 @@ func TestErrorTextOfTheTokenEndpoint(t *testing.T) {
 		header: map[string]string{"SLPT-Request-ID": "req-1"},
 	})}
 	require.EqualError(t, list(t.Context(), n.client(t)),
-		"sailpoint: POST /oauth/token: 401 Unauthorized: invalid_client: the client id or secret was refused (request id req-1)")
+		"sailpoint: POST /oauth/token: 401 Unauthorized: invalid_client: the client id or secret was refused")
+}
+
+// TestTokenEndpointShowsNoText of the server but a known code: anything else may be an echo of the secret.
+func TestTokenEndpointShowsNoText(t *testing.T) {
+	const echo = "ebg13-bs-gur-frperg"
+	header := map[string]string{"SLPT-Request-ID": echo, "Location": "https://" + echo + ".example/"}
+	for _, tt := range []struct {
+		answer answer
+		want   string
+	}{
+		{answer{status: 400, body: `{"error":"invalid_request","error_description":"` + echo + `","trackingId":"` + echo + `"}`}, "400 Bad Request: invalid_request"},
+		{answer{status: 400, body: `{"error":"` + echo + `","messages":[{"text":"` + echo + `"}],"causes":["` + echo + `"]}`}, "400 Bad Request"},
+		{answer{status: 404, body: `{"detailCode":"` + echo + `"}`}, "404 Not Found"},
+		{answer{status: 500, body: echo}, "500 Internal Server Error"},
+		{answer{status: 302}, "302 Found: a redirect was not followed"},
+		{answer{status: 201, body: echo}, "201 Created: an answer with an unexpected status"},
+		{answer{status: 200, body: echo}, "200 OK: not the API's JSON, at byte 0"},
+		{answer{status: 200, body: `{"access_token":"a","token_type":"` + echo + `"}`}, "200 OK: an access token of a type that isn't bearer"},
+		{answer{status: 200, body: `{"access_token":"a","expires_in":"` + echo + `"}`}, "200 OK: an access token whose expires_in is no number of seconds"},
+	} {
+		t.Run(tt.want, func(t *testing.T) {
+			tt.answer.header = header
+			var log bytes.Buffer
+			n := &network{token: always(tt.answer)}
+			err := list(t.Context(), n.client(t, withoutRetries, func(cfg *sailpoint.Config) {
+				cfg.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			}))
+			require.EqualError(t, err, "sailpoint: POST /oauth/token: "+tt.want)
+			failure := requireOneError(t, err)
+			assert.Empty(t, failure.Body)
+			out, err := jsonv1.Marshal(failure)
+			require.NoError(t, err)
+			assert.NotContains(t, string(out), echo)
+			assert.Contains(t, log.String(), `"operation":"POST /oauth/token"`)
+			assert.NotContains(t, log.String(), echo)
+		})
+	}
 }
 
 func TestErrorTextCountsAttempts(t *testing.T) {

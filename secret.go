@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-)
+	"sync"
 
-// redacted stands where a secret would be printed.
-const redacted = "[REDACTED]"
+	"github.com/sailpoint-go/sailpoint/internal/redact"
+)
 
 // Secret is a string that prints, logs and marshals as anything but itself: a client secret, a PAT's secret or a
 // bearer. Only [Secret.Reveal] returns it. The zero Secret is empty.
@@ -46,10 +46,10 @@ func (s Secret) Equal(other Secret) bool {
 }
 
 // Format implements [fmt.Formatter]: every verb prints "[REDACTED]".
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redact.Placeholder)) }
 
 // LogValue implements [slog.LogValuer]: a log record holds "[REDACTED]".
-func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redact.Placeholder) }
 
 // MarshalText always fails, so that marshalling neither leaks a secret nor silently loses it.
 func (s Secret) MarshalText() ([]byte, error) {
@@ -60,4 +60,9 @@ func (s Secret) MarshalText() ([]byte, error) {
 func (s *Secret) UnmarshalText(text []byte) error {
 	*s = NewSecret(string(text))
 	return nil
+}
+
+// newRedactor returns what makes the Redactor of s when it is first needed, and keeps it: most calls need none.
+func newRedactor(s Secret) func() *redact.Redactor {
+	return sync.OnceValue(func() *redact.Redactor { return redact.New(s.Reveal()) })
 }

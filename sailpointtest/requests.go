@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
 // maxRequests bounds the log, for a tenant that is served for long. The oldest are dropped, a half at a time.
@@ -23,8 +25,6 @@ type Request struct {
 	Header   http.Header
 	Status   int // of the answer; 0: none was given, or not yet
 }
-
-const redacted = "[REDACTED]"
 
 // Requests returns a copy of the requests that have arrived, in that order: the last 50,000 at least.
 func (t *Tenant) Requests() []Request {
@@ -68,7 +68,7 @@ func logged(req *request) *Request {
 		Method: req.method, Path: req.path, Query: redactPairs(req.rawQuery), Body: string(req.body), Header: req.header.Clone(),
 	}
 	if entry.Header.Get("Authorization") != "" {
-		entry.Header.Set("Authorization", redacted)
+		entry.Header.Set("Authorization", redact.Placeholder)
 	}
 	if req.template != tokenPath {
 		return entry
@@ -82,12 +82,12 @@ func logged(req *request) *Request {
 	case req.hasMediaType("application/x-www-form-urlencoded"):
 		entry.Body = redactPairs(entry.Body)
 	case form == nil && entry.Body != "" || err != nil:
-		entry.Body = redacted // it may hold a secret in a form that isn't known
+		entry.Body = redact.Placeholder // it may hold a secret in a form that isn't known
 	default:
 		for _, name := range secretParams {
 			for _, secret := range form[name] {
 				if secret != "" {
-					entry.Body = strings.ReplaceAll(entry.Body, secret, redacted)
+					entry.Body = strings.ReplaceAll(entry.Body, secret, redact.Placeholder)
 				}
 			}
 		}
@@ -104,7 +104,7 @@ func redactPairs(encoded string) string {
 	for i, pair := range pairs {
 		name, _, _ := strings.Cut(pair, "=")
 		if plain, err := url.QueryUnescape(name); err != nil || slices.Contains(secretParams, plain) {
-			pairs[i] = name + "=" + redacted
+			pairs[i] = name + "=" + redact.Placeholder
 		}
 	}
 	return strings.Join(pairs, "&")
