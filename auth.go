@@ -1,6 +1,7 @@
 package sailpoint
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
@@ -241,6 +244,75 @@ func (c *Client) fetchBearer(ctx context.Context, _ Secret) (*bearer, error) {
 	_, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: transport}))
 	return fetched, err
 }
+
+// tokenResponse holds those members of the token endpoint's response that are used. Whatever else the response holds,
+// and however odd it is, doesn't matter.
+type tokenResponse struct {
+	AccessToken uniqueValue `json:"access_token"`
+	TokenType   uniqueValue `json:"token_type"`
+	ExpiresIn   uniqueValue `json:"expires_in"`
+	Error       uniqueValue `json:"error"`
+}
+
+// uniqueValue is the value of a member that may be repeated only with the same value.
+type uniqueValue jsontext.Value
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (v *uniqueValue) UnmarshalJSON(value []byte) error {
+	if *v != nil && !bytes.Equal(*v, value) {
+		return errors.New("a repeated member")
+	}
+	*v = bytes.Clone(value)
+	return nil
+}
+
+// text returns a string, which is empty for null and for a missing member.
+func (v uniqueValue) text() (s string, ok bool) {
+	if v == nil {
+		return "", true
+	}
+	return s, json.Unmarshal(v, &s, lenient) == nil
+}
+
+// lenient accepts what can't matter: repeated names, and bytes that aren't UTF-8.
+var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+// decodeBearer reads the response of the token endpoint (RFC 6749 section 5.1).
+func decodeBearer(body io.Reader, requested time.Time) (*bearer, error) {
+	var response tokenResponse
+	data, err := io.ReadAll(bounded(body, maxTokenBytes))
+	if err == nil {
+		err = json.Unmarshal(data, &response, lenient)
+	}
+	if err != nil {
+		return nil, withoutValues(err)
+	}
+	value, isString := response.AccessToken.text()
+	if !isString {
+		return nil, errors.New("an access token that isn't a string")
+	}
+	if code, _ := response.Error.text(); value == "" && oauthCodes[code] {
+		return nil, &oauthError{code}
+	}
+	if kind, ok := response.TokenType.text(); !ok || kind != "" && !strings.EqualFold(kind, "bearer") {
+		return nil, errors.New("an access token of a type that isn't bearer")
+	}
+	lifetime := assumedLifetime
+	if told := jsontext.Value(response.ExpiresIn); told != nil && told.Kind() != 'n' {
+		seconds, ok := parseSeconds(told)
+		if !ok || seconds <= 0 {
+			return nil, errors.New("an access token whose expires_in is no number of seconds")
+		}
+		lifetime = time.Duration(seconds) * time.Second
+	}
+	return newBearer(NewSecret(value), requested, requested.Add(lifetime))
+}
+
+// oauthError is an error object of RFC 6749 section 5.2 in a successful response. Its code is one of oauthCodes, so that
+// it repeats no text of the server.
+type oauthError struct{ code string }
+
+func (e *oauthError) Error() string { return "an error object instead of an access token" }
 
 type roundTripperFunc func(*http.Request) (*http.Response, error)
 

@@ -357,18 +357,20 @@ func testAnswerThatIsNoToken(t *testing.T) {
 		answer answer
 		most   int
 	}{
-		"HTML":                {answer{body: `<html>Sign in</html>`}, 2},
-		"JSON sent as text":   {answer{body: `access_token=a&token_type=bearer`, header: map[string]string{"Content-Type": "text/plain"}}, 2},
-		"an empty object":     {answer{body: `{}`}, 2},
-		"another object":      {answer{body: `{"access_token":null,"expires_in":60}`}, 2},
-		"a list":              {answer{body: `[]`}, 2},
-		"null":                {answer{body: `null`}, 4},
-		"empty":               {answer{}, 4},
-		"truncated":           {answer{body: `{"access_token":"a`}, 4},
-		"two values":          {answer{body: `{"access_token":"a"}{"access_token":"b"}`}, 2},
-		"two bearers":         {answer{body: `{"access_token":"a","access_token":"b"}`}, 2},
-		"an error of success": {answer{body: `{"error":"invalid_client"}`}, 2},
-		"unexpected success":  {answer{status: 204}, 2},
+		"HTML":               {answer{body: `<html>Sign in</html>`}, 2},
+		"JSON sent as text":  {answer{body: `access_token=a&token_type=bearer`, header: map[string]string{"Content-Type": "text/plain"}}, 2},
+		"an empty object":    {answer{body: `{}`}, 2},
+		"another object":     {answer{body: `{"access_token":null,"expires_in":60}`}, 2},
+		"a list":             {answer{body: `[]`}, 2},
+		"null":               {answer{body: `null`}, 4},
+		"empty":              {answer{}, 4},
+		"truncated":          {answer{body: `{"access_token":"a`}, 4},
+		"two values":         {answer{body: `{"access_token":"a"}{"access_token":"b"}`}, 2},
+		"two bearers":        {answer{body: `{"access_token":"a","access_token":"b"}`}, 2},
+		"two types":          {answer{body: `{"access_token":"a","token_type":"bearer","token_type":"mac"}`}, 2},
+		"two lifetimes":      {answer{body: `{"access_token":"a","expires_in":60,"expires_in":6000}`}, 2},
+		"a number":           {answer{body: `{"access_token":12345678}`}, 2},
+		"unexpected success": {answer{status: 204}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -380,6 +382,69 @@ func testAnswerThatIsNoToken(t *testing.T) {
 				assert.Zero(t, calls)
 				assert.GreaterOrEqual(t, fetches, 2)
 				assert.LessOrEqual(t, fetches, tt.most)
+			})
+		})
+	}
+}
+
+// TestWhatStandsBesideTheBearerDoesNotMatter: a member that isn't used can't make a good bearer unusable.
+func TestWhatStandsBesideTheBearerDoesNotMatter(t *testing.T) {
+	for name, beside := range map[string]string{
+		"Latin-1":                    `"user_name":"Jos` + "\xe9" + `"`,
+		"a lone surrogate":           `"user_name":"\ud800"`,
+		"a name that isn't UTF-8":    `"` + "\xff" + `":1`,
+		"a repeated scope":           `"scope":"a","scope":"b"`,
+		"a repeated unknown member":  `"x":1,"x":{"y":1,"y":2}`,
+		"a scope that is a list":     `"scope":["a"]`,
+		"members of other types":     `"scope":1,"jti":null,"pod":{},"refresh_token":[],"error_description":7`,
+		"the same bearer repeated":   `"access_token":"the-bearer"`,
+		"the same lifetime repeated": `"expires_in":60,"expires_in":60`,
+		"null as an error":           `"error":null`,
+		"an error of another type":   `"error":{"code":"invalid_client"}`,
+		"an error beside a bearer":   `"error":"invalid_client"`,
+	} {
+		for _, body := range []string{`{` + beside + `,"access_token":"the-bearer"}`, `{"access_token":"the-bearer",` + beside + `}`} {
+			t.Run(name, func(t *testing.T) {
+				n := &network{token: always(ok(body))}
+				require.NoError(t, list(t.Context(), n.client(t)))
+				n.requireCounts(t, 1, 1)
+				assert.Equal(t, []string{"the-bearer"}, n.bearersSent())
+			})
+		}
+	}
+}
+
+// TestErrorObjectWithStatus200 refuses the credentials only if its code says so.
+func TestErrorObjectWithStatus200(t *testing.T) {
+	for code, refused := range map[string]bool{
+		`"invalid_client"`: true, `"invalid_grant"`: true, `"unauthorized_client"`: true, `"unauthorized"`: true,
+		`"invalid_request"`: false, `"unsupported_grant_type"`: false, `"invalid_scope"`: false, `"invalid_token"`: false,
+		`"temporarily_unavailable"`: false, `"server_error"`: false, `"Invalid_Client"`: false, `"hunter2"`: false,
+		`"invalid_client "`: false, `["invalid_client"]`: false, `{"code":"invalid_client"}`: false, `401`: false, `""`: false, `null`: false,
+	} {
+		t.Run(code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				object := ok(`{"error":` + code + `,"error_description":"hunter2"}`)
+				n := &network{token: inTurn(object, issued("the-bearer", 60))}
+				err := list(t.Context(), n.client(t))
+				if !refused {
+					require.NoError(t, err, "a failed fetch is tried again")
+					n.requireCounts(t, 1, 2)
+
+					n = &network{token: always(object)}
+					err = list(t.Context(), n.client(t))
+					requireMatches(t, err, sailpoint.ErrInvalidResponse)
+					assert.NotContains(t, err.Error(), "hunter2")
+					assert.Equal(t, 2, requireOneError(t, err).Attempts)
+					n.requireCounts(t, 0, 2)
+					return
+				}
+				requireMatches(t, err, sailpoint.ErrInvalidCredentials)
+				assert.NotContains(t, err.Error(), "hunter2")
+				failure := requireOneError(t, err)
+				assert.Equal(t, strings.Trim(code, `"`), failure.DetailCode)
+				assert.Equal(t, 200, failure.StatusCode)
+				n.requireCounts(t, 0, 1)
 			})
 		})
 	}

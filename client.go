@@ -383,8 +383,18 @@ func (c *call) redirected() error {
 
 // damage fills failure with what is wrong with an answer of success that was read up to err.
 func (c *call) damage(failure *Error, err error) (event, *Error) {
-	failure.invalid = true
 	failure.Err = c.cause(err)
+	var object *oauthError
+	if errors.As(err, &object) {
+		failure.DetailCode = object.code
+	}
+	if c.column == fetch {
+		failure.limitToOAuth()
+	}
+	if failure.refused {
+		return rejected, failure
+	}
+	failure.invalid = true
 	return bodyEvent(err, c.attempt.readErr != nil), failure
 }
 

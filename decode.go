@@ -629,31 +629,3 @@ func decodeNothing(body io.Reader) error {
 	}
 	return err
 }
-
-// decodeBearer reads the answer of the token endpoint (RFC 6749 section 5.1).
-func decodeBearer(body io.Reader, requested time.Time) (*bearer, error) {
-	var reply struct {
-		AccessToken Secret         `json:"access_token"`
-		TokenType   string         `json:"token_type"`
-		ExpiresIn   jsontext.Value `json:"expires_in"`
-	}
-	data, err := io.ReadAll(bounded(body, maxTokenBytes))
-	if err == nil {
-		err = json.Unmarshal(data, &reply)
-	}
-	if err != nil {
-		return nil, withoutValues(err)
-	}
-	if reply.TokenType != "" && !strings.EqualFold(reply.TokenType, "bearer") {
-		return nil, errors.New("an access token of a type that isn't bearer")
-	}
-	lifetime := assumedLifetime
-	if told := reply.ExpiresIn; len(told) > 0 && told.Kind() != 'n' {
-		seconds, ok := parseSeconds(told)
-		if !ok || seconds <= 0 {
-			return nil, errors.New("an access token whose expires_in is no number of seconds")
-		}
-		lifetime = time.Duration(seconds) * time.Second
-	}
-	return newBearer(reply.AccessToken, requested, requested.Add(lifetime))
-}

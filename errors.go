@@ -335,6 +335,6 @@ func (e *Error) limitToOAuth() {
 	if !oauthCodes[e.DetailCode] {
 		e.DetailCode = ""
 	}
-	e.refused = e.StatusCode == http.StatusUnauthorized ||
-		e.StatusCode/100 == 4 && e.StatusCode != http.StatusTooManyRequests && refusalCodes[e.DetailCode]
+	e.refused = e.StatusCode == http.StatusUnauthorized || refusalCodes[e.DetailCode] &&
+		(e.StatusCode == http.StatusOK || e.StatusCode/100 == 4 && e.StatusCode != http.StatusTooManyRequests)
 }

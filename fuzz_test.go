@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -122,7 +123,7 @@ func FuzzDecodeBearer(f *testing.F) {
 	for _, tokenType := range []string{`"mac"`, `""`, `"Bearer"`, `"Bearer x"`, `1`} {
 		f.Add([]byte(`{"access_token":"0123456789abcdef0123","token_type":` + tokenType + `}`))
 	}
-	for _, body := range []string{``, `null`, `{}`, `[]`, `<html>`, `{"access_token":"a\r\nX: y0123456789ab"}`, `{"access_token":"a","access_token":"b"}`, `{"access_token":"a"} x`} {
+	for _, body := range []string{``, `null`, `{}`, `[]`, `<html>`, `{"access_token":"a\r\nX: y0123456789ab"}`, `{"access_token":"a","access_token":"b"}`, `{"access_token":"a"} x`, `{"error":"invalid_client"}`, `{"error":"server_error"}`, `{"access_token":"a","user_name":"Jos` + "\xe9" + `","scope":"a","scope":"b"}`} {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -132,7 +133,7 @@ func FuzzDecodeBearer(f *testing.F) {
 			var sent struct {
 				Token string `json:"access_token"`
 			}
-			_ = json.Unmarshal(body, &sent)
+			_ = json.Unmarshal(body, &sent, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 			if err == nil {
 				n.requireCounts(t, 1, 1)
 				require.Equal(t, []string{sent.Token}, n.bearersSent())
@@ -141,7 +142,9 @@ func FuzzDecodeBearer(f *testing.F) {
 				return
 			}
 			n.requireCounts(t, 0, 1)
-			requireMatches(t, err, sailpoint.ErrInvalidResponse)
+			if !errors.Is(err, sailpoint.ErrInvalidCredentials) {
+				requireMatches(t, err, sailpoint.ErrInvalidResponse)
+			}
 			requirePrintable(t, err)
 			if len(sent.Token) > 16 {
 				require.NotContains(t, err.Error(), sent.Token)
