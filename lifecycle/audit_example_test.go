@@ -54,15 +54,15 @@ func ExamplePrune() {
 		Kinds: []lifecycle.Kind{lifecycle.Expired, lifecycle.EveryRight}, // the latter finds the client's own
 		Apply: true,
 	})
-	for _, c := range changes {
-		fmt.Println(c.Token.Name, c.Status, c.Reason)
+	for _, c := range changes { // check each: err is nil even if every token failed
+		fmt.Println(c.Token.Name, c.Status, c.Reason, c.Err)
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
 	// Unordered output:
-	// tenant skipped it is the client's own
-	// old deleted
+	// tenant skipped it is the client's own <nil>
+	// old deleted  <nil>
 }
 
 func ExampleRenew() {
@@ -73,12 +73,12 @@ func ExampleRenew() {
 		Select:   func(pat sailpoint.PersonalAccessToken) bool { return strings.HasPrefix(pat.Name, "ci-") },
 		Apply:    true,
 	})
-	for _, c := range changes { // also beside an error
-		fmt.Println(c.Token.Name, c.Status, c.Reason)
+	for _, c := range changes { // check each: err is nil even if every token failed
+		fmt.Println(c.Token.Name, c.Status, c.Reason, c.Err)
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
 	// Output:
-	// ci-nightly renewed
+	// ci-nightly renewed  <nil>
 }

@@ -267,6 +267,9 @@ func TestIssueFails(t *testing.T) {
 					require.ErrorIs(t, err, tt.is)
 				}
 				require.Len(t, failure.Left, tt.left, "%v", err)
+				if errors.Is(err, lifecycle.ErrRefused) {
+					assert.Equal(t, "run it again", failure.Next, "the refused credentials are not the client's")
+				}
 				assert.Equal(t, lifecycle.Stored{Known: !errors.Is(err, lifecycle.ErrStoreUnknown)}, failure.Stored)
 				if tt.left == 0 {
 					assert.Empty(t, w.made())

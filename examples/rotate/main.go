@@ -71,6 +71,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	for _, left := range result.Left {
 		fmt.Fprintln(stdout, left)
 	}
+	if result.Warning != "" {
+		fmt.Fprintln(stdout, result.Warning)
+	}
 	return 0
 }
 
@@ -121,12 +124,16 @@ func (j *job) run(ctx context.Context, stderr io.Writer) (*lifecycle.Result, err
 
 // exitCode says whether the next run can do better by itself.
 func exitCode(err error) int {
-	if errors.Is(err, sailpoint.ErrInvalidArgument) {
+	switch {
+	case errors.Is(err, sailpoint.ErrInvalidArgument):
 		return 2
+	case errors.Is(err, lifecycle.ErrRefused):
+		return 1 // the new secret, not the client's: a tenant may know it late
 	}
 	for _, settled := range []error{
 		lifecycle.ErrNoFreeSlot, lifecycle.ErrNameTaken, lifecycle.ErrStored, lifecycle.ErrNotListed, lifecycle.ErrManaged,
-		sailpoint.ErrInvalidCredentials, sailpoint.ErrForbidden, sailpoint.ErrBadRequest,
+		lifecycle.ErrNotAsRequested,
+		sailpoint.ErrInvalidCredentials, sailpoint.ErrUnauthorized, sailpoint.ErrForbidden, sailpoint.ErrBadRequest,
 	} {
 		if errors.Is(err, settled) {
 			return 3

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,7 +62,11 @@ func TestDays(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
+	const create, item = "/v2024/personal-access-tokens", "/v2024/personal-access-tokens/{id}"
 	past := time.Now().Add(-time.Hour)
+	inject := func(faults ...sailpointtest.Fault) func(*sailpointtest.Tenant) {
+		return func(tenant *sailpointtest.Tenant) { tenant.Inject(faults...) }
+	}
 	for name, tt := range map[string]struct {
 		prepare func(*sailpointtest.Tenant)
 		args    []string
@@ -76,10 +83,22 @@ func TestExitCodes(t *testing.T) {
 			seed := tenant.Tokens()[0]
 			seed.ExpirationDate = &past
 			tenant.Add(seed)
-		}, nil, 3, "was refused"},
-		"no right": {func(tenant *sailpointtest.Tenant) {
-			tenant.Inject(sailpointtest.Fault{Method: "POST", Path: "/v2024/personal-access-tokens", Status: 403})
-		}, nil, 3, "403"},
+		}, nil, 3, "give the client credentials that the tenant accepts, and run it again"},
+		"a bearer that is refused": {
+			inject(sailpointtest.Fault{Method: "GET", Status: 401}, sailpointtest.Fault{Method: "GET", Status: 401}),
+			nil, 3, "give the client credentials that the tenant accepts, and run it again",
+		},
+		"no right":           {inject(sailpointtest.Fault{Method: "POST", Path: create, Status: 403}), nil, 3, "get the missing right granted"},
+		"a rejected request": {inject(sailpointtest.Fault{Method: "POST", Path: create, Status: 400}), nil, 3, "see what the tenant rejects"},
+		"a rejected name":    {inject(sailpointtest.Fault{Method: "PATCH", Path: item, Status: 400}), nil, 3, "see what the tenant rejects"},
+		"another scope": {
+			inject(sailpointtest.Fault{Method: "POST", Path: create, Body: `{"id":"a1","name":"x","secret":"0123456789","scope":["other"]}`}),
+			nil, 3, "choose a name, scope, validity and expiry that the tenant keeps as they are",
+		},
+		"a tenant that is down": {
+			inject(slices.Repeat([]sailpointtest.Fault{{Method: "GET", Status: 429, Header: map[string][]string{"Retry-After": {"999"}}}}, 4)...),
+			nil, 1, "429",
+		},
 		"no scope":     {func(*sailpointtest.Tenant) {}, []string{"-scope", ""}, 2, "name the scopes"},
 		"a stray word": {func(*sailpointtest.Tenant) {}, []string{"deploy"}, 2, "deploy"},
 		"unknown flag": {func(*sailpointtest.Tenant) {}, []string{"-x"}, 2, "-x"},
@@ -90,8 +109,17 @@ func TestExitCodes(t *testing.T) {
 			targettest.Serve(t, tenant)
 			tt.prepare(tenant)
 			code, _, stderr := targettest.Run(t, run, append(tt.args, "-store", filepath.Join(t.TempDir(), "deploy.json"))...)
-			assert.Equal(t, tt.code, code)
+			assert.Equal(t, tt.code, code, stderr)
 			assert.Contains(t, stderr, tt.out)
+			if tt.code == 1 || tt.code == 3 { // the advice says the same as the code
+				assert.Equal(t, tt.code == 1, strings.HasSuffix(strings.TrimSuffix(strings.TrimSpace(stderr), ": nothing was changed"), "; run it again"), stderr)
+			}
 		})
 	}
+}
+
+// TestExitCodeOfANewSecretThatIsRefused: its token is deleted again, and the next run makes another.
+func TestExitCodeOfANewSecretThatIsRefused(t *testing.T) {
+	assert.Equal(t, 1, exitCode(errors.Join(lifecycle.ErrRefused, sailpoint.ErrInvalidCredentials)))
+	assert.Equal(t, 3, exitCode(errors.Join(lifecycle.ErrStored, sailpoint.ErrInvalidCredentials)))
 }
