@@ -26,8 +26,8 @@ func neverAsked(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error
 	panic("a TokenSource is asked by a call only")
 }
 
-// testTokenRequestOnTheWire, to the letter. No form of Basic authentication.
-func testTokenRequestOnTheWire(t *testing.T) {
+// TestTokenRequestOnTheWire, to the letter. No form of Basic authentication.
+func TestTokenRequestOnTheWire(t *testing.T) {
 	for secret, encoded := range map[string]string{
 		"0123456789abcdef":     "0123456789abcdef",
 		`&=+%ü/?#;:@"\<>~-_.'`: "%26%3D%2B%25%C3%BC%2F%3F%23%3B%3A%40%22%5C%3C%3E~-_.%27",
@@ -56,8 +56,8 @@ func testTokenRequestOnTheWire(t *testing.T) {
 	}
 }
 
-// testSecretsGoToTheirOwnHostOnly: the bearer to BaseURL's, the client secret to TokenURL's.
-func testSecretsGoToTheirOwnHostOnly(t *testing.T) {
+// TestSecretsGoToTheirOwnHostOnly: the bearer to BaseURL's, the client secret to TokenURL's.
+func TestSecretsGoToTheirOwnHostOnly(t *testing.T) {
 	for _, tt := range []struct{ base, token, op string }{
 		{"https://acme.example", "https://login.example/oauth/token", "POST /oauth/token"},
 		{"https://acme.example", "https://acme.example:8443/oauth/token", "POST /oauth/token"},
@@ -92,15 +92,15 @@ var redirects = []string{
 	"javascript:alert(1)", "https://[evil", "%zz", "",
 }
 
-func testNoRedirectOfTheAPIIsFollowed(t *testing.T) {
-	testNoRedirectIsFollowed(t, func(away answer) (*network, int) { return &network{api: always(away)}, 1 })
+func TestAPIRedirectIsNotFollowed(t *testing.T) {
+	requireNoRedirect(t, func(away answer) (*network, int) { return &network{api: always(away)}, 1 })
 }
 
-func testNoRedirectOfTheTokenEndpointIsFollowed(t *testing.T) {
-	testNoRedirectIsFollowed(t, func(away answer) (*network, int) { return &network{token: always(away)}, 0 })
+func TestTokenEndpointRedirectIsNotFollowed(t *testing.T) {
+	requireNoRedirect(t, func(away answer) (*network, int) { return &network{token: always(away)}, 0 })
 }
 
-func testNoRedirectIsFollowed(t *testing.T, from func(answer) (n *network, calls int)) {
+func requireNoRedirect(t *testing.T, from func(answer) (n *network, calls int)) {
 	for _, status := range []int{300, 301, 302, 303, 304, 305, 307, 308} {
 		for _, location := range redirects {
 			t.Run(fmt.Sprint(status, location), func(t *testing.T) {
@@ -132,8 +132,8 @@ func TestOneFetchForAllCallsThatWait(t *testing.T) {
 	})
 }
 
-// testEachWaiterLeavesAtItsOwnDeadline, and the fetch ends with the last one.
-func testEachWaiterLeavesAtItsOwnDeadline(t *testing.T) {
+// TestEachWaiterLeavesAtItsOwnDeadline, and the fetch ends with the last one.
+func TestEachWaiterLeavesAtItsOwnDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{token: always(answer{after: time.Hour})}
 		client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = -1 })
@@ -160,8 +160,8 @@ func testEachWaiterLeavesAtItsOwnDeadline(t *testing.T) {
 	})
 }
 
-// testLeaderLeavesAlone: who began a fetch doesn't matter to the others.
-func testLeaderLeavesAlone(t *testing.T) {
+// TestLeaderLeavesAlone: who began a fetch doesn't matter to the others.
+func TestLeaderLeavesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		token := issued("the-bearer", 3600)
 		token.after = 10 * time.Second
@@ -228,8 +228,8 @@ func TestFetchThatNobodyWaitsForIsNotJoined(t *testing.T) {
 	})
 }
 
-// testFetchThatPanics is an error of the calls that wait, and the next call begins another.
-func testFetchThatPanics(t *testing.T) {
+// TestFetchThatPanics is an error of the calls that wait, and the next call begins another.
+func TestFetchThatPanics(t *testing.T) {
 	for name, crash := range map[string]func(){
 		"panic":  func() { panic("hunter2") },
 		"goexit": runtime.Goexit, // as by FailNow in a test's TokenSource
@@ -276,8 +276,8 @@ func testFetchThatPanics(t *testing.T) {
 	}
 }
 
-// testRefusedCredentialsAreTriedOnce, however many calls queue.
-func testRefusedCredentialsAreTriedOnce(t *testing.T) {
+// TestRefusedCredentialsAreTriedOnce, however many calls queue.
+func TestRefusedCredentialsAreTriedOnce(t *testing.T) {
 	for _, status := range []int{400, 401} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -308,8 +308,8 @@ func testRefusedCredentialsAreTriedOnce(t *testing.T) {
 	}
 }
 
-// testFailureOfTheTokenEndpointThatPasses is not the caller's.
-func testFailureOfTheTokenEndpointThatPasses(t *testing.T) {
+// TestTemporaryTokenEndpointFailure is not the caller's.
+func TestTemporaryTokenEndpointFailure(t *testing.T) {
 	for name, failure := range map[string]answer{
 		"408":            {status: 408},
 		"425":            {status: 425},
@@ -351,8 +351,8 @@ func TestFailureOfTheTokenEndpointThatStays(t *testing.T) {
 	}
 }
 
-// testAnswerThatIsNoToken is asked for once more, and then ErrInvalidResponse.
-func testAnswerThatIsNoToken(t *testing.T) {
+// TestTokenResponseWithoutAToken is asked for once more, and then ErrInvalidResponse.
+func TestTokenResponseWithoutAToken(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer answer
 		most   int
@@ -450,9 +450,9 @@ func TestErrorObjectWithStatus200(t *testing.T) {
 	}
 }
 
-// testLifetimeOfABearer: it is renewed a minute before its end, or a quarter of its lifetime, and no lifetime makes
+// TestBearerLifetime: it is renewed a minute before its end, or a quarter of its lifetime, and no lifetime makes
 // every call fetch.
-func testLifetimeOfABearer(t *testing.T) {
+func TestBearerLifetime(t *testing.T) {
 	for _, tt := range []struct {
 		expiresIn string
 		renewed   time.Duration // after the fetch; 0: the answer is refused
@@ -533,7 +533,7 @@ func TestLifetimeBeginsWithTheAnsweredRequest(t *testing.T) {
 	})
 }
 
-func testTokenType(t *testing.T) {
+func TestTokenType(t *testing.T) {
 	for tokenType, taken := range map[string]bool{
 		`"bearer"`: true, `"Bearer"`: true, `"BEARER"`: true, `""`: true, `null`: true,
 		`"mac"`: false, `"Bearer x"`: false, `" bearer"`: false, `"DPoP"`: false, `"N_A"`: false, `1`: false, `["bearer"]`: false,
@@ -554,8 +554,8 @@ func testTokenType(t *testing.T) {
 	}
 }
 
-// testBearerThatCantStandInAHeader is refused, and its value isn't repeated, wherever it comes from.
-func testBearerThatCantStandInAHeader(t *testing.T) {
+// TestBearerThatCannotBeSent is refused, and its value isn't repeated, wherever it comes from.
+func TestBearerThatCannotBeSent(t *testing.T) {
 	for name, value := range map[string]string{
 		"CRLF":          "hunter2\r\nX-Evil: 1",
 		"newline":       "hunter2\n",
@@ -632,8 +632,8 @@ func TestOneCallRenews(t *testing.T) {
 	})
 }
 
-// testRenewalThatFails: the bearer is used as long as it is good, and at least 5 s lie between the tries.
-func testRenewalThatFails(t *testing.T) {
+// TestRenewalThatFails: the bearer is used as long as it is good, and at least 5 s lie between the tries.
+func TestRenewalThatFails(t *testing.T) {
 	for name, failure := range map[string]answer{
 		"no answer": {err: io.EOF}, "503": {status: 503}, "refused": {status: 401}, "429": {status: 429}, "HTML": {body: "<html>"},
 	} {
@@ -682,8 +682,8 @@ func TestRenewalThatHangs(t *testing.T) {
 	})
 }
 
-// testRetryAfterOfTheTokenEndpoint is waited for, or returned at once.
-func testRetryAfterOfTheTokenEndpoint(t *testing.T) {
+// TestRetryAfterOfTheTokenEndpoint is waited for, or returned at once.
+func TestRetryAfterOfTheTokenEndpoint(t *testing.T) {
 	for _, tt := range []struct {
 		retryAfter string
 		wait       time.Duration
@@ -731,8 +731,8 @@ func refuses(success answer, bearers ...string) func(arrival) answer {
 	}
 }
 
-// testRefusedBearerIsRenewedOnce, and the call sent again as it was.
-func testRefusedBearerIsRenewedOnce(t *testing.T) {
+// TestRefusedBearerIsRenewedOnce, and the call sent again as it was.
+func TestRefusedBearerIsRenewedOnce(t *testing.T) {
 	n := &network{api: refuses(answer{body: `{"id":"86f1","secret":"s","name":"deploy"}`}, "bearer-1")}
 	created, err := n.client(t, withoutRetries).PersonalAccessTokens.Create(t.Context(), newToken())
 	require.NoError(t, err)
@@ -748,8 +748,8 @@ func testRefusedBearerIsRenewedOnce(t *testing.T) {
 	assert.Equal(t, first.header, second.header)
 }
 
-// testBearerThatIsAlwaysRefused: two requests, two fetches. The next call does not trust the bearer either.
-func testBearerThatIsAlwaysRefused(t *testing.T) {
+// TestBearerThatIsAlwaysRefused: two requests, two fetches. The next call does not trust the bearer either.
+func TestBearerThatIsAlwaysRefused(t *testing.T) {
 	n := &network{api: always(answer{status: 401, body: expired})}
 	client := n.client(t)
 	err := list(t.Context(), client)
@@ -758,8 +758,8 @@ func testBearerThatIsAlwaysRefused(t *testing.T) {
 	n.requireCounts(t, 2, 2)
 }
 
-// testSameBearerAgainIsNotSentAgain: the answer would be the same.
-func testSameBearerAgainIsNotSentAgain(t *testing.T) {
+// TestSameBearerIsNotSentAgain: the answer would be the same.
+func TestSameBearerIsNotSentAgain(t *testing.T) {
 	n := &network{api: always(answer{status: 401, body: expired}), token: always(issued("the-bearer", 3600))}
 	err := list(t.Context(), n.client(t))
 	requireMatches(t, err, sailpoint.ErrUnauthorized)
@@ -768,8 +768,8 @@ func testSameBearerAgainIsNotSentAgain(t *testing.T) {
 	n.requireCounts(t, 1, 2)
 }
 
-// testBearerRefusedToManyCalls is renewed once for all of them.
-func testBearerRefusedToManyCalls(t *testing.T) {
+// TestBearerRefusedToManyCalls is renewed once for all of them.
+func TestBearerRefusedToManyCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
 		n.api = func(a arrival) answer {
@@ -1060,5 +1060,38 @@ func TestManyCallsWithEverything(t *testing.T) {
 		for _, bearer := range n.bearersSent() {
 			require.True(t, strings.HasPrefix(bearer, "bearer-"), "%q", bearer)
 		}
+	})
+}
+
+// TestClocksThatJump: the API thinks that a bearer has expired long before the client does, or its Expiry is in the past
+// by the client's clock. Neither makes a loop.
+func TestClocksThatJump(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{}
+		n.api = func(arrival) answer { // each bearer is good for 10 minutes, and not for the 12 hours that were told
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			if time.Since(n.fetches[len(n.fetches)-1].at) > 10*time.Minute {
+				return answer{status: 401, body: expired}
+			}
+			return ok(`[]`)
+		}
+		client := n.client(t)
+		for range 60 {
+			require.NoError(t, list(t.Context(), client))
+			<-time.After(time.Minute)
+		}
+		calls, fetches := n.counts()
+		assert.Equal(t, 6, fetches, "one for each 10 minutes and a bit")
+		assert.Equal(t, 65, calls)
+
+		asked := 0
+		client = n.client(t, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+			asked++
+			return sailpoint.AccessToken{Bearer: sailpoint.NewSecret("b"), Expiry: time.Now().Add(-time.Hour)}, nil
+		}))
+		require.ErrorContains(t, list(t.Context(), client), "expired")
+		assert.Equal(t, 1, asked)
+		n.requireCounts(t, calls, fetches)
 	})
 }

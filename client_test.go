@@ -2,13 +2,19 @@ package sailpoint_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,7 +200,7 @@ func TestDefaultVersionIsV2024(t *testing.T) {
 	require.Equal(t, sailpoint.V2024, n.client(t).APIVersion())
 }
 
-func testZeroValuesAreRefusedWithoutPanic(t *testing.T) {
+func TestZeroValuesAreRefusedWithoutPanic(t *testing.T) {
 	var nilClient *sailpoint.Client
 	assert.Empty(t, nilClient.ClientID())
 	assert.Empty(t, nilClient.APIVersion())
@@ -230,7 +236,7 @@ func testZeroValuesAreRefusedWithoutPanic(t *testing.T) {
 // errReset is what net/http returns where the other end reset the connection.
 var errReset = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}
 
-func testCompleteAnswerCountsThoughTheContextEnded(t *testing.T) {
+func TestCompleteResponseCountsAfterTheContextEnded(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply answer
 		call  func(context.Context, *sailpoint.PersonalAccessTokensService) error
@@ -351,7 +357,7 @@ func TestLoggerGetsOneRecordARequest(t *testing.T) {
 	})
 }
 
-func testLoggerThatPanicsCostsNoSecret(t *testing.T) {
+func TestLoggerThatPanicsCostsNoSecret(t *testing.T) {
 	for _, handler := range []slog.Handler{panickingHandler{}, enabledHandler{}} {
 		n := scripted(ok(created))
 		client := n.client(t, func(cfg *sailpoint.Config) { cfg.Logger = slog.New(handler) })
@@ -389,8 +395,8 @@ type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// testOddTransports: a transport of the caller's may break the contract of http.RoundTripper.
-func testOddTransports(t *testing.T) {
+// TestTransportsThatBreakTheContract: a transport of the caller's may break the contract of http.RoundTripper.
+func TestTransportsThatBreakTheContract(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer func(*http.Request) (*http.Response, error)
 		want   error
@@ -442,4 +448,167 @@ func TestWithCredentialsHasABearerOfItsOwn(t *testing.T) {
 
 	_, err = first.WithCredentials("", sailpoint.Secret{})
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+}
+
+// slow reads a byte a second, for ever, or until the request ends.
+type slow struct{ ctx context.Context }
+
+func (s slow) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(time.Second):
+		p[0] = ' '
+		return 1, nil
+	case <-s.ctx.Done():
+		return 0, context.Cause(s.ctx)
+	}
+}
+
+func dripping(status int) answer {
+	return answer{status: status, stream: func(ctx context.Context) io.Reader { return slow{ctx} }}
+}
+
+func TestOneByteASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted(dripping(200))
+		started := time.Now()
+		client := n.client(t, withoutRetries)
+		for i, op := range operations[:6] {
+			err := op.call(t.Context(), client)
+			assert.Equal(t, time.Duration(i+1)*30*time.Second, time.Since(started), op.name)
+			if op.name == "delete" {
+				require.NoError(t, err, "its answer of success is whole without a body")
+				continue
+			}
+			require.ErrorIs(t, err, sailpoint.ErrInvalidResponse, op.name)
+			require.ErrorContains(t, err, "no answer within 30s")
+		}
+		n = &network{token: always(dripping(200))}
+		require.ErrorContains(t, list(t.Context(), n.client(t, withoutRetries)), "no answer within 30s")
+	})
+}
+
+func TestErrorBodyThatStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted(dripping(503))
+		started := time.Now()
+		err := list(t.Context(), n.client(t, withoutRetries))
+		requireMatches(t, err, sailpoint.ErrServer)
+		assert.Equal(t, 30*time.Second, time.Since(started))
+	})
+}
+
+// TestContextThatEndsAtAnyInstant: whenever it is, a Create that says it was carried out was, and one that says it wasn't
+// wasn't.
+func TestContextThatEndsAtAnyInstant(t *testing.T) {
+	var mu sync.Mutex
+	committed := map[string]int{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		name := string(body)[len(`{"name":"`):]
+		name, _, _ = strings.Cut(name, `"`)
+		mu.Lock()
+		committed[name]++
+		mu.Unlock()
+		_, _ = io.WriteString(w, created)
+	}))
+	results := map[string]error{}
+	client := onTransport(t, server.URL)
+	longest := time.Hour // twice what it takes
+	for range 20 {
+		started := time.Now()
+		require.NoError(t, create(t.Context(), client))
+		longest = min(longest, 2*time.Since(started))
+	}
+	for i := range 1000 {
+		ctx, cancel := context.WithTimeout(t.Context(), rand.N(longest))
+		req := newToken()
+		req.Name = fmt.Sprint(i)
+		_, results[req.Name] = client.PersonalAccessTokens.Create(ctx, req)
+		cancel()
+	}
+	server.Close() // waits for the requests that are still being carried out
+	ends := map[string]int{}
+	for name, err := range results {
+		switch {
+		case err == nil:
+			ends["success"]++
+			assert.Equal(t, 1, committed[name])
+		case errors.Is(err, sailpoint.ErrOutcomeUnknown):
+			ends["unknown"]++
+			_ = requireOutcome(t, err)
+			assert.LessOrEqual(t, committed[name], 1)
+		default:
+			ends["not created"]++
+			assert.Zero(t, committed[name])
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+	}
+	t.Logf("%d cancelled: %v", len(results), ends)
+	require.Equal(t, 1000, ends["success"]+ends["unknown"]+ends["not created"])
+}
+
+// requireMemory checks that f allocates no more than limit in all.
+func requireMemory(t *testing.T, limit uint64, f func()) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, limit)
+}
+
+// TestGzipBomb: 1 GiB from 1 MiB, as an answer to each operation and of each status.
+func TestGzipBomb(t *testing.T) {
+	var member bytes.Buffer
+	w := gzip.NewWriter(&member)
+	_, err := w.Write(bytes.Repeat([]byte(" "), 1<<20))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	bomb := bytes.Repeat(member.Bytes(), 1024)
+	for _, status := range []int{200, 400, 503} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.WriteHeader(status)
+			_, _ = w.Write(bomb)
+		}))
+		t.Cleanup(server.Close)
+		requireBounded(t, server.URL)
+	}
+}
+
+// requireBounded checks that whatever is called at baseURL fails, and holds little of what comes.
+func requireBounded(t *testing.T, baseURL string) {
+	t.Helper()
+	for _, op := range operations {
+		transport := sailpoint.NewTransport()
+		cfg := (&network{}).config()
+		cfg.BaseURL, cfg.HTTPClient, cfg.MaxRetries, cfg.MaxListBytes = baseURL, &http.Client{Transport: transport}, -1, 1<<20
+		if op.name != "fetch" {
+			withSource(bearers("the-bearer").ask)(&cfg)
+		}
+		client, err := sailpoint.NewClient(cfg)
+		require.NoError(t, err)
+		requireMemory(t, 16<<20, func() { err = op.call(t.Context(), client) })
+		require.Error(t, err, op.name)
+		_ = requireOneError(t, err)
+		transport.CloseIdleConnections()
+	}
+}
+
+func TestEndlessBody(t *testing.T) {
+	for _, status := range []int{200, 400} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			for line := bytes.Repeat([]byte(" "), 32<<10); ; {
+				if _, err := w.Write(line); err != nil {
+					return
+				}
+			}
+		}))
+		t.Cleanup(server.Close)
+		requireBounded(t, server.URL)
+	}
 }

@@ -233,7 +233,7 @@ var refusedURLs = map[string]string{
 	"IPv6 loopback with a zone": "http://[::1%25lo]",
 }
 
-func testURLThatIsRefused(t *testing.T) {
+func TestURLThatIsRefused(t *testing.T) {
 	for name, raw := range refusedURLs {
 		t.Run(name, func(t *testing.T) {
 			for field, set := range map[string]func(*sailpoint.Config){
@@ -270,7 +270,7 @@ func TestTokenURLTakesNoTrailingSlash(t *testing.T) {
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 }
 
-func testCredentials(t *testing.T) {
+func TestCredentials(t *testing.T) {
 	set := func(id, secret string) func(*sailpoint.Config) {
 		return func(cfg *sailpoint.Config) { cfg.ClientID, cfg.ClientSecret = id, sailpoint.NewSecret(secret) }
 	}
@@ -334,8 +334,8 @@ func TestUnknownVersionIsRefused(t *testing.T) {
 	}
 }
 
-// testHTTPClientIsCopied: what the caller gives isn't changed, and later changes of it have no effect.
-func testHTTPClientIsCopied(t *testing.T) {
+// TestHTTPClientIsCopied: what the caller gives isn't changed, and later changes of it have no effect.
+func TestHTTPClientIsCopied(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	redirects := 0

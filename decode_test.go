@@ -3,6 +3,7 @@ package sailpoint_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -343,4 +344,128 @@ func (s *tokenStream) Read(p []byte) (int, error) {
 		}
 	}
 	return s.part.Read(p)
+}
+
+func TestDeepJSON(t *testing.T) {
+	deep := strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
+	for _, op := range operations {
+		for _, status := range []int{200, 400} {
+			for _, body := range []string{op.part + `x","u":` + deep + `}`, deep} {
+				n := scripted(answer{status: status, body: body})
+				if op.name == "fetch" {
+					n = &network{token: n.api}
+				}
+				err := op.call(t.Context(), n.client(t, withoutRetries))
+				require.Error(t, err, op.name)
+				require.Equal(t, status, requireOneError(t, err).StatusCode)
+			}
+		}
+	}
+}
+
+func TestDuplicateMembers(t *testing.T) {
+	n := scripted(ok(`{"id":"abc","secret":"right","SECRET":"wrong","Secret":"wrong","name":"n","Id":"other"}`))
+	got, err := n.client(t).PersonalAccessTokens.Create(t.Context(), newToken())
+	require.NoError(t, err)
+	assert.Equal(t, "right abc", got.Secret.Reveal()+" "+got.ID, "names have a case, so these are unknown members")
+
+	n = scripted(ok(`{"id":"abc","id":"other","name":"n"}`))
+	_, err = n.client(t).PersonalAccessTokens.Patch(t.Context(), "abc", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
+	requireMatches(t, err, sailpoint.ErrInvalidResponse, sailpoint.ErrOutcomeUnknown)
+}
+
+func TestBodyThatIsNotOneObject(t *testing.T) {
+	for _, body := range []string{"\ufeff" + created, created + created, "null", "[]", "{}", `"x"`, "1", "true", "{", created + "x", "\x00"} {
+		t.Run(body, func(t *testing.T) {
+			for _, op := range []int{3, 4, 5, 6} { // Patch, Create and the fetch
+				n := scripted(ok(body))
+				if operations[op].name == "fetch" {
+					n = &network{token: n.api}
+				}
+				err := operations[op].call(t.Context(), n.client(t, withoutRetries))
+				require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
+				require.Equal(t, operations[op].name != "fetch", errors.Is(err, sailpoint.ErrOutcomeUnknown))
+				assert.NotContains(t, err.Error(), "the-new-secret")
+			}
+		})
+	}
+}
+
+// TestResponsesOfAProxy: of the type that is told nothing depends, and what isn't JSON is kept and not shown.
+func TestResponsesOfAProxy(t *testing.T) {
+	html := "<html>\x1b[2J" + strings.Repeat("please sign in\n", 10_000) + "</html>"
+	for _, contentType := range []string{"application/json", "text/html", "text/plain", "application/problem+json", "", "\x1b[31m"} {
+		header := map[string]string{"Content-Type": contentType}
+		for _, op := range operations {
+			answers := map[error]answer{
+				nil:                          {header: header, status: op.success.status, body: op.success.body},
+				sailpoint.ErrInvalidResponse: {header: header, body: html},
+				sailpoint.ErrServer:          {header: header, status: 502, body: html},
+			}
+			for want, a := range answers {
+				n := scripted(a)
+				if op.name == "fetch" {
+					n = &network{token: n.api}
+				}
+				err := op.call(t.Context(), n.client(t, withoutRetries))
+				require.ErrorIs(t, err, want)
+				if err != nil {
+					failure := requireOneError(t, err)
+					assert.LessOrEqual(t, len(failure.Body), 64<<10)
+					assert.NotContains(t, err.Error(), "sign in")
+					assert.NotContains(t, err.Error(), "\x1b")
+				}
+			}
+		}
+	}
+}
+
+// TestUnexpectedMembers: what is unknown, null or missing is taken, what has another type is not.
+func TestUnexpectedMembers(t *testing.T) {
+	for member, taken := range map[string]bool{
+		`"unknown":{"a":[1,null]}`:                true,
+		`"scope":null`:                            true,
+		`"expirationDate":null`:                   true,
+		`"created":"2017-07-11T18:45:37Z"`:        true,
+		`"created":"2017-07-11T18:45:37.098765Z"`: true,
+		`"created":"2017-07-11T18:45:37+02:00"`:   true,
+		`"created":"10000-01-01T00:00:00Z"`:       false,
+		`"created":"2017-07-11 18:45:37"`:         false,
+		`"created":1499798737`:                    false,
+		`"accessTokenValiditySeconds":"43200"`:    true,
+		`"accessTokenValiditySeconds":1e400`:      true,
+		`"scope":"a b"`:                           false,
+		`"scope":[1]`:                             false,
+		`"owner":"me"`:                            false,
+		`"name":["n"]`:                            false,
+	} {
+		t.Run(member, func(t *testing.T) {
+			for body, op := range map[string]int{`[{"id":"abc",` + member + `}]`: 0, `{"id":"abc",` + member + `}`: 3, `{"id":"abc","secret":"s",` + member + `}`: 5} {
+				err := operations[op].call(t.Context(), scripted(ok(body)).client(t, withoutRetries))
+				if taken {
+					require.NoError(t, err)
+					continue
+				}
+				require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
+				require.Equal(t, 200, requireOneError(t, err).StatusCode)
+			}
+		})
+	}
+}
+
+func TestListsOfAnyLength(t *testing.T) {
+	for _, length := range []int{0, 1, 10, 100_000} {
+		body := `[` + strings.TrimSuffix(strings.Repeat(`{"id":"abc"},`, length), ",") + `]`
+		client := scripted(ok(body)).client(t)
+		tokens, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+		require.NoError(t, err)
+		require.Len(t, tokens, length)
+		count := 0
+		for _, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
+			require.NoError(t, err)
+			count++
+		}
+		require.Equal(t, length, count)
+	}
+	require.ErrorIs(t, list(t.Context(), scripted(ok(`[{"id":"abc"},null]`)).client(t)), sailpoint.ErrInvalidResponse)
 }

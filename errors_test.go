@@ -130,8 +130,8 @@ func newToken() sailpoint.CreatePersonalAccessTokenRequest {
 	return sailpoint.CreatePersonalAccessTokenRequest{Name: "deploy", Scope: []string{"s"}}
 }
 
-// testErrorHoldsWhatTheAnswerSays: the shapes of the API, its gateway and what stands before it.
-func testErrorHoldsWhatTheAnswerSays(t *testing.T) {
+// TestErrorHoldsWhatTheResponseSays: the shapes of the API, its gateway and what stands before it.
+func TestErrorHoldsWhatTheResponseSays(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		body string
@@ -309,8 +309,8 @@ func testErrorHoldsWhatTheAnswerSays(t *testing.T) {
 	}
 }
 
-// testErrorOfAHugeBody keeps 64 KiB of it.
-func testErrorOfAHugeBody(t *testing.T) {
+// TestErrorOfAHugeBody keeps 64 KiB of it.
+func TestErrorOfAHugeBody(t *testing.T) {
 	filler := strings.Repeat("x", 5<<20)
 	for name, body := range map[string]string{
 		"no JSON":          filler,

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,8 +69,8 @@ func printings(v any) map[string]string {
 	return all
 }
 
-// testNoValueLeaks: what a program holds of this package, and prints by accident.
-func testNoValueLeaks(t *testing.T) {
+// TestNoValueLeaks: what a program holds of this package, and prints by accident.
+func TestNoValueLeaks(t *testing.T) {
 	n := &network{token: always(issued(leakBearer, 3600))}
 	n.api = func(a arrival) answer {
 		if a.method == http.MethodPost {
@@ -174,8 +173,8 @@ var leaks = map[string]struct {
 	"create: 500":            {api: answer{status: 500, body: `{"id":"86f1","secret":"` + leakPATSecret + `"}`}},
 }
 
-// testNoErrorLeaks makes every kind of failure of these parties by real calls, and looks at all that comes out.
-func testNoErrorLeaks(t *testing.T, from ...string) {
+// TestNoErrorLeaks makes every kind of failure by real calls, and looks at all that comes out.
+func TestNoErrorLeaks(t *testing.T) {
 	calls := map[string]func(context.Context, *sailpoint.PersonalAccessTokensService) error{
 		"create": func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
 			_, err := s.Create(ctx, newToken())
@@ -208,7 +207,7 @@ func testNoErrorLeaks(t *testing.T, from ...string) {
 	for name, row := range leaks {
 		for operation, call := range calls {
 			of, _, _ := strings.Cut(name, ":")
-			if !slices.Contains(from, of) || of == "create" && operation != "create" {
+			if of == "create" && operation != "create" {
 				continue
 			}
 			t.Run(name+"/"+operation, func(t *testing.T) {
@@ -266,8 +265,8 @@ func requireNoLeak(t *testing.T, err error) {
 	assert.NotErrorAs(t, err, &wrapper)
 }
 
-// testPanicOfATransportLeaksNothing: its value may be the request.
-func testPanicOfATransportLeaksNothing(t *testing.T) {
+// TestPanicOfATransportLeaksNothing: its value may be the request.
+func TestPanicOfATransportLeaksNothing(t *testing.T) {
 	n := &network{token: func(a arrival) answer { panic(a.body) }}
 	err := list(t.Context(), n.client(t, func(cfg *sailpoint.Config) { cfg.ClientSecret = sailpoint.NewSecret(leakClientSecret) }))
 	requireNoLeak(t, err)

@@ -41,7 +41,7 @@ func TestModelsRoundTrip(t *testing.T) {
 	}
 }
 
-func testRequestIsWrittenInMillisecondsUTC(t *testing.T) {
+func TestRequestIsWrittenInMillisecondsUTC(t *testing.T) {
 	for at, want := range map[time.Time]string{
 		time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC):                                  "2030-01-02T03:04:05.000Z",
 		time.Date(2030, 1, 2, 3, 4, 5, 999_999_999, time.FixedZone("", 2*3600+1800)): "2030-01-02T00:34:05.999Z",

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -18,8 +19,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// testCreateRefusals: what is wrong with a request is said before anything is sent, all of it at once.
-func testCreateRefusals(t *testing.T) {
+// TestCreateRefusals: what is wrong with a request is said before anything is sent, all of it at once.
+func TestCreateRefusals(t *testing.T) {
 	for name, tt := range map[string]struct {
 		version sailpoint.APIVersion
 		change  func(*sailpoint.CreatePersonalAccessTokenRequest)
@@ -74,8 +75,8 @@ func TestCreateTakesTheBoundsOfTheValidity(t *testing.T) {
 	}
 }
 
-// testUnsafeIDs: an id is one segment of a path, whatever a caller passes.
-func testUnsafeIDs(t *testing.T) {
+// TestUnsafeIDs: an id is one segment of a path, whatever a caller passes.
+func TestUnsafeIDs(t *testing.T) {
 	n := scripted(answer{status: 204})
 	s := n.client(t).PersonalAccessTokens
 	for _, id := range []string{
@@ -91,8 +92,8 @@ func testUnsafeIDs(t *testing.T) {
 	require.Empty(t, n.calls)
 }
 
-// testDeleteOfTheOwnToken is refused, in any spelling.
-func testDeleteOfTheOwnToken(t *testing.T) {
+// TestDeleteOfTheOwnToken is refused, in any spelling.
+func TestDeleteOfTheOwnToken(t *testing.T) {
 	n := scripted(answer{status: 204})
 	s := n.client(t).PersonalAccessTokens
 	for _, id := range []string{"the-client-id", "THE-client-id"} {
@@ -227,15 +228,8 @@ var createOutcomes = map[string]struct {
 }
 
 func TestCreateOutcome(t *testing.T) {
-	testCreateOutcome(t, "reset", "500", "empty", "no secret", "empty secret", "no id", "secret of another type",
-		"checksum of the compression", "larger than its bound", "HTML larger than its bound", "HTML cut short")
-}
-
-func testCreateOutcome(t *testing.T, names ...string) {
-	for _, name := range names {
+	for name, tt := range createOutcomes {
 		t.Run(name, func(t *testing.T) {
-			tt, known := createOutcomes[name]
-			require.True(t, known)
 			synctest.Test(t, func(t *testing.T) {
 				n := scripted(tt.reply)
 				req := inAYear
@@ -397,7 +391,7 @@ func TestListThatCantBeTrusted(t *testing.T) {
 	}
 }
 
-func testMaxListBytes(t *testing.T) {
+func TestMaxListBytes(t *testing.T) {
 	body := `[` + aToken + `]`
 	n := scripted(ok(body))
 	for limit, want := range map[int]error{len(body): nil, len(body) - 1: sailpoint.ErrInvalidResponse} {
@@ -508,3 +502,54 @@ type closeCounter struct {
 }
 
 func (c *closeCounter) Close() error { c.closed++; return nil }
+
+func create(ctx context.Context, client *sailpoint.Client) error {
+	_, err := client.PersonalAccessTokens.Create(ctx, newToken())
+	return err
+}
+
+// requireOutcome returns the CreateOutcomeError that err has to be.
+func requireOutcome(t *testing.T, err error) *sailpoint.CreateOutcomeError {
+	t.Helper()
+	require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+	_ = requireOneError(t, err)
+	var outcome *sailpoint.CreateOutcomeError
+	require.ErrorAs(t, err, &outcome)
+	return outcome
+}
+
+func TestCreateResponseAtItsSizeLimit(t *testing.T) {
+	whole := created + strings.Repeat(" ", 1<<20-len(created))
+	require.NoError(t, create(t.Context(), scripted(ok(whole)).client(t)))
+	padded := `{"name":"` + strings.Repeat("x", 1<<20-len(created)-10) + `",` + created[1:]
+	err := create(t.Context(), scripted(ok(padded)).client(t))
+	require.True(t, requireOutcome(t, err).Created)
+	require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
+}
+
+// TestNamesOfAllKinds: a name that is taken arrives byte for byte.
+func TestNamesOfAllKinds(t *testing.T) {
+	for _, name := range []string{
+		"n", " n ", `"quoted" \ and \"`, "tab\tand\nline", "\x00\x1f\x7f", "\u202eright to left", "zero\u200bwidth", "ü 😀", "</script>&<>",
+		"\ufffd", strings.Repeat("long", 2560),
+	} {
+		n := scripted(ok(created))
+		req := newToken()
+		req.Name = name
+		_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), req)
+		require.NoError(t, err)
+		var sent struct {
+			Name string `json:"name"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(n.calls[0].body), &sent))
+		assert.Equal(t, name, sent.Name)
+	}
+	for _, name := range []string{"", " ", "\t\n", "\u00a0", "\xff", "a\xc3"} {
+		n := scripted(ok(created))
+		req := newToken()
+		req.Name = name
+		_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), req)
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, "%q", name)
+		n.requireCounts(t, 0, 0)
+	}
+}

@@ -59,8 +59,8 @@ func TestPatchIsABuilder(t *testing.T) {
 	require.Equal(t, []string{"x"}, patch.Operations()[0].Value)
 }
 
-// testPatchRefusals: what can't be right, or would grant every right or take an expiry away unsaid, is not sent.
-func testPatchRefusals(t *testing.T) {
+// TestPatchRefusals: what can't be right, or would grant every right or take an expiry away unsaid, is not sent.
+func TestPatchRefusals(t *testing.T) {
 	type op = sailpoint.PatchOperation
 	ack := op{Op: sailpoint.OpReplace, Path: "/userAwareTokenNeverExpires", Value: true}
 	many := make([]op, 10_000)

@@ -340,52 +340,50 @@ func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sai
 // TestCuts cuts the connection of every operation at every byte of its request and of its reply, or at a sample of them.
 func TestCuts(t *testing.T) {
 	ignored := goleak.IgnoreCurrent()
-	t.Run("every byte", testCuts)
-	goleak.VerifyNone(t, ignored)
-}
+	t.Run("every byte", func(t *testing.T) {
+		for _, http2 := range []bool{false, true} {
+			for _, c := range cutCalls {
+				t.Run(fmt.Sprintf("%s/%s", map[bool]string{false: "HTTP1", true: "HTTP2 with TLS"}[http2], c.name), func(t *testing.T) {
+					t.Parallel()
+					ended, request, reply := c.through(t, http2, cut{request: whole, reply: whole})
+					require.Equal(t, success, ended)
 
-func testCuts(t *testing.T) {
-	for _, http2 := range []bool{false, true} {
-		for _, c := range cutCalls {
-			t.Run(fmt.Sprintf("%s/%s", map[bool]string{false: "HTTP1", true: "HTTP2 with TLS"}[http2], c.name), func(t *testing.T) {
-				t.Parallel()
-				ended, request, reply := c.through(t, http2, cut{request: whole, reply: whole})
-				require.Equal(t, success, ended)
-
-				// The lengths of a signature and of what HTTP/2 sends about itself vary by a few bytes.
-				const margin = 16
-				first, step := sample(t, 17) // odd, so that both ways to end a connection occur
-				var ends [3]int
-				cuts := 0
-				try := func(how cut) {
-					ended, _, _ := c.through(t, http2, how)
-					ends[ended]++
-					cuts++
-				}
-				for i, length := range []int{request, reply} {
-					for n := first; n < length+margin+step; n += step {
-						how := cut{request: n, reply: whole}
-						if i == 1 {
-							how = cut{request: whole, reply: n}
-						}
-						how.reset = n%2 == 0
-						try(how)
-						if !http2 { // a handshake takes its time: there, each of the two ways is tried at every other byte
-							how.reset = !how.reset
+					// The lengths of a signature and of what HTTP/2 sends about itself vary by a few bytes.
+					const margin = 16
+					first, step := sample(t, 17) // odd, so that both ways to end a connection occur
+					var ends [3]int
+					cuts := 0
+					try := func(how cut) {
+						ended, _, _ := c.through(t, http2, how)
+						ends[ended]++
+						cuts++
+					}
+					for i, length := range []int{request, reply} {
+						for n := first; n < length+margin+step; n += step {
+							how := cut{request: n, reply: whole}
+							if i == 1 {
+								how = cut{request: whole, reply: n}
+							}
+							how.reset = n%2 == 0
 							try(how)
+							if !http2 { // a handshake takes its time: there, each of the two ways is tried at every other byte
+								how.reset = !how.reset
+								try(how)
+							}
 						}
 					}
-				}
-				t.Logf("%d cuts of %d and %d bytes: %d successes, %d not carried out, %d unknown",
-					cuts, request, reply, ends[success], ends[notCarriedOut], ends[unknown])
-				assert.Positive(t, ends[success])
-				assert.Equal(t, c.committed != nil, ends[unknown] > 0)
-				if c.committed == nil || http2 {
-					assert.Positive(t, ends[notCarriedOut], "before the end of a handshake, nothing was")
-				}
-			})
+					t.Logf("%d cuts of %d and %d bytes: %d successes, %d not carried out, %d unknown",
+						cuts, request, reply, ends[success], ends[notCarriedOut], ends[unknown])
+					assert.Positive(t, ends[success])
+					assert.Equal(t, c.committed != nil, ends[unknown] > 0)
+					if c.committed == nil || http2 {
+						assert.Positive(t, ends[notCarriedOut], "before the end of a handshake, nothing was")
+					}
+				})
+			}
 		}
-	}
+	})
+	goleak.VerifyNone(t, ignored)
 }
 
 // TestCutsWithRetries: what may be sent again gets over one connection that is cut, wherever that is. A Create does so
@@ -416,10 +414,13 @@ func TestSlowConnection(t *testing.T) {
 	slow := cut{request: whole, reply: whole, pause: time.Millisecond}
 	for _, http2 := range []bool{false, true} {
 		for _, c := range cutCalls {
-			ended, _, _ := c.through(t, http2, slow)
-			assert.Equal(t, success, ended)
-			ended, _, _ = c.through(t, http2, slow, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 10 * time.Millisecond })
-			assert.NotEqual(t, success, ended)
+			t.Run(fmt.Sprintf("%s/HTTP2 %t", c.name, http2), func(t *testing.T) {
+				t.Parallel()
+				ended, _, _ := c.through(t, http2, slow)
+				assert.Equal(t, success, ended)
+				ended, _, _ = c.through(t, http2, slow, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 10 * time.Millisecond })
+				assert.NotEqual(t, success, ended)
+			})
 		}
 	}
 }

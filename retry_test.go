@@ -161,15 +161,6 @@ var matrixRows = []matrixRow{
 
 func TestMatrix(t *testing.T) {
 	for _, row := range matrixRows {
-		testMatrix(t, row.name)
-	}
-}
-
-func testMatrix(t *testing.T, names ...string) {
-	for _, name := range names {
-		at := slices.IndexFunc(matrixRows, func(row matrixRow) bool { return row.name == name })
-		require.GreaterOrEqual(t, at, 0, name)
-		row := matrixRows[at]
 		for i, op := range operations {
 			if row.want[i] != absent {
 				t.Run(row.name+"/"+op.name, func(t *testing.T) { require.Empty(t, row.difference(t, op, row.want[i])) })
@@ -442,9 +433,9 @@ var (
 	}
 )
 
-// testRetryAfter: what the server asks for is waited in full, or returned at once.
-func testRetryAfter(t *testing.T, list []retryAfter) {
-	for _, tt := range list {
+// TestRetryAfter: what the server asks for is waited in full, or returned at once.
+func TestRetryAfter(t *testing.T) {
+	for _, tt := range slices.Concat(retryAfterSeconds, retryAfterTooLong, retryAfterOdd, retryAfterUnreadable, retryAfterDates) {
 		t.Run(tt.value, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				limited := answer{status: 429, header: map[string]string{"Retry-After": tt.value}}
@@ -530,8 +521,8 @@ func TestUnreadableRetryAfterHoldsBackTheOtherCalls(t *testing.T) {
 	})
 }
 
-// testNoWaitPastTheDeadline: a wait that can't fit is not begun.
-func testNoWaitPastTheDeadline(t *testing.T) {
+// TestNoWaitPastTheDeadline: a wait that can't fit is not begun.
+func TestNoWaitPastTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "30"}}, ok(`[]`))
 		client := n.client(t)
@@ -565,7 +556,7 @@ func TestCallEndsAfterTwoMinutesWithoutADeadline(t *testing.T) {
 // silence is no answer for as long as anybody may wait.
 var silence = answer{after: 24 * time.Hour}
 
-func testAttemptTimeout(t *testing.T) {
+func TestAttemptTimeout(t *testing.T) {
 	for _, op := range slices.Concat(operations[:6], bulkOperations) {
 		t.Run(op.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -615,8 +606,8 @@ func TestContextThatEndsLater(t *testing.T) {
 	})
 }
 
-// testPauseIsShared: while one call waits for a Retry-After, no other is sent.
-func testPauseIsShared(t *testing.T) {
+// TestPauseIsShared: while one call waits for a Retry-After, no other is sent.
+func TestPauseIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "10"}}, ok(`[]`))
 		client := n.client(t)
@@ -697,8 +688,8 @@ func TestPauseThatBeginsMeanwhile(t *testing.T) {
 	})
 }
 
-// testOutageCostsAboutOneRequestACall: the retries of all calls have one budget.
-func testOutageCostsAboutOneRequestACall(t *testing.T) {
+// TestOutageCostsAboutOneRequestPerCall: the retries of all calls have one budget.
+func TestOutageCostsAboutOneRequestPerCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(answer{status: 503})
 		client := n.client(t)
@@ -760,5 +751,42 @@ func TestBackoffIsBoundedAndSpread(t *testing.T) {
 			assert.LessOrEqual(t, longest[i], bound+250*time.Millisecond, "wait %d", i)
 			assert.Greater(t, longest[i], bound*3/4, "wait %d", i)
 		}
+	})
+}
+
+func TestConnectionClosedAfterADelete(t *testing.T) {
+	address, requests := answering(t, "", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+	require.NoError(t, onTransport(t, "http://"+address).PersonalAccessTokens.Delete(t.Context(), "id"))
+	assert.EqualValues(t, 2, requests.Load())
+}
+
+func TestNoResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted(silence)
+		client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 50 * time.Millisecond })
+		err := list(t.Context(), client)
+		requireMatches(t, err)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Len(t, n.calls, 4)
+
+		err = create(t.Context(), client)
+		require.False(t, requireOutcome(t, err).Created)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, context.Canceled)
+		require.NoError(t, t.Context().Err(), "the limit is the client's own")
+		require.Len(t, n.calls, 5)
+	})
+}
+
+func TestEndlessRateLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "7"}, body: `{"trackingId":"t","message":" Rate Limit Exceeded "}`})
+		err := create(t.Context(), n.client(t))
+		requireMatches(t, err, sailpoint.ErrRateLimited)
+		failure := requireOneError(t, err)
+		assert.Equal(t, 7*time.Second, failure.RetryAfter)
+		assert.Equal(t, "t", failure.TrackingID)
+		assert.Equal(t, 4, failure.Attempts)
+		n.requireCounts(t, 4, 1)
 	})
 }

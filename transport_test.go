@@ -1,17 +1,26 @@
 package sailpoint_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
+	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -71,8 +80,8 @@ func TestNewTransportSpeaksHTTP2WithTLS(t *testing.T) {
 	}
 }
 
-// testCertificateThatIsNotTrusted: it is not tried again, and nothing is sent.
-func testCertificateThatIsNotTrusted(t *testing.T) {
+// TestUntrustedCertificate: it is not tried again, and nothing is sent.
+func TestUntrustedCertificate(t *testing.T) {
 	for name, change := range map[string]func(*tls.Config){
 		"unknown authority": func(cfg *tls.Config) { cfg.RootCAs = x509.NewCertPool() },
 		"expired":           func(cfg *tls.Config) { cfg.Time = func() time.Time { return time.Now().AddDate(1000, 0, 0) } },
@@ -92,8 +101,8 @@ func testCertificateThatIsNotTrusted(t *testing.T) {
 	}
 }
 
-// testHeaderHasABound: a server can't make a client hold an endless header. What it was a header of isn't known.
-func testHeaderHasABound(t *testing.T) {
+// TestResponseHeaderIsBounded: a server can't make a client hold an endless header. What it was a header of isn't known.
+func TestResponseHeaderIsBounded(t *testing.T) {
 	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
 			for name, write := range map[string]func(http.Header){
@@ -132,8 +141,8 @@ func TestHeaderWithinTheBoundIsRead(t *testing.T) {
 	require.NoError(t, list(t.Context(), onTransport(t, server.URL, trust)))
 }
 
-// testProxyThatRefuses: what it answers to CONNECT means that nothing was sent.
-func testProxyThatRefuses(t *testing.T) {
+// TestProxyThatRefuses: what it answers to CONNECT means that nothing was sent.
+func TestProxyThatRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		status int // 0: the connection is closed
@@ -197,3 +206,490 @@ func TestDefaultClientWorks(t *testing.T) {
 
 // silentLog is for servers whose clients are meant to fail.
 var silentLog = log.New(io.Discard, "", 0)
+
+// hostile serves each connection on a loopback socket with handle, which gets its number from 1 on, and then closes it.
+func hostile(t *testing.T, handle func(conn *net.TCPConn, n int)) (address string, connections *atomic.Int64) {
+	t.Helper()
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	connections = new(atomic.Int64)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			conn, err := listener.AcceptTCP()
+			if err != nil {
+				return
+			}
+			n := int(connections.Add(1))
+			running.Go(func() {
+				defer conn.Close()
+				handle(conn, n)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		running.Wait()
+	})
+	return listener.Addr().String(), connections
+}
+
+// readRequest reads one request from conn, with its body.
+func readRequest(conn net.Conn) bool {
+	req, err := http.ReadRequest(bufio.NewReader(conn))
+	if err != nil {
+		return false
+	}
+	_, err = io.Copy(io.Discard, req.Body)
+	return err == nil
+}
+
+// reset makes closing conn a reset.
+func reset(conn *net.TCPConn) { _ = conn.SetLinger(0) }
+
+// answering reads a request from each connection and writes this answer to it, the last one again and again.
+func answering(t *testing.T, answers ...string) (address string, requests *atomic.Int64) {
+	t.Helper()
+	requests = new(atomic.Int64)
+	address, _ = hostile(t, func(conn *net.TCPConn, n int) {
+		if readRequest(conn) {
+			requests.Add(1)
+			_, _ = io.WriteString(conn, answers[min(n, len(answers))-1])
+		}
+	})
+	return address, requests
+}
+
+func TestDialRefused(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+
+	err = create(t.Context(), onTransport(t, "http://"+listener.Addr().String()))
+	requireMatches(t, err)
+	var network *net.OpError
+	require.ErrorAs(t, err, &network)
+	assert.Equal(t, "dial", network.Op)
+	assert.Equal(t, 2, requireOneError(t, err).Attempts)
+}
+
+// dialing makes a transport use this dial.
+func dialing(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(*http.Transport) {
+	return func(transport *http.Transport) { transport.DialContext = dial }
+}
+
+func TestUnknownHost(t *testing.T) {
+	lookups := 0
+	err := create(t.Context(), onTransport(t, "https://nowhere.example", dialing(func(context.Context, string, string) (net.Conn, error) {
+		lookups++
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "nowhere.example", IsNotFound: true}}
+	})))
+	requireMatches(t, err)
+	assert.ErrorContains(t, err, "no such host")
+	assert.Equal(t, 1, requireOneError(t, err).Attempts)
+	assert.Equal(t, 1, lookups)
+}
+
+func TestTemporaryDNSFailure(t *testing.T) {
+	address, requests := answering(t, "HTTP/1.1 200 OK\r\nContent-Length: "+fmt.Sprint(len(created))+"\r\n\r\n"+created)
+	lookups := 0
+	err := create(t.Context(), onTransport(t, "http://"+address, dialing(func(ctx context.Context, network, address string) (net.Conn, error) {
+		if lookups++; lookups == 1 {
+			return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "server misbehaving", IsTemporary: true}}
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	})))
+	require.NoError(t, err)
+	assert.Equal(t, 2, lookups)
+	assert.EqualValues(t, 1, requests.Load())
+}
+
+func TestDialThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := onTransport(t, "https://acme.example", dialing(func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}))
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		started := time.Now()
+		err := create(ctx, client)
+		requireMatches(t, err)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 200*time.Millisecond, time.Since(started))
+	})
+}
+
+// requireHandshakeFails checks that a Create fails after so many attempts, before anything is sent.
+func requireHandshakeFails(t *testing.T, client *sailpoint.Client, attempts int, requests *atomic.Int64, text string) {
+	t.Helper()
+	err := create(t.Context(), client)
+	requireMatches(t, err)
+	require.ErrorContains(t, err, text)
+	assert.Equal(t, attempts, requireOneError(t, err).Attempts)
+	assert.Zero(t, requests.Load())
+}
+
+func TestNoCommonTLSVersion(t *testing.T) {
+	var requests atomic.Int64
+	server, trust := overTLS(t, true, func(http.ResponseWriter, *http.Request) { requests.Add(1) })
+	server.TLS.MinVersion = tls.VersionTLS13
+	client := onTransport(t, server.URL, trust, func(transport *http.Transport) {
+		transport.TLSClientConfig.MaxVersion = tls.VersionTLS12
+	})
+	requireHandshakeFails(t, client, 1, &requests, "protocol version")
+}
+
+func TestServerWithoutTLS(t *testing.T) {
+	var requests atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	server.Config.ErrorLog = silentLog
+	server.Start()
+	t.Cleanup(server.Close)
+	client := onTransport(t, "https"+strings.TrimPrefix(server.URL, "http"))
+	requireHandshakeFails(t, client, 1, &requests, "HTTP response to HTTPS client")
+}
+
+func TestHandshakeThatStalls(t *testing.T) {
+	var none atomic.Int64
+	address, connections := hostile(t, func(conn *net.TCPConn, _ int) { _, _ = io.Copy(io.Discard, conn) })
+	client := onTransport(t, "https://"+address, func(transport *http.Transport) {
+		transport.TLSHandshakeTimeout = 20 * time.Millisecond
+	})
+	requireHandshakeFails(t, client, 2, &none, "TLS handshake timeout")
+	assert.EqualValues(t, 2, connections.Load())
+}
+
+func TestResetDuringTheHandshake(t *testing.T) {
+	var none atomic.Int64
+	address, connections := hostile(t, func(conn *net.TCPConn, _ int) {
+		_, _ = conn.Read(make([]byte, 1))
+		reset(conn)
+	})
+	requireHandshakeFails(t, onTransport(t, "https://"+address), 2, &none, "reset")
+	assert.EqualValues(t, 2, connections.Load())
+}
+
+func TestResetAfterTheRequest(t *testing.T) {
+	var requests atomic.Int64
+	address, _ := hostile(t, func(conn *net.TCPConn, _ int) {
+		if readRequest(conn) {
+			requests.Add(1)
+			reset(conn)
+		}
+	})
+	outcome := requireOutcome(t, create(t.Context(), onTransport(t, "http://"+address)))
+	assert.False(t, outcome.Created)
+	assert.EqualValues(t, 1, requests.Load())
+}
+
+// TestConnectionClosedWhileIdle: whether the client notices in time is a race. Whatever comes of it, a Create arrives
+// once at most, and once if it says so.
+func TestConnectionClosedWhileIdle(t *testing.T) {
+	for range 20 {
+		var creates atomic.Int64
+		address, _ := hostile(t, func(conn *net.TCPConn, n int) {
+			if n == 1 {
+				if readRequest(conn) {
+					_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+				}
+				return
+			}
+			if readRequest(conn) {
+				creates.Add(1)
+				_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(created), created)
+			}
+		})
+		client := onTransport(t, "http://"+address)
+		require.NoError(t, list(t.Context(), client))
+		if err := create(t.Context(), client); err != nil {
+			_ = requireOutcome(t, err)
+			assert.Zero(t, creates.Load(), "the connection that was lost was the first")
+			continue
+		}
+		assert.EqualValues(t, 1, creates.Load())
+	}
+}
+
+func TestResponseThatIsNotHTTP(t *testing.T) {
+	for _, answer := range []string{
+		"", "H", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", "SSH-2.0-OpenSSH_9.9\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n[]", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+		"HTTP/1.1 abc OK\r\n\r\n", "HTTP/1.1 200 OK\r\nno header\r\n\r\n", "\x15\x03\x01\x00\x02\x02\x28", "\x1b[31m\r\n\r\n",
+	} {
+		t.Run(answer, func(t *testing.T) {
+			t.Parallel() // they wait for the backoff most of the time
+			address, requests := answering(t, answer)
+			client := onTransport(t, "http://"+address)
+			require.Error(t, list(t.Context(), client))
+			assert.EqualValues(t, 2, requests.Load())
+			err := create(t.Context(), client)
+			assert.False(t, requireOutcome(t, err).Created)
+			assert.NotContains(t, err.Error(), "\x1b")
+			assert.EqualValues(t, 3, requests.Load())
+		})
+	}
+}
+
+// TestResponseBodyCutAtEveryByte cuts the response to a Create at every byte of its body. What is complete counts.
+func TestResponseBodyCutAtEveryByte(t *testing.T) {
+	for _, framing := range []string{"length", "chunked", "closed"} {
+		t.Run(framing, func(t *testing.T) { cutBody(t, framing) })
+	}
+}
+
+func cutBody(t *testing.T, framing string) {
+	t.Helper()
+	const head = "HTTP/1.1 200 OK\r\n"
+	for n := range len(created) + 1 {
+		answer := map[string]string{
+			"length":  fmt.Sprintf(head+"Content-Length: %d\r\n\r\n%s", len(created)+1, created[:n]),
+			"chunked": fmt.Sprintf(head+"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s", len(created), created[:n]),
+			"closed":  head + "\r\n" + created[:n],
+		}[framing]
+		address, requests := answering(t, answer)
+		err := create(t.Context(), onTransport(t, "http://"+address))
+		assert.EqualValues(t, 1, requests.Load())
+		if n == len(created) {
+			require.NoError(t, err)
+			continue
+		}
+		outcome := requireOutcome(t, err)
+		assert.Equal(t, n > 0 || framing != "closed", outcome.Created, "an empty answer that seems whole may be a proxy's")
+		assert.Equal(t, n >= strings.Index(created, `,`), outcome.ID != "", "%d: %q", n, outcome.ID)
+	}
+}
+
+func TestResetDuringTheBody(t *testing.T) {
+	address, _ := hostile(t, func(conn *net.TCPConn, n int) {
+		if !readRequest(conn) {
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[")
+		if n == 1 {
+			reset(conn)
+			return
+		}
+		_, _ = io.WriteString(conn, "]")
+	})
+	require.NoError(t, list(t.Context(), onTransport(t, "http://"+address)))
+}
+
+// The frames of HTTP/2 that the tests write (RFC 9113 section 6).
+const (
+	frameData, frameHeaders, frameReset, frameSettings, frameGoAway = 0, 1, 3, 4, 7
+	endStream, endHeaders, ack                                      = 1, 4, 1
+	internalError                                                   = 2
+)
+
+func frame(kind, flags byte, stream uint32, payload []byte) []byte {
+	head := make([]byte, 9)
+	binary.BigEndian.PutUint32(head, uint32(len(payload))<<8|uint32(kind))
+	head[4] = flags
+	binary.BigEndian.PutUint32(head[5:], stream)
+	return slices.Concat(head, payload)
+}
+
+// overHTTP2 serves the frames of HTTP/2 by hand. handle is called for every stream, and writes what answers it; ok
+// false ends the connection.
+func overHTTP2(t *testing.T, handle func(conn io.Writer, n int, stream uint32) (ok bool)) (*sailpoint.Client, *atomic.Int64) {
+	t.Helper()
+	server, trust := overTLS(t, true, nil) // for its certificate
+	var streams atomic.Int64
+	address, _ := hostile(t, func(raw *net.TCPConn, _ int) {
+		conn := tls.Server(raw, &tls.Config{Certificates: server.TLS.Certificates, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12})
+		if _, err := io.CopyN(io.Discard, conn, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
+			return
+		}
+		_, _ = conn.Write(frame(frameSettings, 0, 0, nil))
+		head := make([]byte, 9)
+		for {
+			if _, err := io.ReadFull(conn, head); err != nil {
+				return
+			}
+			length := int64(binary.BigEndian.Uint32(head) >> 8)
+			if _, err := io.CopyN(io.Discard, conn, length); err != nil {
+				return
+			}
+			switch kind, flags := head[3], head[4]; {
+			case kind == frameSettings && flags&ack == 0:
+				_, _ = conn.Write(frame(frameSettings, ack, 0, nil))
+			case kind == frameHeaders:
+				if !handle(conn, int(streams.Add(1)), binary.BigEndian.Uint32(head[5:])) {
+					return
+				}
+			}
+		}
+	})
+	return onTransport(t, "https://"+address, trust), &streams
+}
+
+func TestHTTP2StreamReset(t *testing.T) {
+	client, streams := overHTTP2(t, func(conn io.Writer, _ int, stream uint32) bool {
+		_, _ = conn.Write(frame(frameReset, 0, stream, []byte{0, 0, 0, internalError}))
+		return true
+	})
+	err := create(t.Context(), client)
+	assert.False(t, requireOutcome(t, err).Created)
+	assert.ErrorContains(t, err, "INTERNAL_ERROR")
+	assert.EqualValues(t, 1, streams.Load())
+	require.Error(t, list(t.Context(), client))
+	assert.EqualValues(t, 3, streams.Load())
+}
+
+// TestHTTP2GoAway: a stream above the last one that the server names was not processed, and goes to a new connection.
+func TestHTTP2GoAway(t *testing.T) {
+	client, streams := overHTTP2(t, func(conn io.Writer, n int, stream uint32) bool {
+		if n == 1 {
+			_, _ = conn.Write(frame(frameGoAway, 0, 0, make([]byte, 8)))
+			return false
+		}
+		const status200 = "\x88" // of the static table of RFC 7541
+		_, _ = conn.Write(frame(frameHeaders, endHeaders, stream, []byte(status200)))
+		_, _ = conn.Write(frame(frameData, endStream, stream, []byte(created)))
+		return true
+	})
+	require.NoError(t, create(t.Context(), client))
+	assert.EqualValues(t, 2, streams.Load())
+}
+
+func TestSilentHTTP2Server(t *testing.T) {
+	require.Equal(t, &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}, sailpoint.NewTransport().HTTP2)
+	released := make(chan struct{})
+	server, trust := overTLS(t, true, nil)
+	address, _ := hostile(t, func(raw *net.TCPConn, _ int) {
+		conn := tls.Server(raw, &tls.Config{Certificates: server.TLS.Certificates, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12})
+		_ = conn.Handshake()
+		<-released
+	})
+	defer close(released)
+	client := onTransport(t, "https://"+address, trust, func(transport *http.Transport) {
+		transport.HTTP2.SendPingTimeout, transport.HTTP2.PingTimeout = 20*time.Millisecond, 20*time.Millisecond
+	})
+	started := time.Now()
+	_ = requireOutcome(t, create(t.Context(), client))
+	assert.Less(t, time.Since(started), 10*time.Second, "and not AttemptTimeout")
+}
+
+func TestContentTooLargeWhileTheRequestIsWritten(t *testing.T) {
+	address, connections := hostile(t, func(conn *net.TCPConn, _ int) {
+		if _, err := http.ReadRequest(bufio.NewReaderSize(conn, 16)); err != nil {
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+		_ = conn.CloseWrite()
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	req := newToken()
+	req.Name = strings.Repeat("x", 8<<20)
+	_, err := onTransport(t, "http://"+address).PersonalAccessTokens.Create(t.Context(), req)
+	requireMatches(t, err)
+	assert.Equal(t, 413, requireOneError(t, err).StatusCode)
+	assert.EqualValues(t, 1, connections.Load())
+}
+
+// pipes is a network in memory, which works in a bubble: a listener, and the dial that leads to it.
+type pipes struct {
+	connections chan net.Conn
+	closed      chan struct{}
+	dials       atomic.Int64
+}
+
+func newPipes() *pipes { return &pipes{connections: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	p.dials.Add(1)
+	here, there := net.Pipe()
+	select {
+	case p.connections <- there:
+		return here, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.connections:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	close(p.closed)
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+
+func TestRetriesReuseConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests := 0
+		server := http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if requests++; requests%2 == 1 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+			_, _ = io.WriteString(w, `[]`)
+		})}
+		p := newPipes()
+		go func() { _ = server.Serve(p) }()
+		t.Cleanup(func() { _ = server.Close() })
+		client := onTransport(t, "http://127.0.0.1", dialing(p.dial))
+		for range 100 {
+			require.NoError(t, list(t.Context(), client))
+		}
+		assert.Equal(t, 200, requests)
+		assert.LessOrEqual(t, p.dials.Load(), int64(2))
+	})
+}
+
+func TestHugeResponseHeader(t *testing.T) {
+	var written atomic.Int64
+	address, _ := hostile(t, func(conn *net.TCPConn, _ int) {
+		if !readRequest(conn) {
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n")
+		line := "X-Filler: " + strings.Repeat("x", 1000) + "\r\n"
+		for written.Load() < 50<<20 {
+			n, err := io.WriteString(conn, line)
+			written.Add(int64(n))
+			if err != nil {
+				return
+			}
+		}
+	})
+	requireMemory(t, 8<<20, func() { _ = requireOutcome(t, create(t.Context(), onTransport(t, "http://"+address))) })
+	assert.Less(t, written.Load(), int64(50<<20))
+}
+
+// TestProxyOfTheEnvironment runs in a process of its own, because net/http reads the environment once.
+func TestProxyOfTheEnvironment(t *testing.T) {
+	const baseURL, tokenURL = "http://127.0.0.1:1", "https://login.example/oauth/token"
+	if os.Getenv("HTTPS_PROXY") == "http://proxy.example:3128" && os.Getenv("SAILPOINT_TEST") == "proxy" {
+		for request, want := range map[string]string{
+			"https://acme.example/v2024": "http://proxy.example:3128", tokenURL: "http://proxy.example:3128",
+			"https://direct.example/v2024": "", baseURL: "",
+		} {
+			parsed, err := url.Parse(request)
+			require.NoError(t, err)
+			proxy, err := sailpoint.NewTransport().Proxy(&http.Request{URL: parsed})
+			require.NoError(t, err)
+			got := ""
+			if proxy != nil {
+				got = proxy.String()
+			}
+			require.Equal(t, want, got, request)
+		}
+		return
+	}
+	program, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestProxyOfTheEnvironment$", "-test.v")
+	cmd.Env = append(os.Environ(), "SAILPOINT_TEST=proxy", "HTTPS_PROXY=http://proxy.example:3128", "https_proxy=", "NO_PROXY=direct.example", "no_proxy=")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "--- PASS: TestProxyOfTheEnvironment")
+}
