@@ -50,6 +50,9 @@ func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePers
 	err = call.do()
 	var failure *Error
 	if errors.As(err, &failure) && failure.unknown {
+		if call.redactor().Text(created.ID) != created.ID {
+			created.ID = "" // an echo of a secret is not an id
+		}
 		return nil, &CreateOutcomeError{
 			Name:      req.Name,
 			StartedAt: s.client.serverTime(started),

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
 // isWhole reports whether the response to a create shows all that is compared or used.
@@ -38,9 +39,9 @@ func compareCreated(req sailpoint.CreatePersonalAccessTokenRequest, created *sai
 	wanted, got := req.AccessTokenValiditySeconds, created.AccessTokenValiditySeconds
 	switch {
 	case created.Name != req.Name && !strings.ContainsRune(created.Name, utf8.RuneError):
-		return fmt.Errorf("the name of the token is %q instead of %q", created.Name, req.Name)
+		return fmt.Errorf("the name of the token is %q instead of %q", redact.Cut(created.Name), req.Name)
 	case created.Scope != nil && !sameRights(created.Scope, req.Scope):
-		return fmt.Errorf("the scope of the token is %q instead of %q", created.Scope, req.Scope)
+		return fmt.Errorf("the scope of the token is %s instead of %q", redact.Cut(fmt.Sprintf("%q", created.Scope)), req.Scope)
 	case wanted != 0 && got != 0 && got != wanted:
 		return fmt.Errorf("the bearers of the token last %d seconds instead of %d", got, wanted)
 	}

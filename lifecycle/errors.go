@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
 // ErrNotAsRequested says that the tenant reported success and did something other than it was asked for: it made a token
@@ -57,8 +56,9 @@ const (
 	StepRename Step = "rename" // give the new token its name
 )
 
-// Error is every error of [Issue] and [Rotate] but the refusal of an argument. It holds no secret, unless an error of
-// the Store does.
+// Error is every error of [Issue] and [Rotate] but the refusal of an argument. It holds none of the secrets that the run
+// loaded or made: where an error of the Store repeats a part of one, Err has its text without it, and matches what it
+// matched. Each text of a tenant or a Store is cut to 512 bytes.
 type Error struct {
 	Op     string // issue or rotate
 	Step   Step
@@ -85,7 +85,7 @@ type Leftover struct {
 func (e *Error) Error() string {
 	text := "lifecycle: " + e.Op + ": " + string(e.Step)
 	if e.Err != nil { // the zero Error prints too
-		text += ": " + printable(e.Err.Error())
+		text += ": " + redact.Line(joined(e.Err))
 	}
 	for _, l := range e.Left {
 		text += "; " + l.String()
@@ -99,19 +99,34 @@ func (e *Error) Unwrap() error { return e.Err }
 // String names the token and says why it is left.
 func (l Leftover) String() string {
 	if l.ID == "" {
-		return fmt.Sprintf("left: a token %q: %s", l.Name, l.Why)
+		return fmt.Sprintf("left: a token %q: %s", redact.Cut(l.Name), l.Why)
 	}
-	return fmt.Sprintf("left: %s, %q: %s", printable(l.ID), l.Name, l.Why)
+	return fmt.Sprintf("left: %s, %q: %s", redact.Printable(l.ID), redact.Cut(l.Name), l.Why)
 }
 
-// printable returns text on one line, and quoted where a terminal or a log could take a part of it for more than text.
-func printable(text string) string {
-	text = strings.ReplaceAll(text, "\n", "; ") // errors.Join
-	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(text)
+// storeError is an error of a Store. Its text is on one line and cut, and what it repeats of a secret is replaced.
+type storeError struct{ error }
+
+// Error returns the text as it may be shown.
+func (e storeError) Error() string { return redact.Printable(joined(e.error)) }
+
+// Unwrap returns the error of the store, or what is left of it without the secret.
+func (e storeError) Unwrap() error { return e.error }
+
+// storeError returns err as this run shows it.
+func (r *run) storeError(err error) error {
+	if err == nil {
+		return nil
 	}
-	return text
+	redactors := make([]*redact.Redactor, len(r.secrets))
+	for i, secret := range r.secrets {
+		redactors[i] = redact.New(secret.Reveal())
+	}
+	return storeError{redact.Join(redactors...).Error(err)}
 }
+
+// joined returns the text of err with the texts that errors.Join put on lines of their own on one line.
+func joined(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // fail returns the error of this run in a step.
 func (r *run) fail(step Step, err error, next string) error {

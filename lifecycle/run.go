@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
 const (
@@ -45,10 +46,11 @@ type run struct {
 	base string // the name that the token is to have
 	ours func(sailpoint.PersonalAccessToken, mark) bool
 
-	cur    Credential                      // as it was loaded last
-	tokens []sailpoint.PersonalAccessToken // as they were listed last
-	token  sailpoint.PersonalAccessToken   // the one whose secret is stored
-	stored Stored
+	cur     Credential                      // as it was loaded last
+	secrets []sailpoint.Secret              // that were loaded or saved
+	tokens  []sailpoint.PersonalAccessToken // as they were listed last
+	token   sailpoint.PersonalAccessToken   // the one whose secret is stored
+	stored  Stored
 
 	began      time.Time       // when the new token was asked for
 	deleted    map[string]bool // by this run: a list that lags may still show them
@@ -94,7 +96,7 @@ func (r *run) load(ctx context.Context) error {
 		r.stored = Stored{}
 		return nil
 	}
-	c, err := r.store.Load(ctx)
+	c, err := r.read(ctx)
 	if err != nil {
 		r.stored = Stored{}
 		return r.fail(StepLoad, because(ErrStoreUnknown, err), "mend the store and run it again"+unchanged)
@@ -421,7 +423,9 @@ func (r *run) inspect(ctx context.Context, req sailpoint.CreatePersonalAccessTok
 	if err == nil {
 		return nil
 	}
-	return r.fail(StepCreate, r.undo(ctx, created.ID, created.Name, because(ErrNotAsRequested, err)),
+	secrets := redact.New(created.Secret.Reveal()) // the tenant's texts may repeat it
+	err = because(ErrNotAsRequested, secrets.Error(err))
+	return r.fail(StepCreate, r.undo(ctx, created.ID, secrets.Text(created.Name), err),
 		"choose a name, scope, validity and expiry that the tenant keeps as they are, and run it again")
 }
 
@@ -555,30 +559,26 @@ func (r *run) save(ctx context.Context, c Credential) error {
 	return r.settle(ctx, c, err)
 }
 
-// minScrubbed keeps write from eating words: a secret is longer.
-const minScrubbed = 6
-
-// write saves c. Of an error that repeats the secret, as that of a URL may, it keeps the text only, without it.
+// write saves c.
 func (r *run) write(ctx context.Context, c Credential) error {
 	r.wrote = true
-	err := r.store.Save(ctx, c)
-	secret := c.Secret.Reveal()
-	if err == nil || len(secret) < minScrubbed || !strings.Contains(err.Error(), secret) {
-		return err
+	r.secrets = append(r.secrets, c.Secret)
+	return r.storeError(r.store.Save(ctx, c))
+}
+
+// read loads what is stored.
+func (r *run) read(ctx context.Context) (Credential, error) {
+	c, err := r.store.Load(ctx)
+	if err == nil {
+		r.secrets = append(r.secrets, c.Secret)
 	}
-	scrubbed := errors.New(strings.ReplaceAll(err.Error(), secret, "[REDACTED]"))
-	for _, kind := range []error{ErrVersion, ErrNotStored} {
-		if errors.Is(err, kind) {
-			scrubbed = because(kind, scrubbed)
-		}
-	}
-	return scrubbed
+	return c, r.storeError(err)
 }
 
 // settle finds out what became of a Save of c that ended in err. nil: c is stored.
 func (r *run) settle(ctx context.Context, c Credential, err error) error {
 	for range maxFences {
-		now, loadErr := r.store.Load(ctx)
+		now, loadErr := r.read(ctx)
 		if loadErr != nil {
 			continue
 		}
@@ -622,7 +622,7 @@ func (r *run) readBack(ctx context.Context, c Credential, created *sailpoint.Cre
 		r.stored.Working = true // as verify saw it
 		return nil
 	}
-	now, err := r.store.Load(ctx)
+	now, err := r.read(ctx)
 	if err != nil {
 		r.leaveOld(old, "the stored token replaced it")
 		return r.fail(StepLoad, err, runAgain)
@@ -675,7 +675,7 @@ func (r *run) prove(ctx context.Context) error {
 		return r.fail(StepProve, err, advice(err))
 	}
 	replaced, _ := r.cur.replaces()
-	now, loadErr := r.store.Load(ctx)
+	now, loadErr := r.read(ctx)
 	if loadErr == nil && now.ID != r.cur.ID && now.ID != replaced { // else the read lags
 		r.stored = Stored{ID: now.ID, Known: true}
 		return r.fail(StepProve, ErrSuperseded, othersTurn)
@@ -700,10 +700,10 @@ func (r *run) rename(ctx context.Context) error {
 		return nil
 	}
 	if err == nil {
-		err = fmt.Errorf("%w: the tenant named the token %q instead of %q", ErrNotAsRequested, patched.Name, r.base)
+		err = fmt.Errorf("%w: the tenant named the token %q instead of %q", ErrNotAsRequested, redact.Cut(patched.Name), r.base)
 	}
 	if errors.Is(err, sailpoint.ErrNotFound) {
-		if now, loadErr := r.store.Load(ctx); loadErr == nil && now.ID != r.cur.ID {
+		if now, loadErr := r.read(ctx); loadErr == nil && now.ID != r.cur.ID {
 			r.stored = Stored{ID: now.ID, Known: true}
 			return r.fail(StepRename, ErrSuperseded, othersTurn)
 		}

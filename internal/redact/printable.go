@@ -10,9 +10,11 @@ import (
 // maxPrintable bounds each text from outside in an error or a log record, in bytes.
 const maxPrintable = 512
 
-// Printable returns text cut as by Cut, and quoted if a terminal or a log could read a part of it as more than text.
-func Printable(text string) string {
-	text = Cut(text)
+// Printable returns text as Cut and then Line do.
+func Printable(text string) string { return Line(Cut(text)) }
+
+// Line returns text, quoted if a terminal or a log could read a part of it as more than text.
+func Line(text string) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
 		return strconv.Quote(text)
 	}

@@ -1,0 +1,136 @@
+package lifecycle_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"html"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+)
+
+// talkingStore answers a Save with an error of its own, and each Load after it.
+type talkingStore struct {
+	lifecycle.Store
+	save  func(old, next string) error
+	load  error // after a Save
+	saved bool
+	old   string
+}
+
+func (s *talkingStore) Load(ctx context.Context) (lifecycle.Credential, error) {
+	if s.saved && s.load != nil {
+		return lifecycle.Credential{}, s.load
+	}
+	c, err := s.Store.Load(ctx)
+	s.old = c.Secret.Reveal()
+	return c, err
+}
+
+func (s *talkingStore) Save(_ context.Context, c lifecycle.Credential) error {
+	s.saved = true
+	return s.save(s.old, c.Secret.Reveal())
+}
+
+// TestErrorsOfAStoreAreRedacted: whichever secret they repeat and however it is spelled, and they match what they did.
+func TestErrorsOfAStoreAreRedacted(t *testing.T) {
+	for name, spell := range map[string]func(string) string{
+		"plain":      func(s string) string { return s },
+		"cut":        func(s string) string { return s[7:20] },
+		"upper case": strings.ToUpper,
+		"JSON":       func(s string) string { return fmt.Sprintf(`\u%04X%s`, s[0], s[1:]) },
+		"HTML":       func(s string) string { return fmt.Sprintf("&#%d;%s", s[0], html.EscapeString(s[1:])) },
+		"percent":    func(s string) string { return fmt.Sprintf("%%%02x%s", s[0], url.QueryEscape(s[1:])) },
+		"base64":     func(s string) string { return base64.StdEncoding.EncodeToString([]byte("x:" + s)) },
+		"hex":        func(s string) string { return hex.EncodeToString([]byte(s)) },
+		"lines":      func(s string) string { return s[:5] + " " + s[5:10] + "\n" + s[10:] },
+	} {
+		for _, kind := range []error{lifecycle.ErrNotStored, lifecycle.ErrVersion, context.Canceled, context.DeadlineExceeded} {
+			t.Run(name+" "+kind.Error(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(true)
+					w.adopt()
+					store := &talkingStore{Store: w.memory}
+					var hidden []string
+					store.save = func(old, next string) error {
+						hidden = []string{old, next, spell(old), spell(next)}
+						store.load = errors.New("GET /" + spell(next) + "?was=" + spell(old))
+						return fmt.Errorf("PUT /%s?was=%s: %w", spell(next), spell(old), kind)
+					}
+					_, err := lifecycle.Rotate(t.Context(), (&process{w: w}).client(t), store, lifecycle.RotateOptions{})
+					failure := requireError(t, err, lifecycle.StepSave, kind)
+					require.Regexp(t, `PUT /.{0,2}\[REDACTED\].{0,2}\?was=.{0,2}\[REDACTED\].{0,2}: `, err.Error())
+					requireNoSecret(t, "error", err, hidden...)
+					requireNoSecret(t, "cause", failure.Err, hidden...)
+				})
+			})
+		}
+	}
+}
+
+// TestErrorsRepeatLittle: 512 bytes of each text of a store or a tenant, on one line.
+func TestErrorsRepeatLittle(t *testing.T) {
+	long := strings.Repeat("long ", 20_000)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		store := &talkingStore{Store: w.memory, save: func(string, string) error {
+			return errors.Join(lifecycle.ErrNotStored, errors.New(long+"\n"+long))
+		}}
+		_, err := lifecycle.Issue(t.Context(), (&process{w: w}).client(t), newJob(), store)
+		requireError(t, err, lifecycle.StepSave, lifecycle.ErrNotStored)
+		require.ErrorContains(t, err, "long long")
+		assert.Less(t, len(err.Error()), 1<<10)
+	})
+	for _, member := range []string{`"name":"`, `"scope":["`} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(true)
+			p := &process{w: w, on: map[string]fault{"DELETE 1": fails}, rewrite: func(what, body string) string {
+				if what == "POST" {
+					body = strings.Replace(body, member, member+long, 1)
+				}
+				return body
+			}}
+			_, err := lifecycle.Issue(t.Context(), p.client(t), newJob(), w.memory)
+			failure := requireError(t, err, lifecycle.StepCreate, lifecycle.ErrNotAsRequested)
+			require.ErrorContains(t, err, "long long")
+			require.Len(t, failure.Left, 1)
+			assert.Less(t, len(err.Error()), 4<<10)
+		})
+	}
+}
+
+// TestNameThatRepeatsTheSecret: a tenant's text is no place for it either.
+func TestNameThatRepeatsTheSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		var secret string
+		p := &process{w: w, on: map[string]fault{"DELETE 1": fails}, heard: func(s string) { secret = s }}
+		p.rewrite = func(what, body string) string {
+			if what != "POST" {
+				return body
+			}
+			_, after, _ := strings.Cut(body, `"secret":"`)
+			secret, _, _ = strings.Cut(after, `"`)
+			return strings.Replace(body, `"name":"`, `"name":"for `+secret+" ", 1)
+		}
+		_, err := lifecycle.Issue(t.Context(), p.client(t), newJob(), w.memory)
+		failure := requireError(t, err, lifecycle.StepCreate, lifecycle.ErrNotAsRequested)
+		require.ErrorContains(t, err, `"for [REDACTED] `)
+		require.Len(t, failure.Left, 1)
+		requireNoSecret(t, "error", err, secret)
+	})
+}
+
+func newJob() sailpoint.CreatePersonalAccessTokenRequest {
+	return sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}
+}
