@@ -1,7 +1,6 @@
 package sailpoint
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,8 +16,11 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/sailpoint-go/sailpoint/internal/jsonfile"
 )
 
 // APIVersion names a version of the API.
@@ -124,14 +126,13 @@ func LoadConfig() (Config, error) {
 		ClientID     string `json:"ClientId"`
 		ClientSecret string
 	}
-	data, err := os.ReadFile("config.json")
+	data, err := jsonfile.Read("config.json")
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, invalidArgument("no configuration: the environment has no %s, and there is no file config.json", env)
 	}
 	if err != nil {
 		return Config{}, invalidArgument("the environment has no %s, and config.json can't be read: %w", env, err)
 	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as some editors write it
 	// Like the tools that write this file, without regard to the case of its keys.
 	if err := json.Unmarshal(data, &file, json.MatchCaseInsensitiveNames(true)); err != nil {
 		// Without the library's text, which may hold the secret.
@@ -165,8 +166,8 @@ func (cfg Config) complete() (Config, error) {
 	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/")
 	if err := checkURL(cfg.BaseURL); err != nil {
 		problem("BaseURL: %v", err)
-	} else if versioned.MatchString(cfg.BaseURL) {
-		problem("BaseURL: ends with a version of the API: leave it out, and set APIVersion")
+	} else if err := checkBase(cfg.BaseURL); err != nil {
+		problem("BaseURL: %v", err)
 	}
 	if cfg.TokenURL == "" {
 		cfg.TokenURL = cfg.BaseURL + "/oauth/token"
@@ -183,11 +184,11 @@ func (cfg Config) complete() (Config, error) {
 	if cfg.TokenSource == nil && cfg.ClientSecret.IsZero() {
 		problem("ClientSecret is missing: set it, or TokenSource")
 	}
-	if strings.ContainsFunc(cfg.ClientID, unprintable) {
-		problem("ClientID has a space or a control character: is a line break pasted with it?")
+	if err := checkPasted(cfg.ClientID); err != nil {
+		problem("ClientID %v", err)
 	}
-	if strings.ContainsFunc(cfg.ClientSecret.Reveal(), unprintable) {
-		problem("ClientSecret has a space or a control character: is a line break pasted with it?")
+	if err := checkPasted(cfg.ClientSecret.Reveal()); err != nil {
+		problem("ClientSecret %v", err)
 	}
 
 	versions := []APIVersion{V3, Beta, V2024, V2025, V2026, V1}
@@ -230,6 +231,27 @@ func (cfg Config) complete() (Config, error) {
 	return cfg, nil
 }
 
+// checkPasted refuses what was pasted or read together with an id or a secret, and doesn't repeat it.
+func checkPasted(credential string) error {
+	switch {
+	case strings.ContainsFunc(credential, unprintable):
+		return errors.New("has a space or a control character: is a line break pasted with it?")
+	case quoted(credential):
+		return errors.New("is in quotes: leave them out, as some readers of env files keep them")
+	}
+	return nil
+}
+
+// quoted reports whether text stands in a pair of quotes.
+func quoted(text string) bool {
+	first, firstSize := utf8.DecodeRuneInString(text)
+	last, lastSize := utf8.DecodeLastRuneInString(text)
+	return len(text) >= firstSize+lastSize && slices.Contains(quotes, string([]rune{first, last}))
+}
+
+// quotes are pairs that are typed, and those that a word processor makes of them.
+var quotes = []string{`""`, "''", "``", "“”", "‘’"}
+
 func unprintable(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
 
 // plainPath keeps what a path could mean more than one thing by out of a URL: dot segments, escapes, empty segments.
@@ -238,13 +260,34 @@ var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
 // plainHost is a host name in ASCII or an IP address.
 var plainHost = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
 
-// versioned is a base URL as the API's documents write their servers; behind a longer path it may be a gateway's.
-var versioned = regexp.MustCompile(`^[^/]+//[^/]+/v(3|20\d\d)$`)
+var (
+	// versioned is a base URL as the API's documents write their servers. Behind a longer path it may be a gateway's.
+	versioned = regexp.MustCompile(`(?i)^[^/]+//[^/]+/(v1|v3|v20\d\d|beta)$`)
+	// tokenEndpoint and tokensPath are URLs of an operation.
+	tokenEndpoint = regexp.MustCompile(`(?i)/oauth(/[^/]*)?$`)
+	tokensPath    = regexp.MustCompile(`(?i)/personal-access-tokens(/|$)`)
+)
+
+// checkBase refuses the URL of an operation or a version as BaseURL: every call would be answered with 404.
+func checkBase(base string) error {
+	switch {
+	case versioned.MatchString(base):
+		return errors.New("ends with a version of the API: leave it out, and set APIVersion")
+	case tokenEndpoint.MatchString(base):
+		return errors.New("ends with the path of the token endpoint: leave it out, or set TokenURL")
+	case tokensPath.MatchString(base):
+		return errors.New("has the path of personal access tokens: leave it out, and its version too")
+	}
+	return nil
+}
 
 // checkURL accepts a URL that secrets may be sent to. It doesn't repeat the URL, which may hold a password.
 func checkURL(raw string) error {
 	if raw == "" {
 		return errors.New("is missing: it is https://{tenant}.api.identitynow.com or its like")
+	}
+	if quoted(raw) {
+		return errors.New("is in quotes: leave them out, as some readers of env files keep them")
 	}
 	u, err := url.Parse(raw)
 	switch {

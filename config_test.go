@@ -1,6 +1,7 @@
 package sailpoint_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -31,6 +32,15 @@ func inDirectory(t *testing.T, file string, env map[string]string) {
 
 const completeFile = `{"ClientId":"file-id","ClientSecret":"file-secret","BaseURL":"https://file.example"}`
 
+// utf16 encodes text, of which every character has one unit.
+func utf16(order binary.AppendByteOrder, text string) string {
+	var data []byte
+	for _, r := range text {
+		data = order.AppendUint16(data, uint16(r))
+	}
+	return string(data)
+}
+
 func TestLoadConfigTakesAllFromOnePlace(t *testing.T) {
 	completeEnv := map[string]string{
 		"SAIL_BASE_URL": "https://env.example", "SAIL_CLIENT_ID": "env-id", "SAIL_CLIENT_SECRET": "env-secret",
@@ -53,6 +63,9 @@ func TestLoadConfigTakesAllFromOnePlace(t *testing.T) {
 		{"only the secret in the environment", map[string]string{"SAIL_CLIENT_SECRET": "env-secret"}, completeFile, fromFile},
 		{"keys of any case", nil, `{"clientid":"file-id","CLIENTSECRET":"file-secret","baseUrl":"https://file.example"}`, fromFile},
 		{"a byte order mark, as Windows writes it", nil, "\ufeff" + completeFile, fromFile},
+		{"UTF-16LE, as Windows PowerShell writes it", nil, utf16(binary.LittleEndian, "\ufeff"+completeFile+"\r\n"), fromFile},
+		{"UTF-16BE", nil, utf16(binary.BigEndian, "\ufeff"+completeFile), fromFile},
+		{"UTF-16LE without a byte order mark", nil, utf16(binary.LittleEndian, completeFile), fromFile},
 		{"keys of other tools", nil, `{"NermBaseURL":"x","Debug":true,` + completeFile[1:], fromFile},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,6 +128,9 @@ func TestLoadConfigRepeatsNoValueOfAMalformedFile(t *testing.T) {
 		"invalid UTF-8":        "{\"ClientSecret\":\"file-secret\xff\"}",
 		"invalid escape":       `{"ClientSecret":"file-secret\q"}`,
 		"trailing data":        completeFile + ` file-secret`,
+		"UTF-16, cut short":    utf16(binary.LittleEndian, "\ufeff"+completeFile)[:120],
+		"UTF-16, cut in two":   utf16(binary.LittleEndian, "\ufeff"+completeFile)[:121],
+		"too long":             completeFile + strings.Repeat(" ", 1<<20),
 	} {
 		t.Run(name, func(t *testing.T) {
 			inDirectory(t, file, nil)
@@ -135,7 +151,8 @@ func TestLoadConfigReportsAFileThatCantBeRead(t *testing.T) {
 	require.NoError(t, os.Mkdir("config.json", 0o700))
 	_, err := sailpoint.LoadConfig()
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
-	require.ErrorContains(t, err, "config.json can't be read")
+	require.EqualError(t, err, "sailpoint: invalid argument: the environment has no SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET, "+
+		`and config.json can't be read: "config.json" is a directory: it has to be a regular file`)
 }
 
 func TestNewClientReportsEveryProblemAtOnce(t *testing.T) {
@@ -163,7 +180,11 @@ func TestBaseURLThatIsTaken(t *testing.T) {
 		"https://acme.example:65535":        "https://acme.example:65535",
 		"https://acme.example/gateway/isc":  "https://acme.example/gateway/isc",
 		"https://acme.example/isc/v3":       "https://acme.example/isc/v3", // a gateway's own
-		"https://acme.example/v1":           "https://acme.example/v1",
+		"https://acme.example/isc/v1":       "https://acme.example/isc/v1",
+		"https://acme.example/isc/beta":     "https://acme.example/isc/beta",
+		"https://acme.example/v2":           "https://acme.example/v2", // no version of the API
+		"https://beta.example":              "https://beta.example",
+		"https://acme.example/oauth2":       "https://acme.example/oauth2",
 		"https://acme.example/a.b/~c-_1/":   "https://acme.example/a.b/~c-_1",
 		"https://xn--maana-pta.example":     "https://xn--maana-pta.example",
 		"https://[2001:db8::1]:8443":        "https://[2001:db8::1]:8443",
@@ -231,6 +252,8 @@ var refusedURLs = map[string]string{
 	"IPv6 without brackets":     "https://2001:db8::1",
 	"IPv6 without its end":      "https://[::1",
 	"IPv6 loopback with a zone": "http://[::1%25lo]",
+	"in quotes":                 `"https://acme.example"`,
+	"in single quotes":          `'https://acme.example'`,
 }
 
 func TestURLThatIsRefused(t *testing.T) {
@@ -252,14 +275,29 @@ func TestURLThatIsRefused(t *testing.T) {
 	}
 }
 
-// TestBaseURLWithAVersionIsRefused: the API's documents name their servers so, and it would answer 404 to everything.
-func TestBaseURLWithAVersionIsRefused(t *testing.T) {
-	for _, path := range []string{"/v3", "/v3/", "/v2024", "/v2025", "/v2026"} {
-		cfg := (&network{}).config()
+// TestBaseURLOfMoreThanTheTenantIsRefused: the API's documents name their servers with a version, and people copy the
+// URL of an operation. Every call would be answered with 404.
+func TestBaseURLOfMoreThanTheTenantIsRefused(t *testing.T) {
+	const (
+		version  = "ends with a version of the API: leave it out, and set APIVersion"
+		endpoint = "ends with the path of the token endpoint: leave it out, or set TokenURL"
+		tokens   = "has the path of personal access tokens: leave it out, and its version too"
+	)
+	for path, want := range map[string]string{
+		"/v3": version, "/v3/": version, "/V3": version, "/v2024": version, "/v2025": version, "/v2026": version,
+		"/beta": version, "/beta/": version, "/v1": version,
+		"/oauth/token": endpoint, "/oauth/token/": endpoint, "/oauth": endpoint, "/oauth/authorize": endpoint, "/isc/oauth/token": endpoint,
+		"/v2024/personal-access-tokens": tokens, "/v2024/personal-access-tokens/": tokens, "/personal-access-tokens/v1": tokens,
+		"/personal-access-tokens": tokens, "/personal-access-tokens/v1/bulk-update": tokens, "/isc/beta/personal-access-tokens": tokens,
+		"/v3/personal-access-tokens/2c9180867817ac4d017817c491119a20": tokens,
+	} {
+		n := &network{}
+		cfg := n.config()
 		cfg.BaseURL = "https://acme.api.identitynow.com" + path
 		_, err := sailpoint.NewClient(cfg)
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, path)
-		assert.EqualError(t, err, "sailpoint: invalid argument: BaseURL: ends with a version of the API: leave it out, and set APIVersion")
+		assert.EqualError(t, err, "sailpoint: invalid argument: BaseURL: "+want, path)
+		n.requireCounts(t, 0, 0)
 	}
 }
 
@@ -298,6 +336,17 @@ func TestCredentials(t *testing.T) {
 			withSource(neverAsked)(cfg)
 			cfg.ClientID = "id\n"
 		}, []string{"ClientID has a space"}},
+		{"quotes of an env file", set(`"id"`, `"hunter2"`), []string{"ClientID is in quotes: leave them out", "ClientSecret is in quotes: leave them out"}},
+		{"single quotes", set("'id'", "'hunter2'"), []string{"ClientID is in quotes", "ClientSecret is in quotes"}},
+		{"backquotes and those of a word processor", set("`id`", "“hunter2”"), []string{"ClientID is in quotes", "ClientSecret is in quotes"}},
+		{"nothing in quotes", set(`""`, "‘’"), []string{"ClientID is in quotes", "ClientSecret is in quotes"}},
+		{"quotes and a line break", set("'id'", "\"hunter2\"\n"), []string{"ClientID is in quotes", "ClientSecret has a space or a control character"}},
+		{"TokenSource and an id in quotes", func(cfg *sailpoint.Config) {
+			withSource(neverAsked)(cfg)
+			cfg.ClientID = `"id"`
+		}, []string{"ClientID is in quotes"}},
+		{"a quote that has no other", set(`"id`, `hunter2'`), nil},
+		{"one character, which is a quote", set(`"`, `'`), nil},
 		{"special characters", set("id", "&=+%ü/?#\"\\<>"), nil},
 		{"TokenSource with an id", withSource(neverAsked), nil},
 		{"TokenSource without an id", func(cfg *sailpoint.Config) {

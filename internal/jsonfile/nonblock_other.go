@@ -1,0 +1,5 @@
+//go:build !unix
+
+package jsonfile
+
+const nonblock = 0
