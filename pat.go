@@ -359,17 +359,24 @@ func (r CreatePersonalAccessTokenRequest) check(version APIVersion) error {
 	return errors.Join(problems...)
 }
 
-// checkScope refuses an empty scope, which the API takes for every right of the owner.
+// checkScope refuses an empty scope, which the API takes for every right of the owner, and names that can't be one.
 func checkScope(scope []string) error {
 	if len(scope) == 0 {
 		return errors.New("it is empty, which would grant every right: name the scopes, or say ScopeAll")
 	}
 	for _, name := range scope {
-		if strings.TrimSpace(name) == "" || !utf8.ValidString(name) {
-			return fmt.Errorf("%.80q is no scope", name)
+		if !isScopeToken(name) {
+			return fmt.Errorf("%.80q is no scope: each is a name of its own without spaces, quotes, backslashes or control characters", name)
 		}
 	}
 	return nil
+}
+
+// isScopeToken reports whether name is a scope-token of RFC 6749 section 3.3.
+func isScopeToken(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return r < '!' || r > '~' || r == '"' || r == '\\'
+	})
 }
 
 // checkExpiry refuses an expiry that the API can't take.

@@ -19,6 +19,34 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
+// TestScopesAreNamesOfRFC6749: section 3.3 takes %x21 / %x23-5B / %x5D-7E, and every other character is refused before
+// anything is sent.
+func TestScopesAreNamesOfRFC6749(t *testing.T) {
+	characters := []string{"\u0085", "\u00a0", "é", "\u200b", "\ufeff", "\U0001f600", "\xff"}
+	for c := range rune(0x80) {
+		characters = append(characters, string(c))
+	}
+	taken := 0
+	for _, c := range characters {
+		valid := len(c) == 1 && (c[0] == 0x21 || 0x23 <= c[0] && c[0] <= 0x5b || 0x5d <= c[0] && c[0] <= 0x7e)
+		for _, name := range []string{c, "sp:a" + c, c + "sp:a", "sp:" + c + "a"} {
+			n := scripted(ok(created))
+			req := inAYear
+			req.Scope = []string{"sp:first", name}
+			_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), req)
+			if valid {
+				require.NoError(t, err, "%q", name)
+				taken++
+				continue
+			}
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, "%q", name)
+			require.ErrorContains(t, err, "is no scope")
+			n.requireCounts(t, 0, 0)
+		}
+	}
+	assert.Equal(t, 4*92, taken)
+}
+
 // TestCreateRefusals: what is wrong with a request is said before anything is sent, all of it at once.
 func TestCreateRefusals(t *testing.T) {
 	for name, tt := range map[string]struct {

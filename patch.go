@@ -229,8 +229,14 @@ func (o PatchOperation) check(i int, version APIVersion, value jsontext.Value, a
 		if err := checkScope(scope); err != nil {
 			return o.invalid(i, "%v", err)
 		}
-	case field(o.Path) == pathScope && o.Op != OpTest && o.takesValue() && blank(value):
-		return o.invalid(i, "a scope needs a name")
+	case field(o.Path) == pathScope && o.Op != OpTest && o.takesValue():
+		var name string
+		if err := json.Unmarshal(value, &name); err != nil {
+			return o.invalid(i, "a scope is a string")
+		}
+		if err := checkScope([]string{name}); err != nil {
+			return o.invalid(i, "%v", err)
+		}
 	case o.removes(pathExpiration), o.sets(pathExpiration) && string(value) == "null":
 		if !acknowledged {
 			return o.invalid(i, "a token without an expiry needs its acknowledgement in the same patch: use NeverExpire")
