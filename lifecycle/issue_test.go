@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -108,23 +107,34 @@ func TestIssueOnTheWire(t *testing.T) {
 	})
 }
 
+// The faults that a run recovers from, and where they are tested:
+//   - a create whose response is lost, that is not carried out or that is carried out late: TestIssueGetsThere, TestIssueFails
+//   - tokens of others with names that look alike: TestIssueFinds
+//   - two tokens with the name that one run chose: TestIssueWithTwins
+//   - lists and deletions that fail during the recovery: TestIssueGetsThere, TestIssueFails
+//   - no free slot because of a token that an earlier run left: TestIssueWithFullSlots
+//   - a wrong local clock: TestIssueWithAWrongClock
+//   - a Save that fails: TestIssueFails, TestSaveFuncThatFails
+//
+// TestEveryFaultAndEveryCrash combines them with each call and each crash.
+
 // TestIssueGetsThere although something goes wrong on the way.
 func TestIssueGetsThere(t *testing.T) {
 	for name, on := range map[string]map[string]fault{
-		"F90 the create's answer is lost":      {"POST 1": loses},
-		"F90 and again":                        {"POST 1": loses, "POST 2": loses},
-		"F91 it never was":                     {"POST 1": fails},
-		"F92 it comes late":                    {"POST 1": isLate},
-		"F92 it comes after the last look":     {"POST 1": isMuchLater},
-		"F92 the list doesn't show it at once": {"POST 1": loses, "GET 2": isStale, "GET 3": isStale},
-		"the list still shows what is deleted": {"POST 1": loses, "POST 2": loses, "GET 3": isStale},
-		"F95 lists fail meanwhile":             {"POST 1": loses, "GET 2": fails, "GET 3": refuses, "GET 4": fails},
-		"the answer ends before the secret":    {"POST 1": cut},
-		"the new token is not known at once":   {"token 2": isSlow},
-		"the store's answer is lost":           {"Save 1": loses},
-		"the store repeats the write":          {"Save 1": conflicts},
-		"the rename's answer is lost":          {"PATCH 1": loses},
-		"the last look fails":                  {"GET 4": fails},
+		"the create's response is lost":                 {"POST 1": loses},
+		"the create's response is lost twice":           {"POST 1": loses, "POST 2": loses},
+		"the create is not carried out":                 {"POST 1": fails},
+		"the create is carried out late":                {"POST 1": isLate},
+		"the create is carried out after the last look": {"POST 1": isMuchLater},
+		"the list doesn't show it at once":              {"POST 1": loses, "GET 2": isStale, "GET 3": isStale},
+		"the list still shows what is deleted":          {"POST 1": loses, "POST 2": loses, "GET 3": isStale},
+		"lists fail meanwhile":                          {"POST 1": loses, "GET 2": fails, "GET 3": refuses, "GET 4": fails},
+		"the answer ends before the secret":             {"POST 1": cut},
+		"the new token is not known at once":            {"token 2": isSlow},
+		"the store's answer is lost":                    {"Save 1": loses},
+		"the store repeats the write":                   {"Save 1": conflicts},
+		"the rename's answer is lost":                   {"PATCH 1": loses},
+		"the last look fails":                           {"GET 4": fails},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -168,8 +178,8 @@ func TestIssueUnderARateLimit(t *testing.T) {
 	})
 }
 
-// TestF97IssueWithAClockThatIsWrong: none is asked.
-func TestF97IssueWithAClockThatIsWrong(t *testing.T) {
+// TestIssueWithAWrongClock: none is asked.
+func TestIssueWithAWrongClock(t *testing.T) {
 	for _, skew := range []time.Duration{-2 * time.Hour, 2 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(true)
@@ -201,8 +211,8 @@ func (w *world) orphan(t *testing.T) (id string) {
 	return w.made()[0].ID
 }
 
-// TestF96IssueWithFullSlots: its own orphan is deleted first.
-func TestF96IssueWithFullSlots(t *testing.T) {
+// TestIssueWithFullSlots: its own orphan is deleted first.
+func TestIssueWithFullSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		w.fill(5)
@@ -244,18 +254,18 @@ func TestIssueFails(t *testing.T) {
 		"list":                         {map[string]fault{"GET 1": fails}, lifecycle.StepList, sailpoint.ErrServer, 0},
 		"list refused":                 {map[string]fault{"token 1": refuses}, lifecycle.StepList, sailpoint.ErrInvalidCredentials, 0},
 		"create refused":               {map[string]fault{"POST 1": refuses}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 0},
-		"F91 create never answers":     {map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
-		"F95 nobody can look":          {map[string]fault{"POST 1": loses, "GET 2": fails, "GET 3": fails, "GET 4": fails, "GET 5": fails, "GET 6": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
-		"F95 what is found stays":      {map[string]fault{"POST 1": loses, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
+		"create never answers":         {map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
+		"nobody can look":              {map[string]fault{"POST 1": loses, "GET 2": fails, "GET 3": fails, "GET 4": fails, "GET 5": fails, "GET 6": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
+		"what is found stays":          {map[string]fault{"POST 1": loses, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
 		"the name is not kept":         {map[string]fault{"POST 1": shouts}, lifecycle.StepCreate, nil, 0},
 		"what the answer names stays":  {map[string]fault{"POST 1": cut, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
 		"verify has no answer":         {map[string]fault{"token 2": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 0},
 		"verify is refused":            {map[string]fault{"token 2": refuses, "token 3": refuses, "token 4": refuses, "token 5": refuses}, lifecycle.StepVerify, lifecycle.ErrRefused, 0},
 		"verify is refused, undo lost": {map[string]fault{"token 2": fails, "DELETE 1": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 1},
-		"F98 save refused":             {map[string]fault{"Save 1": refuses}, lifecycle.StepSave, lifecycle.ErrNotStored, 0},
-		"F98 save fails":               {map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 0},
-		"F98 save comes late":          {map[string]fault{"Save 1": isLate}, lifecycle.StepSave, errDown, 0},
-		"F98 save, and nobody knows":   {map[string]fault{"Save 1": fails, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 1},
+		"save refused":                 {map[string]fault{"Save 1": refuses}, lifecycle.StepSave, lifecycle.ErrNotStored, 0},
+		"save fails":                   {map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 0},
+		"save comes late":              {map[string]fault{"Save 1": isLate}, lifecycle.StepSave, errDown, 0},
+		"save, and nobody knows":       {map[string]fault{"Save 1": fails, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -300,15 +310,6 @@ func TestIssueSaysNothingWasChanged(t *testing.T) {
 	})
 }
 
-// TestEveryFaultHasATest: the faults of recovery, by their numbers in the names of tests.
-func TestEveryFaultHasATest(t *testing.T) {
-	source, err := os.ReadFile("issue_test.go")
-	require.NoError(t, err)
-	for number := 90; number <= 98; number++ {
-		require.Regexp(t, fmt.Sprintf(`(?m)^(func Test|\t\t")F%d`, number), string(source))
-	}
-}
-
 // TestIssueFinds: what is there already, and what becomes of it.
 func TestIssueFinds(t *testing.T) {
 	type pat = sailpoint.PersonalAccessToken
@@ -337,7 +338,7 @@ func TestIssueFinds(t *testing.T) {
 			store(w, pat{Name: jobName, Owner: sailpoint.PersonalAccessTokenOwner{ID: "other"}})
 		}, "", lifecycle.StepList, lifecycle.ErrNotListed, 0},
 		"a person's token of its name": {func(w *world) { w.tenant.Add(pat{Name: jobName}) }, "", lifecycle.StepList, lifecycle.ErrNameTaken, 1},
-		"F93 names that look alike": {func(w *world) {
+		"names that look alike": {func(w *world) {
 			w.tenant.Add(pat{Name: jobName + "-new-0123456789abcdee"})
 			w.tenant.Add(pat{Name: "x" + jobName + "-new-0123456789abcdee"})
 		}, lifecycle.Issued, "", nil, 0},
@@ -587,8 +588,8 @@ func TestACreateThatShowsLittle(t *testing.T) {
 	}
 }
 
-// TestF94IssueTwins: if names are not unique after all, nobody knows which of two tokens this run made.
-func TestF94IssueTwins(t *testing.T) {
+// TestIssueWithTwins: if names are not unique after all, nobody knows which of two tokens this run made.
+func TestIssueWithTwins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		p := &process{w: w, on: map[string]fault{"POST 1": loses}}
@@ -704,7 +705,7 @@ func TestIssueWithASaveFunc(t *testing.T) {
 	})
 }
 
-// TestSaveFuncThatFails (F98): the token is deleted again, whichever way it fails.
+// TestSaveFuncThatFails : the token is deleted again, whichever way it fails.
 func TestSaveFuncThatFails(t *testing.T) {
 	errFull := errors.New("the disk is full")
 	for name, save := range map[string]lifecycle.SaveFunc{
