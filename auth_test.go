@@ -106,7 +106,11 @@ func requireNoRedirect(t *testing.T, from func(answer) (n *network, calls int)) 
 			t.Run(fmt.Sprint(status, location), func(t *testing.T) {
 				n, calls := from(answer{status: status, header: map[string]string{"Location": location}, body: "moved"})
 				_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), newToken())
-				requireMatches(t, err)
+				if definite := status == 301 || status == 307 || status == 308; calls == 0 || definite {
+					requireMatches(t, err)
+				} else {
+					requireMatches(t, err, sailpoint.ErrOutcomeUnknown) // custom and 303 let them follow a POST that was done
+				}
 				assert.NotContains(t, err.Error(), "hunter2")
 				assert.NotContains(t, err.Error(), "password")
 				assert.Equal(t, status, requireOneError(t, err).StatusCode)

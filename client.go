@@ -302,7 +302,7 @@ func (c *call) check(_ context.Context, resp *http.Response, err error) (bool, e
 	c.log(resp, failure)
 	row := &matrix[event]
 	verdict := row.verdicts[c.column]
-	if failure == nil || verdict == passed || verdict == gone && c.carriedOut != no {
+	if failure == nil || verdict == gone && c.carriedOut != no {
 		c.client.budget.give(c.paid)
 		return false, nil
 	}
@@ -323,22 +323,35 @@ func (c *call) examine(resp *http.Response, err error) (event, *Error) {
 		return transportEvent(err, sent), failure
 	}
 
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		c.client.clockOffset.Store(int64(date.Sub(time.Now().Truncate(time.Second))))
-	}
 	if c.expects(resp.StatusCode) {
-		err := c.decode(resp.Body)
-		if err == nil && c.streams {
-			c.attempt.stream(c.client.cfg.AttemptTimeout)
-			return 0, nil
-		}
-		_ = resp.Body.Close()
-		if err == nil {
-			return 0, nil
-		}
-		return c.damage(c.answered(resp), err)
+		return c.readSuccess(resp)
 	}
+	return c.readFailure(resp)
+}
 
+// readSuccess decodes a successful response.
+func (c *call) readSuccess(resp *http.Response) (event, *Error) {
+	err := c.decode(resp.Body)
+	if err == nil && c.streams {
+		c.attempt.stream(c.client.cfg.AttemptTimeout)
+	} else {
+		_ = resp.Body.Close()
+	}
+	if err == nil {
+		if c.column != remove { // whose response has no body that could show whose it is
+			c.readClock(resp)
+		}
+		return 0, nil
+	}
+	event, failure := c.damage(c.answered(resp), err)
+	if event == incomplete {
+		c.readClock(resp)
+	}
+	return event, failure
+}
+
+// readFailure returns what a response that is not successful says.
+func (c *call) readFailure(resp *http.Response) (event, *Error) {
 	failure := c.answered(resp)
 	if resp.StatusCode < http.StatusMultipleChoices {
 		_ = resp.Body.Close() // unread: it may hold a secret
@@ -351,13 +364,31 @@ func (c *call) examine(resp *http.Response, err error) (event, *Error) {
 	failure.readProblem(body, c.redactor())
 	wait, readable := retryAfter(resp.Header, time.Now())
 	failure.RetryAfter, failure.retryAfterUnreadable = wait, !readable
+	if failure.own {
+		c.readClock(resp)
+	}
 	if c.column == fetch {
 		failure.limitToOAuth()
 	}
 	if resp.StatusCode/100 == 3 {
 		failure.Err = c.redirected()
 	}
-	return statusEvent(resp.StatusCode), failure
+	return statusEvent(resp.StatusCode, failure.own), failure
+}
+
+// maxClockOffset is the largest difference from the local clock that a Date header is believed. A clock that is wrong
+// by more would fail TLS sooner or later, and StartedAt a day late would hide the token that it helps to find.
+const maxClockOffset = 24 * time.Hour
+
+// readClock sets the server's clock from a response that the API itself sent.
+func (c *call) readClock(resp *http.Response) {
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil || !strings.HasPrefix(c.url, c.client.cfg.BaseURL+"/") { // a TokenURL elsewhere has another clock
+		return
+	}
+	if offset := date.Sub(time.Now().Truncate(time.Second)); offset.Abs() < maxClockOffset {
+		c.client.clockOffset.Store(int64(offset))
+	}
 }
 
 // answered returns the start of what is wrong with an answer.

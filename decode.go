@@ -621,11 +621,14 @@ func withoutValues(err error) error {
 	return err
 }
 
-// decodeNothing accepts an answer without a body.
+// decodeNothing accepts a response without a body. Its first byte is enough to know that the API did not send it.
 func decodeNothing(body io.Reader) error {
-	n, err := io.Copy(io.Discard, bounded(body, maxTokenBytes))
-	if err == nil && n > 0 {
-		return errors.New("an answer with a body where none is expected")
+	switch _, err := io.ReadFull(body, make([]byte, 1)); err { //nolint:errorlint // io.EOF itself: nothing was read
+	case nil:
+		return errors.New("a body where none is expected")
+	case io.EOF:
+		return nil
+	default:
+		return err
 	}
-	return err
 }

@@ -66,6 +66,7 @@ type Error struct {
 	Err        error         `json:"-" xml:"-" yaml:"-"` // transport, context, decoding, limiter; nil where the answer itself is the error
 
 	refused bool // the token endpoint refused the credentials
+	own     bool // the API itself answered: something between has neither detailCode nor trackingId
 	invalid bool // an answer of success that can't be trusted
 	unknown bool // the call may have been carried out
 	paused  bool // held back after an earlier 429 of the same client
@@ -184,7 +185,7 @@ func (e *Error) LogValue() slog.Value {
 // the owner's ten slots (documented limit), and it is a live credential.
 type CreateOutcomeError struct {
 	Name      string
-	StartedAt time.Time // by the server's clock: corrected by the last Date header seen
+	StartedAt time.Time // by the server's clock: corrected by the last Date of the API itself, if less than a day off
 	Created   bool      // true: the token exists; false: it may
 	ID        string    // of the token; "" if not known
 	Err       error     // holds an *Error
@@ -237,6 +238,7 @@ func (e *Error) readProblem(body []byte, secrets *redact.Redactor) {
 	members := membersOf(value)
 	e.Causes = redactAll(secrets, messagesIn(members["causes"], maxProblemDepth))
 	e.TrackingID = secrets.Text(textOf(members["trackingId"]))
+	e.own = e.TrackingID != "" || textOf(members["detailCode"]) != ""
 	e.DetailCode = secrets.Text(e.codeIn(members))
 	e.Messages = slices.DeleteFunc(e.Messages, func(message string) bool { return message == e.DetailCode && oauthCodes[message] })
 }

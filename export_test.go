@@ -8,12 +8,13 @@ func FlipMatrix(try func(cell string, column int)) {
 	names := [events]string{
 		notSent: "notSent", hostUnknown: "hostUnknown", peerRefused: "peerRefused", unanswered: "unanswered",
 		cutShort: "cutShort", untrusted: "untrusted", incomplete: "incomplete", tooLarge: "tooLarge",
-		redirected: "redirected", rejected: "rejected", unauthorized: "unauthorized", notFound: "notFound",
+		redirected: "redirected", seeOther: "seeOther", rejected: "rejected", unauthorized: "unauthorized",
+		notFound: "notFound", unrouted: "unrouted",
 		timedOut: "timedOut", tooEarly: "tooEarly", rateLimited: "rateLimited", serverFailed: "serverFailed",
 		unexpected: "unexpected",
 	}
 	certainties := []string{no: "no", maybe: "maybe", yes: "yes"}
-	verdicts := []string{stop: "stop", again: "again", once: "once", renew: "renew", passed: "passed", gone: "gone"}
+	verdicts := []string{stop: "stop", again: "again", once: "once", renew: "renew", gone: "gone"}
 	headings := [columns]string{
 		read: "read", remove: "remove", patchReplace: "patchReplace", patchAny: "patchAny", create: "create", fetch: "fetch",
 	}

@@ -222,8 +222,9 @@ func checkBulkIDs(ids []string) error {
 //	DELETE /{version}/personal-access-tokens/{id}
 //
 // Needs sp:my-personal-access-tokens:manage, for other owners' tokens sp:all-personal-access-tokens:manage. It is sent
-// again after any failure that may pass; 404 after an attempt that may have been carried out is success. Where no
-// answer tells, the error matches ErrOutcomeUnknown, and calling it again is safe.
+// again after any failure that may pass. The API's own 404 after an attempt that may have been carried out is success.
+// Where no response tells (a gateway's 404 doesn't, nor does a response with a body), the error matches
+// ErrOutcomeUnknown, and calling it again is safe.
 func (s *PersonalAccessTokensService) Delete(ctx context.Context, id string) error {
 	op, err := s.item(ctx, http.MethodDelete, id, remove)
 	if err != nil {

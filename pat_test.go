@@ -290,17 +290,82 @@ func TestWholeTokenOfACutAnswer(t *testing.T) {
 	}
 }
 
-// TestStartedAtIsByTheServersClock: corrected by the last Date header seen.
+// TestStartedAtIsByTheServersClock: corrected by the last Date of the API itself, if it is less than a day off.
 func TestStartedAtIsByTheServersClock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answer{status: 500, header: map[string]string{"Date": "Sat, 01 Jan 2000 02:00:00 GMT"}})
-		req := inAYear
-		req.ExpirationDate = time.Now().Add(time.Hour)
-		_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), req)
-		var outcome *sailpoint.CreateOutcomeError
-		require.ErrorAs(t, err, &outcome)
-		require.Equal(t, time.Date(2000, 1, 1, 2, 0, 0, 0, time.UTC), outcome.StartedAt.UTC())
-	})
+	const (
+		aSecondLessThanADay = "Sat, 01 Jan 2000 23:59:59 GMT"
+		aDayAhead           = "Sun, 02 Jan 2000 00:00:00 GMT"
+		twoHoursAhead       = "Sat, 01 Jan 2000 02:00:00 GMT"
+		twoHoursBehind      = "Fri, 31 Dec 1999 22:00:00 GMT"
+		own                 = `{"detailCode":"500.0 Internal Fault","trackingId":"t"}`
+	)
+	at := func(status int, date, body string) answer {
+		return answer{status: status, body: body, header: map[string]string{"Date": date}}
+	}
+	bearer := issued("the-bearer", 60).body
+	for name, tt := range map[string]struct {
+		token, create answer
+		tokenURL      string
+		want          time.Duration
+	}{
+		"error of the API":                {create: at(500, twoHoursAhead, own), want: 2 * time.Hour},
+		"error with a tracking id only":   {create: at(503, twoHoursBehind, `{"trackingId":"t"}`), want: -2 * time.Hour},
+		"a second less than a day":        {create: at(500, aSecondLessThanADay, own), want: 24*time.Hour - time.Second},
+		"a day ahead":                     {create: at(500, aDayAhead, own)},
+		"years ahead":                     {create: at(500, "Fri, 31 Dec 9999 23:59:59 GMT", own)},
+		"no date":                         {create: at(500, "soon", own)},
+		"a gateway's 504 a day ahead":     {create: at(504, aDayAhead, `<html>`)},
+		"a gateway's 504":                 {create: at(504, twoHoursAhead, `<html>`)},
+		"an error without a body":         {create: at(500, twoHoursAhead, ``)},
+		"the gateway's JSON":              {create: at(503, twoHoursAhead, `{"message":"busy"}`)},
+		"Spring's JSON":                   {create: at(503, twoHoursAhead, `{"timestamp":"x","status":503,"error":"e","path":"/"}`)},
+		"HTML of success":                 {create: at(200, twoHoursAhead, `<html>`)},
+		"a token without its secret":      {create: at(200, twoHoursAhead, `{"id":"86f1","name":"n"}`), want: 2 * time.Hour},
+		"the bearer's":                    {token: at(200, twoHoursAhead, bearer), create: answer{status: 504}, want: 2 * time.Hour},
+		"the bearer's, then a gateway's":  {token: at(200, twoHoursAhead, bearer), create: at(504, aSecondLessThanADay, ``), want: 2 * time.Hour},
+		"the bearer's, of another server": {token: at(200, twoHoursAhead, bearer), create: answer{status: 504}, tokenURL: "https://login.example/token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := scripted(tt.create)
+				if tt.token.body != "" {
+					n.token = always(tt.token)
+				}
+				req := inAYear
+				req.ExpirationDate = time.Now().Add(time.Hour)
+				started := time.Now()
+				client := n.client(t, func(cfg *sailpoint.Config) { cfg.TokenURL = tt.tokenURL })
+				_, err := client.PersonalAccessTokens.Create(t.Context(), req)
+				require.Equal(t, tt.want, requireOutcome(t, err).StartedAt.Sub(started))
+			})
+		})
+	}
+}
+
+// TestListSetsTheServersClock, while a Delete's empty response proves nothing of who sent it.
+func TestListSetsTheServersClock(t *testing.T) {
+	for name, tt := range map[string]struct {
+		call func(context.Context, *sailpoint.Client) error
+		body string
+		want time.Duration
+	}{
+		"list":   {list, `[]`, 2 * time.Hour},
+		"all":    {operations[1].call, `[` + aToken + `]`, 2 * time.Hour},
+		"patch":  {operations[3].call, aToken, 2 * time.Hour},
+		"delete": {operations[2].call, ``, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ahead := answer{body: tt.body, header: map[string]string{"Date": "Sat, 01 Jan 2000 02:00:00 GMT"}}
+				client := scripted(ahead, answer{status: 504}).client(t)
+				require.NoError(t, tt.call(t.Context(), client))
+				req := inAYear
+				req.ExpirationDate = time.Now().Add(time.Hour)
+				_, err := client.PersonalAccessTokens.Create(t.Context(), req)
+				require.Equal(t, tt.want, requireOutcome(t, err).StartedAt.Sub(time.Now()))
+			})
+		})
+	}
 }
 
 func TestCreateReturnsWhatTheAnswerHolds(t *testing.T) {

@@ -124,9 +124,9 @@ func (s *script) fault(r *rand.Rand) sailpointtest.Fault {
 	case 2: // carried out after its answer is lost
 		f.Committed, f.Delay = true, -time.Duration(r.Int64N(int64(5*time.Minute)))
 	case 3:
-		f.Status, f.Header = pick(r, 400, 401, 403, 405, 409, 413, 422, 425, 429, 429, 429, 501, 505, 302, 307), retryAfterHeader(r)
+		f.Status, f.Header = pick(r, 400, 401, 403, 405, 409, 413, 422, 425, 429, 429, 429, 501, 505, 301, 307, 308), retryAfterHeader(r)
 	case 4:
-		f.Status, f.Header, f.Committed = pick(r, 408, 500, 502, 503, 503, 504, 511, 999), retryAfterHeader(r), r.IntN(2) == 0
+		f.Status, f.Header, f.Committed = pick(r, 302, 303, 408, 500, 502, 503, 503, 504, 511, 999), retryAfterHeader(r), r.IntN(2) == 0
 	case 5:
 		f.Body = "<html>Sign in</html>"
 		if r.IntN(2) == 0 { // by something between, which didn't pass the request on
@@ -139,9 +139,6 @@ func (s *script) fault(r *rand.Rand) sailpointtest.Fault {
 		f.Committed = r.IntN(2) == 0
 	case 8:
 		f.Body = pick(r, "{}", `{"id":"`, "null", "[]", `{"secret":""}`, "\xff")
-		if s.Operation == "delete" {
-			f.Body = ""
-		}
 	case 9:
 		if s.Operation != "delete" { // to which it would be a success
 			f.Status, f.Committed = pick(r, 202, 204, 206, 404), false
@@ -177,7 +174,8 @@ func definite(f sailpointtest.Fault) bool {
 	case f.Committed:
 		return false
 	case f.Status != 0:
-		return f.Status/100 == 3 || f.Status/100 == 4 && f.Status != 408 || f.Status == 501 || f.Status == 505
+		return f.Status == 301 || f.Status == 307 || f.Status == 308 || f.Status/100 == 4 && f.Status != 408 ||
+			f.Status == 501 || f.Status == 505
 	}
 	dial, isDial := f.Err.(*net.OpError) //nolint:errorlint // the very error
 	_, isLookup := f.Err.(*net.DNSError) //nolint:errorlint // the very error

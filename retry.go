@@ -35,12 +35,11 @@ func (c column) changes() bool { return c != read && c != fetch }
 type verdict int
 
 const (
-	stop   verdict = iota // return the failure
-	again                 // send again, as often as the configuration, the deadline and the budget allow
-	once                  // send again, once in a call
-	renew                 // send again with a new bearer, once in a call
-	passed                // no failure after all
-	gone                  // no failure if an earlier attempt may have been carried out; else return it
+	stop  verdict = iota // return the failure
+	again                // send again, as often as the configuration, the deadline and the budget allow
+	once                 // send again, once in a call
+	renew                // send again with a new bearer, once in a call
+	gone                 // no failure if an earlier attempt may have been carried out; else return it
 )
 
 // certainty says whether a changing operation was carried out.
@@ -64,10 +63,12 @@ const (
 	untrusted                 // an answer of success that isn't the API's: an intermediary may have sent it
 	incomplete                // the API's answer to a Create, with its id or secret missing or damaged
 	tooLarge                  // an answer beyond its bound
-	redirected                // 3xx
+	redirected                // 301, 307, 308: the same request belongs elsewhere, so that it was not carried out
+	seeOther                  // any other 3xx: 303, and 302 by custom, may follow a request that was carried out
 	rejected                  // 4xx that has no row of its own, 501, 505
 	unauthorized              // 401
-	notFound                  // 404
+	notFound                  // 404 of the API
+	unrouted                  // 404 of something between, which says nothing of the token
 	timedOut                  // 408
 	tooEarly                  // 425: RFC 8470 section 5.2, not carried out
 	rateLimited               // 429: answered by the gateway, not carried out
@@ -86,14 +87,16 @@ var matrix = [events]struct {
 	hostUnknown:  {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
 	peerRefused:  {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
 	unanswered:   {maybe, [...]verdict{again, again, again, stop, stop, again}},
-	cutShort:     {yes, [...]verdict{again, passed, stop, stop, stop, again}},
+	cutShort:     {yes, [...]verdict{again, again, stop, stop, stop, again}},
 	untrusted:    {maybe, [...]verdict{stop, stop, stop, stop, stop, once}},
 	incomplete:   {yes, [...]verdict{stop, stop, stop, stop, stop, stop}},
 	tooLarge:     {maybe, [...]verdict{stop, stop, stop, stop, stop, stop}},
 	redirected:   {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
+	seeOther:     {maybe, [...]verdict{stop, stop, stop, stop, stop, stop}},
 	rejected:     {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
 	unauthorized: {no, [...]verdict{renew, renew, renew, renew, renew, stop}},
 	notFound:     {no, [...]verdict{stop, gone, stop, stop, stop, stop}},
+	unrouted:     {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
 	timedOut:     {maybe, [...]verdict{again, again, again, stop, stop, again}},
 	tooEarly:     {no, [...]verdict{once, once, once, once, once, once}},
 	rateLimited:  {no, [...]verdict{again, again, again, again, again, again}},
@@ -101,13 +104,18 @@ var matrix = [events]struct {
 	unexpected:   {maybe, [...]verdict{stop, stop, stop, stop, stop, stop}},
 }
 
-// statusEvent returns the row of an answer that is no success.
-func statusEvent(status int) event {
+// statusEvent returns the row of a response that is not successful. own says whether the API itself sent it.
+func statusEvent(status int, own bool) event {
 	switch status {
+	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return redirected
 	case http.StatusUnauthorized:
 		return unauthorized
 	case http.StatusNotFound:
-		return notFound
+		if own {
+			return notFound
+		}
+		return unrouted
 	case http.StatusRequestTimeout:
 		return timedOut
 	case http.StatusTooEarly:
@@ -121,7 +129,7 @@ func statusEvent(status int) event {
 	}
 	switch status / 100 {
 	case 3:
-		return redirected
+		return seeOther
 	case 4:
 		return rejected
 	}

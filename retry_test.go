@@ -124,23 +124,30 @@ var matrixRows = []matrixRow{
 	{"reset", answer{err: errReset}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
 	{"end of file", answer{err: io.EOF}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
 	{"header too large", answer{err: errors.New("net/http: server response headers exceeded 262144 bytes; aborted")}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
-	{"answer cut short", answer{cut: io.ErrUnexpectedEOF}, true, [...]string{retries, retries, succeeds, unsure, unsure, surely, retries}},
-	{"nothing of an answer", answer{cut: errReset}, false, [...]string{retries, retries, succeeds, unsure, unsure, surely, retries}},
+	{"answer cut short", answer{cut: io.ErrUnexpectedEOF}, true, [...]string{retries, retries, unsure, unsure, unsure, surely, retries}},
+	{"nothing of an answer", answer{cut: errReset}, false, [...]string{retries, retries, retries4, unsure, unsure, surely, retries}},
 	{"HTML of success", ok("<html>Sign in</html>"), false, [...]string{fails, fails, unsure, unsure, unsure, unsure, repeats}},
-	{"HTML of success, cut short", answer{body: "<html>Sign", cut: io.ErrUnexpectedEOF}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, retries}},
+	{"HTML of success, cut short", answer{body: "<html>Sign", cut: io.ErrUnexpectedEOF}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, retries}},
+	{"a body in chunks, of which none came", answer{status: 204, cut: io.ErrUnexpectedEOF}, false, [...]string{fails, fails, retries4, unsure, unsure, unsure, repeats}},
 	{"answer too large", ok(strings.Repeat("x", 3<<20)), true, [...]string{fails, fails, unsure, unsure, unsure, surely, fails}},
 	{"neither id nor secret", ok(`{}`), false, [...]string{absent, absent, absent, absent, absent, surely, repeats}},
 	{"101", answer{status: 101}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, repeats}},
 	{"202", answer{status: 202}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, repeats}},
 	{"204", answer{status: 204}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, repeats}},
 	{"206", answer{status: 206}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, repeats}},
-	{"302", answer{status: 302, header: map[string]string{"Location": "https://evil.example/"}}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"300", answer{status: 300}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
+	{"301", answer{status: 301, header: map[string]string{"Location": "https://evil.example/"}}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"302", answer{status: 302, header: map[string]string{"Location": "https://evil.example/"}}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
+	{"303", answer{status: 303, header: map[string]string{"Location": "/v2024/personal-access-tokens/new"}}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
+	{"304", answer{status: 304}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
+	{"305", answer{status: 305}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
 	{"307", answer{status: 307, header: map[string]string{"Location": "/v2024/personal-access-tokens/"}}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"304", answer{status: 304}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"308", answer{status: 308}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
 	{"400", answer{status: 400}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
 	{"401", answer{status: 401}, false, [...]string{renews, renews, renews, renews, renews, renews, fails}},
 	{"403", answer{status: 403}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"404", answer{status: 404}, false, [...]string{fails, fails, vanishes, fails, fails, fails, fails}},
+	{"404", notFound, false, [...]string{fails, fails, vanishes, fails, fails, fails, fails}},
+	{"404 of a gateway", answer{status: 404, body: "default backend - 404"}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
 	{"408", answer{status: 408}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
 	{"409", answer{status: 409}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
 	{"418", answer{status: 418}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
@@ -158,6 +165,9 @@ var matrixRows = []matrixRow{
 	{"511", answer{status: 511}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
 	{"999", answer{status: 999}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
 }
+
+// notFound is the API's own 404.
+var notFound = answer{status: 404, body: `{"detailCode":"404 Not found","trackingId":"e7eab60924f64aa284175b9fa3309599"}`}
 
 func TestMatrix(t *testing.T) {
 	for _, row := range matrixRows {
@@ -210,7 +220,7 @@ func TestMatrixCellsMatter(t *testing.T) {
 		}
 		assert.Equal(t, !equivalent(cell), noticed, cell)
 	})
-	require.Equal(t, 17*2+17*6*5, cells, "17 rows, with 2 other certainties and 6 cells of 5 other verdicts")
+	require.Equal(t, 19*2+19*6*4, cells, "19 rows, with 2 other certainties and 6 cells of 4 other verdicts")
 }
 
 // difference returns what op does other than is wanted of it in this row; "": nothing. The failure comes from the first
@@ -314,12 +324,15 @@ func TestDeleteAnswered404(t *testing.T) {
 		script []answer
 		want   error
 	}{
-		"at first":                           {[]answer{{status: 404}}, sailpoint.ErrNotFound},
-		"after a lost answer":                {[]answer{{err: errReset}, {status: 404}}, nil},
-		"after 503":                          {[]answer{{status: 503}, {status: 404}}, nil},
-		"after an attempt that was not sent": {[]answer{{err: errRefused, unsent: true}, {status: 404}}, sailpoint.ErrNotFound},
-		"after 429":                          {[]answer{{status: 429}, {status: 404}}, sailpoint.ErrNotFound},
-		"after 503 and 401":                  {[]answer{{status: 503}, {status: 401}, {status: 404}}, nil},
+		"at first":                           {[]answer{notFound}, sailpoint.ErrNotFound},
+		"after a lost answer":                {[]answer{{err: errReset}, notFound}, nil},
+		"after 503":                          {[]answer{{status: 503}, notFound}, nil},
+		"after a cut before the first byte":  {[]answer{{cut: io.ErrUnexpectedEOF}, notFound}, nil},
+		"after an attempt that was not sent": {[]answer{{err: errRefused, unsent: true}, notFound}, sailpoint.ErrNotFound},
+		"after 429":                          {[]answer{{status: 429}, notFound}, sailpoint.ErrNotFound},
+		"after 503 and 401":                  {[]answer{{status: 503}, {status: 401}, notFound}, nil},
+		"with a detail code only":            {[]answer{{status: 503}, {status: 404, body: `{"detailCode":"404 Not found"}`}}, nil},
+		"with a tracking id only":            {[]answer{{status: 503}, {status: 404, body: `{"trackingId":"t"}`}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -329,6 +342,55 @@ func TestDeleteAnswered404(t *testing.T) {
 				require.Len(t, n.calls, len(tt.script))
 			})
 		})
+	}
+}
+
+// TestDeleteAnswered404BySomethingBetween: a gateway that knows no route says nothing of the token.
+func TestDeleteAnswered404BySomethingBetween(t *testing.T) {
+	for name, body := range map[string]string{
+		"empty":            ``,
+		"HTML":             `<html><head><title>404 Not Found</title></head></html>`,
+		"an ingress":       `default backend - 404`,
+		"Spring":           `{"timestamp":"2026-01-01T00:00:00.000+00:00","status":404,"error":"Not Found","path":"/v2024/personal-access-tokens/id"}`,
+		"a gateway's JSON": `{"message":"no Route matched with those values"}`,
+		"OAuth's":          `{"error":"invalid_request"}`,
+		"null members":     `{"detailCode":null,"trackingId":null}`,
+		"blank members":    `{"detailCode":" ","trackingId":""}`,
+		"RFC 9457":         `{"type":"about:blank","title":"Not Found","status":404,"detail":"no such route"}`,
+		"cut short":        `{"detailCo`,
+	} {
+		for before, doubt := range map[string]answer{"503": {status: 503}, "lost": {err: errReset}} {
+			t.Run(name+" after "+before, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					n := scripted(doubt, answer{status: 404, body: body})
+					err := n.client(t).PersonalAccessTokens.Delete(t.Context(), "id")
+					requireMatches(t, err, sailpoint.ErrNotFound, sailpoint.ErrOutcomeUnknown)
+					require.Len(t, n.calls, 2)
+				})
+			})
+		}
+		t.Run(name+" at first", func(t *testing.T) {
+			n := scripted(answer{status: 404, body: body})
+			err := n.client(t).PersonalAccessTokens.Delete(t.Context(), "id")
+			requireMatches(t, err, sailpoint.ErrNotFound)
+			require.Len(t, n.calls, 1)
+		})
+	}
+}
+
+// TestDeleteAnsweredWithABody: the API sends none, so whoever sent it may not have passed the request on.
+func TestDeleteAnsweredWithABody(t *testing.T) {
+	for _, status := range []int{200, 202, 204, 206} {
+		for _, body := range []string{" ", "{}", "null", "<html>Sign in</html>", aToken} {
+			for name, cut := range map[string]error{"whole": nil, "cut": io.ErrUnexpectedEOF, "reset": errReset} {
+				t.Run(fmt.Sprint(status, name, body), func(t *testing.T) {
+					n := scripted(answer{status: status, body: body, cut: cut})
+					err := n.client(t).PersonalAccessTokens.Delete(t.Context(), "id")
+					requireMatches(t, err, sailpoint.ErrInvalidResponse, sailpoint.ErrOutcomeUnknown)
+					require.Len(t, n.calls, 1)
+				})
+			}
+		}
 	}
 }
 
@@ -755,7 +817,7 @@ func TestBackoffIsBoundedAndSpread(t *testing.T) {
 }
 
 func TestConnectionClosedAfterADelete(t *testing.T) {
-	address, requests := answering(t, "", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+	address, requests := answering(t, "", fmt.Sprintf("HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s", len(notFound.body), notFound.body))
 	require.NoError(t, onTransport(t, "http://"+address).PersonalAccessTokens.Delete(t.Context(), "id"))
 	assert.EqualValues(t, 2, requests.Load())
 }
