@@ -175,7 +175,7 @@ func (t *Tenant) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	maps.Copy(w.Header(), answer.header)
 	w.WriteHeader(answer.status)
-	if req.Method == http.MethodHead {
+	if req.Method == http.MethodHead || len(answer.body) == 0 { // writing even nothing behind a 204 is an error
 		return
 	}
 	_, err = w.Write(answer.body[:answer.sent])

@@ -187,3 +187,22 @@ func TestServeHTTPWhenTheClientLeaves(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
 }
+
+// TestServeHTTPEndsAResponseWithoutABody regularly: over HTTP/2 a 204 that is followed by a reset is a lost response.
+func TestServeHTTPEndsAResponseWithoutABody(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	tenant.Inject(sailpointtest.Fault{Status: http.StatusNoContent})
+	server := httptest.NewUnstartedServer(tenant)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+
+	resp, err := server.Client().Do(newRequest(t, "DELETE", server.URL+tokens+"/any", ""))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	assert.Equal(t, 2, resp.ProtoMajor)
+	assert.Equal(t, http.StatusNoContent, resp.StatusCode)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	assert.Empty(t, body)
+}
