@@ -130,8 +130,8 @@ func joined(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; 
 
 // fail returns the error of this run in a step.
 func (r *run) fail(step Step, err error, next string) error {
-	if r.wrote {
-		next = strings.TrimSuffix(next, unchanged)
+	if !r.changed {
+		next += "; nothing was changed"
 	}
 	return &Error{Op: r.op, Step: step, Stored: r.stored, Left: r.account(), Next: next, Err: err}
 }
@@ -141,7 +141,6 @@ func because(kind, cause error) error { return fmt.Errorf("%w: %w", kind, cause)
 
 // What to do next.
 const (
-	unchanged     = ": nothing was changed" // stands only where this run wrote nothing
 	runAgain      = "run it again"
 	othersTurn    = "nothing: the other run goes on"
 	runAgainAfter = "run it again after %s, and delete none of these tokens before"

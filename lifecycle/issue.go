@@ -62,10 +62,7 @@ func Issue(ctx context.Context, client *sailpoint.Client, req sailpoint.CreatePe
 		return nil, refuse("Scope is empty, which would grant every right: name the scopes, or say sailpoint.ScopeAll")
 	}
 	r := newRun("issue", client, store)
-	r.base, r.mark = req.Name, newMark("")
-	r.ours = func(t sailpoint.PersonalAccessToken, m mark) bool {
-		return m.kind == kindNew && baseOf(t.Name) == r.base
-	}
+	r.base, r.mark = req.Name, newToken(newNonce())
 	return r.repeat(ctx, func(ctx context.Context) (*Result, error) { return r.issue(ctx, req) })
 }
 
@@ -118,7 +115,7 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 			why = "its secret may be the stored one"
 		}
 		r.leave(other.ID, other.Name, why)
-		return nil, r.fail(StepList, ErrNameTaken, "delete or rename that token, or choose another name"+unchanged)
+		return nil, r.fail(StepList, ErrNameTaken, "delete or rename that token, or choose another name")
 	}
 	r.nameStale()
 	swept, err := r.sweep(ctx)
@@ -144,7 +141,7 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 func (r *run) storedWorks(ctx context.Context) (bool, error) {
 	if baseOf(r.token.Name) != r.base {
 		err := because(ErrStored, errors.New("it holds another token, "+r.token.ID))
-		return false, r.fail(StepList, err, "use a store of its own for each token"+unchanged)
+		return false, r.fail(StepList, err, "use a store of its own for each token")
 	}
 	times := verifyTimes
 	if hasExpired(&r.token) {

@@ -46,7 +46,7 @@ func (e *endless) Read(p []byte) (int, error) {
 // for nothing.
 func TestTokensHeld(t *testing.T) {
 	const old = `"name":"n","created":"2000-01-01T00:00:00Z"`
-	successor := newMark(oldID).on("deploy")
+	successor := successorOf(oldID, newNonce()).on("deploy")
 	report := &Report{Findings: []Finding{{Kind: Expired, Token: sailpoint.PersonalAccessToken{ID: "t1"}}}}
 	for name, tt := range map[string]struct {
 		token string

@@ -22,13 +22,14 @@ const (
 // lost. The check keeps what a person typed from looking like a mark.
 type mark struct{ kind, tag, nonce string }
 
-// newMark returns the mark of a run; replaced is the id of the token that a successor is for, "" for Issue.
-func newMark(replaced string) mark {
-	if replaced == "" {
-		return mark{kind: kindNew, nonce: randomHex(4)}
-	}
-	return mark{kindNext, tagFor(replaced), randomHex(4)}
-}
+// newToken returns the mark of a token by Issue.
+func newToken(nonce string) mark { return mark{kind: kindNew, nonce: nonce} }
+
+// successorOf returns the mark of the successor of the token with this id.
+func successorOf(id, nonce string) mark { return mark{kindNext, tagFor(id), nonce} }
+
+// newNonce returns the nonce of a run.
+func newNonce() string { return randomHex(4) }
 
 // on returns the temporary name of a token that is to be called base.
 func (m mark) on(base string) string {

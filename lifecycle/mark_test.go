@@ -22,18 +22,17 @@ func TestMarkIsOnTheWireForGood(t *testing.T) {
 
 func TestMarkRoundTrip(t *testing.T) {
 	for _, base := range []string{"deploy", "a-next-b", "-", "é\n", "x-new-0123456789abcdef"} {
-		for _, m := range []mark{newMark(""), newMark(oldID), newMark("other form")} {
+		for _, m := range []mark{newToken(newNonce()), successorOf(oldID, newNonce()), successorOf("other form", newNonce())} {
 			name := m.on(base)
 			gotBase, got, ok := markOf(name)
 			require.True(t, ok, "%q", name)
 			assert.Equal(t, base, gotBase)
 			assert.Equal(t, m, got)
 			assert.True(t, marked(name))
-			assert.Equal(t, base, baseOf(newMark(oldID).on(name)), "any mark is removed")
+			assert.Equal(t, base, baseOf(successorOf(oldID, newNonce()).on(name)), "any mark is removed")
 		}
 	}
-	one, other := newMark(oldID), newMark(oldID)
-	assert.NotEqual(t, one, other, "one a run")
+	assert.NotEqual(t, newNonce(), newNonce(), "one a run")
 }
 
 // TestLookAlikes: what a person types is not taken for a run's.

@@ -56,7 +56,7 @@ func Rotate(ctx context.Context, client *sailpoint.Client, store Store, opts Rot
 	if opts.AbandonAfter > 0 {
 		r.abandonAfter = opts.AbandonAfter
 	}
-	nonce := randomHex(4)
+	nonce := newNonce()
 	return r.repeat(ctx, func(ctx context.Context) (*Result, error) { return r.rotate(ctx, nonce, opts) })
 }
 
@@ -122,34 +122,15 @@ func (o *RotateOptions) successor(old *sailpoint.PersonalAccessToken, version sa
 
 // rotate goes on from whatever it finds.
 func (r *run) rotate(ctx context.Context, nonce string, opts RotateOptions) (*Result, error) {
-	if err := r.load(ctx); err != nil {
+	if err := r.requireStored(ctx); err != nil {
 		return nil, err
 	}
-	if r.cur.ID == "" {
-		return nil, r.fail(StepLoad, because(ErrStored, errors.New("nothing is stored")), "run Issue, or store the credential of the token that is to be rotated")
-	}
-	if err := r.list(ctx); err != nil {
-		return nil, err
-	}
-	switch found, err := r.findStored(ctx); {
-	case err != nil:
-		return nil, err
-	case !found:
-		return nil, r.fail(StepList, because(ErrStored, errors.New("its token is not listed, and the tenant refuses its secret")), "run Issue")
-	}
-
-	replaced, _ := r.cur.replaces()
-	tags := [2]string{tagFor(r.cur.ID), tagFor(replaced)}
 	r.base = baseOf(r.token.Name)
-	r.mark = mark{kindNext, tags[0], nonce}
-	r.ours = func(_ sailpoint.PersonalAccessToken, m mark) bool {
-		return m.kind == kindNext && (m.tag == tags[0] || replaced != "" && m.tag == tags[1])
-	}
+	r.mark = successorOf(r.cur.ID, nonce)
 	r.nameStale()
-	if _, alive := r.listed(replaced); alive || marked(r.token.Name) {
+	if r.isUnfinished() {
 		return r.finish(ctx, opts.Grace, Finished)
 	}
-
 	swept, err := r.sweep(ctx)
 	if err != nil {
 		return nil, err
@@ -160,20 +141,47 @@ func (r *run) rotate(ctx context.Context, nonce string, opts RotateOptions) (*Re
 	if time.Since(r.token.Created) < opts.IfOlderThan {
 		return r.result(Unchanged), nil
 	}
+	return r.begin(ctx, opts)
+}
+
+// requireStored finds the token that is to be rotated.
+func (r *run) requireStored(ctx context.Context) error {
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	if r.cur.ID == "" {
+		return r.fail(StepLoad, because(ErrStored, errors.New("nothing is stored")), "run Issue, or store the credential of the token that is to be rotated")
+	}
+	if err := r.list(ctx); err != nil {
+		return err
+	}
+	found, err := r.findStored(ctx)
+	if err == nil && !found {
+		err = r.fail(StepList, because(ErrStored, errors.New("its token is not listed, and the tenant refuses its secret")), "run Issue")
+	}
+	return err
+}
+
+// isUnfinished reports whether the stored token is a successor whose rotation has not come to its end.
+func (r *run) isUnfinished() bool {
+	replaced, _ := r.cur.replaces()
+	_, alive := r.listed(replaced)
+	return alive || marked(r.token.Name)
+}
+
+// begin makes the successor, stores its secret and finishes.
+func (r *run) begin(ctx context.Context, opts RotateOptions) (*Result, error) {
+	replaced, _ := r.cur.replaces()
 	if r.acting != r.given || replaced != "" && strings.EqualFold(r.given.ClientID(), replaced) {
-		return nil, r.fail(StepCreate, ErrClientReplaced, "make the client with the stored credential"+unchanged)
+		return nil, r.fail(StepCreate, ErrClientReplaced, "make the client with the stored credential")
 	}
 	old := r.token
 	req, err := opts.successor(&old, r.given.APIVersion())
 	if err != nil {
-		return nil, r.fail(StepCreate, err, "change the options and run it again"+unchanged)
+		return nil, r.fail(StepCreate, err, "change the options and run it again")
 	}
 	if err := r.replace(ctx, req, old.ID); err != nil {
 		return nil, err
-	}
-	// Of this run, and leftovers of the token that was stored.
-	r.ours = func(_ sailpoint.PersonalAccessToken, m mark) bool {
-		return m.kind == kindNext && (m.tag == tags[0] || m.tag == tagFor(r.cur.ID))
 	}
 	return r.finish(ctx, opts.Grace, Rotated)
 }

@@ -44,7 +44,6 @@ type run struct {
 
 	mark mark
 	base string // the name that the token is to have
-	ours func(sailpoint.PersonalAccessToken, mark) bool
 
 	cur     Credential                      // as it was loaded last
 	secrets []sailpoint.Secret              // that were loaded or saved
@@ -54,7 +53,7 @@ type run struct {
 
 	began      time.Time       // when the new token was asked for
 	deleted    map[string]bool // by this run: a list that lags may still show them
-	wrote      bool            // this run deleted or saved something
+	changed    bool            // this run made, deleted or saved something, or may have
 	unobserved int             // creates of this run that may still come into effect
 	warning    string          // of the new token
 	left       []Leftover
@@ -99,14 +98,14 @@ func (r *run) load(ctx context.Context) error {
 	c, err := r.read(ctx)
 	if err != nil {
 		r.stored = Stored{}
-		return r.fail(StepLoad, because(ErrStoreUnknown, err), "mend the store and run it again"+unchanged)
+		return r.fail(StepLoad, because(ErrStoreUnknown, err), "mend the store and run it again")
 	}
 	r.cur = c
 	r.stored = Stored{ID: c.ID, Known: true, Working: r.stored.Working && r.stored.ID == c.ID}
 	if _, ok := c.replaces(); !ok && laterNote.MatchString(c.Note) {
 		// It may say which token is still to be retired, and the next write would forget it.
 		return r.fail(StepLoad, because(ErrStored, errors.New("a later version of this package wrote its note")),
-			"run that version"+unchanged)
+			"run that version")
 	}
 	return nil
 }
@@ -123,7 +122,7 @@ func (r *run) list(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return r.fail(StepList, err, advice(err)+unchanged)
+		return r.fail(StepList, err, advice(err))
 	}
 	r.tokens = slices.DeleteFunc(tokens, func(t sailpoint.PersonalAccessToken) bool { return r.deleted[t.ID] })
 	return nil
@@ -191,7 +190,7 @@ func (r *run) findStored(ctx context.Context) (found bool, err error) {
 	case refused:
 		return false, nil
 	case err != nil:
-		return false, r.fail(StepList, err, advice(err)+unchanged)
+		return false, r.fail(StepList, err, advice(err))
 	}
 	r.stored.Working = true
 	return false, r.fail(StepList, ErrNotListed, "use a client of that token's owner, or run it again later if the list may lag")
@@ -210,10 +209,23 @@ func (r *run) check(ctx context.Context, c Credential) (refused bool, err error)
 	return refusal(ctx, err), err
 }
 
+// isOurs reports whether a token with this name and mark is of a run for the same token: for Issue by the name that the
+// token is to have, for Rotate by the id of the stored token or of the one that it replaced.
+func (r *run) isOurs(name string, m mark) bool {
+	if m.kind != r.mark.kind {
+		return false
+	}
+	if m.kind == kindNew {
+		return baseOf(name) == r.base
+	}
+	replaced, _ := r.cur.replaces()
+	return m.tag == tagFor(r.cur.ID) || replaced != "" && m.tag == tagFor(replaced)
+}
+
 // leftBehind returns the tokens of earlier runs for the same token, and of this one, that are not stored.
 func (r *run) leftBehind() (list []sailpoint.PersonalAccessToken) {
 	for _, t := range r.tokens {
-		if _, m, ok := markOf(t.Name); ok && t.ID != r.cur.ID && r.ours(t, m) {
+		if _, m, ok := markOf(t.Name); ok && t.ID != r.cur.ID && r.isOurs(t.Name, m) {
 			list = append(list, t)
 		}
 	}
@@ -224,7 +236,7 @@ func (r *run) leftBehind() (list []sailpoint.PersonalAccessToken) {
 // whose it is.
 func (r *run) nameStale() {
 	for _, t := range r.tokens {
-		if base, m, ok := markOf(t.Name); ok && base == r.base && t.ID != r.cur.ID && !r.ours(t, m) {
+		if base, m, ok := markOf(t.Name); ok && base == r.base && t.ID != r.cur.ID && !r.isOurs(t.Name, m) {
 			r.leave(t.ID, t.Name, "another job, or a run for an earlier token, made it; delete it only if no run is at work and no store holds it")
 		}
 	}
@@ -304,7 +316,7 @@ func rewritten(c Credential) Credential {
 
 // remove deletes a token by its id. One that is gone already is what was wanted.
 func (r *run) remove(ctx context.Context, id string) error {
-	r.wrote = true
+	r.changed = true
 	if err := r.acting.PersonalAccessTokens.Delete(ctx, id); err != nil && !errors.Is(err, sailpoint.ErrNotFound) {
 		return err
 	}
@@ -372,26 +384,28 @@ func (r *run) replace(ctx context.Context, req sailpoint.CreatePersonalAccessTok
 // tenant refuses the second.
 func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest) (*sailpoint.CreatePersonalAccessTokenResponse, error) {
 	if r.countListed() >= maxTokens {
-		return nil, r.fail(StepCreate, ErrNoFreeSlot, "delete a token of this owner and run it again"+unchanged)
+		return nil, r.fail(StepCreate, ErrNoFreeSlot, "delete a token of this owner and run it again")
 	}
 	req.Name = r.mark.on(r.base)
 	var last error
 	for range maxCreates {
 		r.began = time.Now()
 		created, err := r.acting.PersonalAccessTokens.Create(ctx, req)
+		var lost *sailpoint.CreateOutcomeError
+		isLost := errors.As(err, &lost)
+		r.changed = r.changed || err == nil || isLost
 		if err == nil {
 			return created, r.inspect(ctx, req, created)
 		}
 		last = err
-		var lost *sailpoint.CreateOutcomeError
 		switch {
-		case errors.As(err, &lost) && lost.ID != "":
+		case isLost && lost.ID != "":
 			r.leave(lost.ID, req.Name, "its secret was lost with the answer to its create")
 			if err := r.remove(ctx, lost.ID); err != nil {
 				return nil, r.fail(StepCreate, errors.Join(last, err), advice(err))
 			}
 			continue
-		case errors.As(err, &lost):
+		case isLost:
 			r.unobserved++
 		case r.unobserved == 0:
 			return nil, r.explain(ctx, err)
@@ -432,9 +446,9 @@ func (r *run) inspect(ctx context.Context, req sailpoint.CreatePersonalAccessTok
 // explain returns the error of a create that certainly made nothing. The API doesn't say which limit it met.
 func (r *run) explain(ctx context.Context, err error) error {
 	if rejected(err) && r.list(ctx) == nil && r.countListed() >= maxTokens {
-		return r.fail(StepCreate, because(ErrNoFreeSlot, err), "delete a token of this owner and run it again"+unchanged)
+		return r.fail(StepCreate, because(ErrNoFreeSlot, err), "delete a token of this owner and run it again")
 	}
-	return r.fail(StepCreate, err, advice(err)+unchanged)
+	return r.fail(StepCreate, err, advice(err))
 }
 
 // countListed is how many tokens count towards the limit, at least: not all may be listed.
@@ -561,7 +575,7 @@ func (r *run) save(ctx context.Context, c Credential) error {
 
 // write saves c.
 func (r *run) write(ctx context.Context, c Credential) error {
-	r.wrote = true
+	r.changed = true
 	r.secrets = append(r.secrets, c.Secret)
 	return r.storeError(r.store.Save(ctx, c))
 }

@@ -112,7 +112,7 @@ func TestExitCodes(t *testing.T) {
 			assert.Equal(t, tt.code, code, stderr)
 			assert.Contains(t, stderr, tt.out)
 			if tt.code == 1 || tt.code == 3 { // the advice says the same as the code
-				assert.Equal(t, tt.code == 1, strings.HasSuffix(strings.TrimSuffix(strings.TrimSpace(stderr), ": nothing was changed"), "; run it again"), stderr)
+				assert.Equal(t, tt.code == 1, strings.HasSuffix(strings.TrimSuffix(strings.TrimSpace(stderr), "; nothing was changed"), "; run it again"), stderr)
 			}
 		})
 	}
