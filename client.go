@@ -211,7 +211,7 @@ func (c *call) prepare(*http.Request) error {
 		return nil
 	}
 
-	ctx, cancel := context.WithDeadlineCause(c.ctx, c.deadline, &timeoutError{callTimeout})
+	ctx, cancel := context.WithDeadlineCause(c.ctx, c.deadline, &timeoutError{"no answer", callTimeout})
 	defer cancel()
 	if err := c.waitOutPause(ctx); err != nil {
 		return err
@@ -591,8 +591,14 @@ type attempt struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	started time.Time
-	timer   *time.Timer   // cancels ctx; nil: no limit
-	idle    time.Duration // the limit of each read; 0: none but timer
+	timer   *time.Timer // cancels ctx with limit; nil: no limit
+	limit   atomic.Pointer[timeoutError]
+
+	// A streamed body has limits for the time inside its reads: its reader may take as long as it likes between them.
+	streaming, ending bool
+	silence, trickle  *timeoutError // of one read, and of those that got the last minTrickle bytes; nil: no limit
+	waited            time.Duration // in reads, for received
+	received          int
 
 	// A connection was asked for and not got: the request provably never left. A transport that tells nothing
 	// proves nothing.
@@ -614,26 +620,70 @@ func (c *call) begin(ctx context.Context) *attempt {
 		}
 	}
 	if limit >= 0 {
-		a.timer = time.AfterFunc(limit, func() { a.cancel(&timeoutError{limit}) })
+		a.within(limit, &timeoutError{"no answer", limit})
 	}
 	return a
 }
 
-// stream ends the time limit of the whole answer; from now on each read has one.
-func (a *attempt) stream(idle time.Duration) {
-	if a.timer == nil {
+// within replaces the time limit.
+func (a *attempt) within(left time.Duration, limit *timeoutError) {
+	a.limit.Store(limit)
+	if a.timer != nil {
+		a.timer.Reset(left)
 		return
 	}
-	a.timer.Stop()
-	a.idle = max(idle, 0)
+	a.timer = time.AfterFunc(left, func() { a.cancel(a.limit.Load()) })
+}
+
+// The limits of a streamed body.
+const (
+	minTrickle      = 1 << 10         // bytes that have to arrive
+	trickleTimeouts = 10              // while reads wait for so many times AttemptTimeout
+	endTimeout      = 5 * time.Second // behind the last token, where only the end is missing
+)
+
+// stream replaces the time limit of the whole body by those of its reads.
+func (a *attempt) stream(timeout time.Duration) {
+	a.streaming = true
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	if timeout > 0 {
+		most := trickleTimeouts * min(timeout, math.MaxInt64/trickleTimeouts)
+		a.silence = &timeoutError{"no answer", timeout}
+		a.trickle = &timeoutError{"less than 1 KiB of the answer", most}
+	}
+}
+
+// expectEnd gives a streamed body a short time to end.
+func (a *attempt) expectEnd() {
+	if a.streaming {
+		a.ending = true
+		a.within(endTimeout, &timeoutError{"no end of the answer", endTimeout})
+	}
 }
 
 // Read implements io.Reader for the body of the answer.
 func (a *attempt) Read(p []byte) (int, error) {
-	if a.idle > 0 {
-		a.timer.Reset(a.idle)
-		defer a.timer.Stop()
+	if a.ending || a.silence == nil {
+		return a.read(p)
 	}
+	if left := a.trickle.limit - a.waited; left < a.silence.limit {
+		a.within(left, a.trickle)
+	} else {
+		a.within(a.silence.limit, a.silence)
+	}
+	started := time.Now()
+	n, err := a.read(p)
+	a.timer.Stop()
+	a.waited += time.Since(started)
+	if a.received += n; a.received >= minTrickle {
+		a.waited, a.received = 0, 0
+	}
+	return n, err
+}
+
+func (a *attempt) read(p []byte) (int, error) {
 	n, err := a.body.Read(p)
 	if err != nil && err != io.EOF {
 		a.readErr = err
@@ -657,10 +707,13 @@ func (a *attempt) end() {
 	a.cancel(nil)
 }
 
-// timeoutError is a time limit of this package, not of the caller's context.
-type timeoutError struct{ limit time.Duration }
+// timeoutError is a time limit of this package, not of the caller's context, and what is missing at its end.
+type timeoutError struct {
+	missing string
+	limit   time.Duration
+}
 
-func (e *timeoutError) Error() string { return fmt.Sprintf("no answer within %s", e.limit) }
+func (e *timeoutError) Error() string { return fmt.Sprintf("%s within %s", e.missing, e.limit) }
 
 // Is matches context.DeadlineExceeded, as the time limits of net/http do.
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }

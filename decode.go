@@ -3,17 +3,21 @@ package sailpoint
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"compress/flate"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -27,14 +31,24 @@ const (
 // errIncomplete is the API's answer to a Create whose secret or id is missing or damaged.
 var errIncomplete = errors.New("the answer holds no usable id and secret")
 
-// errNotObject is an answer that is no object of JSON: something between has sent it.
-var errNotObject = errors.New("not a JSON object")
+// These are responses to a Create that are not the API's: probably sent by a proxy.
+var (
+	errNotObject = errors.New("not a JSON object")
+	errNotToken  = errors.New("an object that has nothing of a token")
+)
 
 // tooLargeError is an answer beyond its bound.
 type tooLargeError struct{ limit int64 }
 
 func (e *tooLargeError) Error() string {
 	return fmt.Sprintf("the answer is larger than %d bytes", e.limit)
+}
+
+// listTooLargeError is a list whose tokens take more memory than List may hold.
+type listTooLargeError struct{ limit int64 }
+
+func (e *listTooLargeError) Error() string {
+	return fmt.Sprintf("the tokens take more than %d bytes of memory: use All, or set Config.MaxListBytes", e.limit)
 }
 
 // boundedReader fails once more than limit bytes were read.
@@ -64,28 +78,35 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 
 // decodeToken reads the one token of an answer.
 func decodeToken(body io.Reader, t *PersonalAccessToken) error {
-	r := newTokenReader(body, maxTokenBytes)
+	r := newTokenReader(body)
 	defer r.release()
 	r.token(t)
 	r.end()
 	return r.failure()
 }
 
-// decodeTokens reads a whole list of at most limit bytes.
+// decodeTokens reads a whole list of tokens that take at most limit bytes of memory.
 func decodeTokens(body io.Reader, limit int64) ([]PersonalAccessToken, error) {
-	r := newTokenReader(body, limit)
+	r := newTokenReader(body)
 	defer r.release()
 	// Chunks and one copy at the end cost less than the copies of a slice that grows.
 	const largestChunk = 1 << 10
 	var chunks [][]PersonalAccessToken
 	chunk := make([]PersonalAccessToken, 0, 1)
+	left := limit
 	for r.open('['); r.more(']'); {
+		if left -= 2 * tokenBytes; left < 0 { // in its chunk and in the copy
+			return nil, &listTooLargeError{limit}
+		}
 		if len(chunk) == cap(chunk) {
 			chunks = append(chunks, chunk)
 			chunk = make([]PersonalAccessToken, 0, min(4*cap(chunk), largestChunk))
 		}
 		chunk = chunk[:len(chunk)+1]
-		r.token(&chunk[len(chunk)-1])
+		r.nextToken(&chunk[len(chunk)-1])
+		if left -= r.held; left < 0 {
+			return nil, &listTooLargeError{limit}
+		}
 	}
 	r.end()
 	if err := r.failure(); err != nil {
@@ -103,12 +124,13 @@ type tokenStream struct {
 	err   error               // after next returned false: nil at the end of the list
 
 	reader  *tokenReader
-	fetched bool // token was read ahead
+	fetched bool   // token was read ahead
+	ending  func() // called behind the last token
 }
 
-// openTokenStream reads a list up to its first token, and bounds each token instead of the whole.
-func openTokenStream(body io.Reader) (*tokenStream, error) {
-	s := &tokenStream{reader: newTokenReader(body, maxTokenBytes)}
+// openTokenStream reads a list up to its first token.
+func openTokenStream(body io.Reader, ending func()) (*tokenStream, error) {
+	s := &tokenStream{reader: newTokenReader(body), ending: ending}
 	s.reader.open('[')
 	if s.fetched = s.next(); s.err != nil {
 		s.close()
@@ -116,16 +138,17 @@ func openTokenStream(body io.Reader) (*tokenStream, error) {
 	return s, s.err
 }
 
-// next reads the next token, and the end of the answer behind the last one.
+// next reads the next token, and the end of the response behind the last one.
 func (s *tokenStream) next() bool {
 	if s.fetched {
 		s.fetched = false
 		return true
 	}
 	r := s.reader
-	if r.bound.left = r.bound.limit; r.more(']') {
-		r.token(&s.token)
-	} else {
+	if r.more(']') {
+		r.nextToken(&s.token)
+	} else if r.err == nil {
+		s.ending()
 		r.end()
 	}
 	s.err = r.failure()
@@ -137,60 +160,78 @@ func (s *tokenStream) close() { s.reader.release() }
 
 // tokenReader reads tokens in one pass: jsontext knows the grammar, the tables of members what to do with a value. It
 // keeps its first error and then reads nothing, so that loops need not ask for one.
+//
+// A member with an unexpected value is noted as unreadable and ends nothing: the id may stand behind it, and Create
+// needs the other members.
 type tokenReader struct {
 	dec    *jsontext.Decoder
-	buffer *bufio.Reader // jsontext's own is of 4 KiB, and a read of an answer has its price
+	buffer *bufio.Reader // jsontext's own is of 4 KiB, and a read of a response has its price
 	bound  boundedReader
 	err    error // io.EOF: everything was read
 
-	members, ownerMembers  memberSet
-	scopes                 map[string][]string // by their JSON: a tenant has few different ones
-	scopeBytes             int                 // that scopes takes
-	text                   []byte              // the strings of a token, which share one allocation
+	members, ownerMembers memberSet
+	asNull                bool                // the next value counts as null
+	scopes                map[string][]string // by their JSON: a tenant has few different ones
+	scopeBytes            int                 // that scopes takes
+
+	// These are of one token.
+	text                   []byte // its strings, which share one allocation
 	id, name               span
 	kind, owner, ownerName span // of the owner
+	secret                 Secret
+	optional               optionalMembers
+	held                   int64 // how much memory it takes in addition to a PersonalAccessToken
+	unreadable             string
+	why                    string // it is unreadable
+	hasToken               bool   // an id or a secret was there, whole or not
 }
 
 // span is a part of tokenReader.text.
 type span struct{ start, end int }
 
+// optionalMembers are those that may be missing. They share one allocation.
+type optionalMembers struct {
+	lastUsed, expirationDate time.Time
+	neverExpires             bool
+}
+
 const (
 	readBytes     = 64 << 10
 	maxScopeBytes = 64 << 10 // of scopes that a tokenReader remembers
-	maxOtherBytes = 64 << 10 // of other names, beyond an object
-	entryBytes    = 128      // that a map's entry takes beside its key: many short ones are not small
+	maxHeldBytes  = 4 << 20  // of one token, whose short scopes take more memory than JSON
+	entryBytes    = 128      // that a map's entry takes in addition to its key: many short ones are not small
+	stringBytes   = 16       // that a string takes in addition to its text
+	tokenBytes    = int64(unsafe.Sizeof(PersonalAccessToken{}))
 )
 
-// laxNames leaves the names to memberSet, which finds a duplicate faster.
-var laxNames = jsontext.AllowDuplicateNames(true)
+// replacement is what stands for text that is not UTF-8.
+var replacement = []byte("\ufffd")
 
 var tokenReaders = sync.Pool{New: func() any {
 	buffer := bufio.NewReaderSize(nil, readBytes)
 	return &tokenReader{
-		dec:          jsontext.NewDecoder(buffer, laxNames),
+		dec:          jsontext.NewDecoder(buffer, tolerant),
 		buffer:       buffer,
 		members:      memberSet{table: tokenMembers},
-		ownerMembers: memberSet{table: ownerMembers},
+		ownerMembers: memberSet{table: ownerMembers, of: "owner's "},
 		scopes:       map[string][]string{},
 	}
 }}
 
-func newTokenReader(body io.Reader, limit int64) *tokenReader {
+func newTokenReader(body io.Reader) *tokenReader {
 	r := tokenReaders.Get().(*tokenReader) //nolint:forcetypeassert // the pool holds nothing else
-	r.bound = *bounded(body, limit)
+	r.bound = *bounded(body, maxTokenBytes)
 	r.buffer.Reset(&r.bound)
-	r.dec.Reset(r.buffer, laxNames)
-	r.err = nil
+	r.dec.Reset(r.buffer, tolerant)
+	r.err, r.asNull = nil, false
 	return r
 }
 
-// release gives r back, unless an unusual answer made it large.
+// release gives r back, unless an unusual response made it large.
 func (r *tokenReader) release() {
 	r.bound = boundedReader{}
 	r.buffer.Reset(nil)
 	r.dec.Reset(r.buffer)
-	r.members.trim()
-	r.ownerMembers.trim()
 	if cap(r.dec.UnreadBuffer()) <= readBytes && cap(r.text) <= readBytes {
 		tokenReaders.Put(r)
 	}
@@ -207,12 +248,14 @@ func (r *tokenReader) fail(err error) {
 	r.err = withoutValues(err)
 }
 
-// refuse fails because of the JSON that was just read.
+// refuse notes why the current member is unreadable, if it is the token's first one.
 func (r *tokenReader) refuse(why string) {
-	r.fail(fmt.Errorf("not the API's JSON, at byte %d: %s", r.dec.InputOffset(), why))
+	if r.err == nil && r.why == "" {
+		r.why = why
+	}
 }
 
-// failure returns the error of reading, which the end of the answer is not.
+// failure returns the error of reading, which the end of the response is not.
 func (r *tokenReader) failure() error {
 	if r.err == io.EOF { //nolint:errorlint // set by end
 		return nil
@@ -220,19 +263,30 @@ func (r *tokenReader) failure() error {
 	return r.err
 }
 
-// end refuses what stands behind the answer's one value.
+// end refuses what stands behind the response's one value.
 func (r *tokenReader) end() {
 	if r.err != nil {
 		return
 	}
 	switch _, err := r.dec.ReadToken(); {
-	case err == io.EOF: //nolint:errorlint // jsontext returns it unwrapped, a broken answer's wrapped
+	case err == io.EOF: //nolint:errorlint // jsontext returns it unwrapped, a broken response's wrapped
 		r.err = io.EOF
 	case err != nil:
 		r.fail(err)
 	default:
 		r.fail(errors.New("more than one JSON value"))
 	}
+}
+
+// peek returns the kind of the next value.
+func (r *tokenReader) peek() jsontext.Kind {
+	switch {
+	case r.err != nil:
+		return 0
+	case r.asNull:
+		return 'n'
+	}
+	return r.dec.PeekKind()
 }
 
 // value reads the next value, which is only valid until the next read.
@@ -242,6 +296,10 @@ func (r *tokenReader) value() jsontext.Value {
 	}
 	v, err := r.dec.ReadValue()
 	r.fail(err)
+	if r.asNull {
+		r.asNull = false
+		return jsontext.Value("null")
+	}
 	return v
 }
 
@@ -254,7 +312,7 @@ func (r *tokenReader) open(start jsontext.Kind) {
 	case err != nil:
 		r.fail(err)
 	case token.Kind() != start:
-		r.refuse("not the object or list that stands here")
+		r.fail(fmt.Errorf("not the API's JSON, at byte %d: not the object or list that is expected", r.dec.InputOffset()))
 	}
 }
 
@@ -271,82 +329,139 @@ func (r *tokenReader) more(end jsontext.Kind) bool {
 	return false
 }
 
-// token reads a token into the zero t.
+// nextToken reads a token of a list, where each has the bound that a single one has.
+func (r *tokenReader) nextToken(t *PersonalAccessToken) {
+	r.bound.left = r.bound.limit
+	r.token(t)
+}
+
+// token reads a token into t, and fails if any of its members is unreadable.
 func (r *tokenReader) token(t *PersonalAccessToken) {
+	r.tolerantToken(t)
+	switch {
+	case r.err != nil:
+	case t.ID == "":
+		r.fail(fmt.Errorf("a token without a usable id, before byte %d", r.dec.InputOffset()))
+	case r.why == "":
+	case validID(t.ID):
+		r.fail(fmt.Errorf("the %s of token %s %s", r.unreadable, t.ID, r.why))
+	default:
+		r.fail(fmt.Errorf("the %s of a token before byte %d %s", r.unreadable, r.dec.InputOffset(), r.why))
+	}
+}
+
+// tolerantToken reads a token into t, as far as that can be read. Unreadable members are zero.
+func (r *tokenReader) tolerantToken(t *PersonalAccessToken) {
 	*t = PersonalAccessToken{}
 	r.text = r.text[:0]
 	r.id, r.name, r.kind, r.owner, r.ownerName = span{}, span{}, span{}, span{}, span{}
+	r.held, r.unreadable, r.why = 0, "", ""
+	r.open('{')
 	r.object(&r.members, t)
-	if r.err == nil && r.id.start == r.id.end {
-		r.fail(errors.New("a token without an id"))
-	}
-	if r.err != nil {
-		return
-	}
 	text := string(r.text)
+	r.held += int64(len(text)) + stringBytes
 	t.ID, t.Name = text[r.id.start:r.id.end], text[r.name.start:r.name.end]
 	t.Owner.Type = text[r.kind.start:r.kind.end]
 	t.Owner.ID = text[r.owner.start:r.owner.end]
 	t.Owner.Name = text[r.ownerName.start:r.ownerName.end]
+	r.keepOptional(t)
 }
 
-// object reads an object, member by member; null is one without any.
-func (r *tokenReader) object(members *memberSet, t *PersonalAccessToken) {
-	if r.err == nil && r.dec.PeekKind() == 'n' {
-		r.value()
+// keepOptional moves the members that may be missing from r, where they were read, to an allocation of their own.
+func (r *tokenReader) keepOptional(t *PersonalAccessToken) {
+	if t.LastUsed == nil && t.ExpirationDate == nil && t.UserAwareTokenNeverExpires == nil {
 		return
 	}
-	members.begin()
-	for r.open('{'); r.more('}'); {
+	kept := new(optionalMembers)
+	*kept = r.optional
+	r.held += int64(unsafe.Sizeof(*kept))
+	if t.LastUsed != nil {
+		t.LastUsed = &kept.lastUsed
+	}
+	if t.ExpirationDate != nil {
+		t.ExpirationDate = &kept.expirationDate
+	}
+	if t.UserAwareTokenNeverExpires != nil {
+		t.UserAwareTokenNeverExpires = &kept.neverExpires
+	}
+}
+
+// object reads the rest of an object, member by member.
+func (r *tokenReader) object(members *memberSet, t *PersonalAccessToken) {
+	for members.begin(); r.more('}'); {
 		name := r.value()
 		if r.err != nil {
 			return
 		}
-		member, ok := members.find(name)
-		switch {
-		case !ok:
-			r.refuse("a name that is there twice")
-		case member == nil:
-			r.skip()
-		default:
-			member.read(r, t)
+		member, once := members.find(name)
+		if member == nil {
+			r.value()
+			continue
+		}
+		if !once {
+			r.refuse("is there twice")
+			r.asNull = true
+		}
+		member.read(r, t)
+		if r.why != "" && r.unreadable == "" {
+			r.unreadable = members.of + strings.Trim(member.name, `"`)
 		}
 	}
 }
 
-// skip reads a value of no meaning here.
-func (r *tokenReader) skip() {
-	if v := r.value(); r.err == nil && (v[0] == '{' || v[0] == '[') && !v.IsValid() {
-		r.refuse("a name that is there twice")
+// readOwner reads the owner, or null as one without members.
+func (r *tokenReader) readOwner(t *PersonalAccessToken) {
+	r.kind, r.owner, r.ownerName = span{}, span{}, span{}
+	if r.peek() == '{' {
+		r.open('{')
+		r.object(&r.ownerMembers, t)
+		return
+	}
+	if v := r.value(); v.Kind() != 'n' {
+		r.refuse("is not an object")
 	}
 }
 
-// string reads a string, or null as an empty one.
+// string reads a string, or null as an empty one. What is not UTF-8 in it becomes U+FFFD.
 func (r *tokenReader) string() span {
 	start := len(r.text)
 	switch v := r.value(); v.Kind() {
 	case 'n':
 	case '"':
-		r.text = appendUnquoted(r.text, v)
+		if bytes.IndexByte(v, '\\') < 0 && utf8.Valid(v) {
+			r.text = append(r.text, v[1:len(v)-1]...)
+		} else {
+			r.text, _ = jsontext.AppendUnquote(r.text, v) // its error is the lost text
+		}
 	default:
-		r.refuse("not a string")
+		r.refuse("is not a string")
 	}
 	return span{start, len(r.text)}
 }
 
-// appendUnquoted appends the JSON string v, which is known to be a valid one.
-func appendUnquoted(text []byte, v jsontext.Value) []byte {
-	if bytes.IndexByte(v, '\\') < 0 {
-		return append(text, v[1:len(v)-1]...)
+// exactString is string for ids and secrets, which have no use with a part of them lost.
+func (r *tokenReader) exactString() span {
+	s := r.string()
+	if bytes.Contains(r.text[s.start:], replacement) {
+		r.refuse("is not UTF-8")
+		r.text = r.text[:s.start]
+		return span{s.start, s.start}
 	}
-	text, _ = jsontext.AppendUnquote(text, v)
-	return text
+	return s
+}
+
+// readSecret keeps the secret apart from the other strings, whose memory they share.
+func (r *tokenReader) readSecret(*PersonalAccessToken) {
+	r.hasToken = r.hasToken || r.peek() == '"'
+	s := r.exactString()
+	r.secret = NewSecret(string(r.text[s.start:s.end]))
+	r.text = r.text[:s.start]
 }
 
 func (r *tokenReader) bool() bool {
 	v := r.value()
 	if k := v.Kind(); k != 't' && k != 'f' && k != 'n' {
-		r.refuse("not true or false")
+		r.refuse("is not true or false")
 	}
 	return v.Kind() == 't'
 }
@@ -358,7 +473,8 @@ func (r *tokenReader) int() int {
 	}
 	n, ok := parseSeconds(v)
 	if !ok {
-		r.refuse("not a number of seconds")
+		r.refuse("is not a whole number of seconds")
+		return 0
 	}
 	return n
 }
@@ -383,15 +499,23 @@ func parseSeconds(v jsontext.Value) (seconds int, ok bool) {
 	return int(max(math.MinInt32, min(n, math.MaxInt32))), n == math.Trunc(n)
 }
 
-func (r *tokenReader) time() time.Time {
+// time reads a date into to, and returns to; or nil for null and "", which the API's documents name for no expiry.
+func (r *tokenReader) time(to *time.Time) *time.Time {
+	*to = time.Time{}
 	v := r.value()
-	if r.err != nil {
-		return time.Time{}
+	if r.err != nil || v.Kind() == 'n' || string(v) == `""` {
+		return nil
 	}
-	if t, ok := parsePlainTime(v); ok {
-		return t
+	t, ok := parsePlainTime(v)
+	if !ok {
+		t, ok = parseTime(v)
 	}
-	return r.anyTime(v)
+	if !ok {
+		r.refuse("is not a date with a time")
+		return nil
+	}
+	*to = t
+	return to
 }
 
 // parsePlainTime reads a time of the form that the API uses. UnmarshalText by itself also takes times that are none.
@@ -402,10 +526,31 @@ func parsePlainTime(v jsontext.Value) (t time.Time, ok bool) {
 	return t, ok
 }
 
-// anyTime is a function of its own because its time is always on the heap.
-func (r *tokenReader) anyTime(v jsontext.Value) (t time.Time) {
-	r.unmarshal(v, &t)
-	return t
+// timeForm is RFC 3339's and what means the same: another T or Z, no seconds, a leap second, a comma, an offset without
+// colon or minutes.
+var timeForm = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d)(?::([0-5]\d|60)(?:[.,](\d+))?)?` +
+	` ?(?:[Zz]|([+-](?:[01]\d|2[0-3])):?([0-5]\d)?)?$`)
+
+// parseTime reads a time of any form that means one time only. Without a zone it is UTC.
+func parseTime(v jsontext.Value) (time.Time, bool) {
+	if v.Kind() != '"' {
+		return time.Time{}, false
+	}
+	text, _ := jsontext.AppendUnquote(nil, v) // what is not UTF-8 is no time
+	parts := timeForm.FindStringSubmatch(string(text))
+	if parts == nil {
+		return time.Time{}, false
+	}
+	date, clock, second, fraction, zone := parts[1], parts[2], cmp.Or(parts[3], "00"), cmp.Or(parts[4], "0"), "Z"
+	if parts[5] != "" {
+		zone = parts[5] + ":" + cmp.Or(parts[6], "00")
+	}
+	var leap time.Duration
+	if second == "60" { // which Go has no name for
+		second, leap = "59", time.Second
+	}
+	t, err := time.Parse(time.RFC3339, date+"T"+clock+":"+second+"."+fraction+zone)
+	return t.Add(leap), err == nil
 }
 
 // scope reads a list of strings.
@@ -414,39 +559,51 @@ func (r *tokenReader) scope() []string {
 	if r.err != nil {
 		return nil
 	}
-	if known, ok := r.scopes[string(v)]; ok {
-		return slices.Clone(known) // the caller may write to it
+	scope, known := r.scopes[string(v)]
+	if !known {
+		scope = r.newScope(v)
+		if len(v) > maxScopeBytes { // which isn't remembered
+			return scope
+		}
 	}
-	var scope []string
-	r.unmarshal(v, &scope)
-	if r.err == nil && len(v) <= maxScopeBytes {
+	r.held += int64(stringBytes * len(scope))
+	return slices.Clone(scope) // the caller may write to it
+}
+
+// newScope reads a list of strings that isn't remembered.
+func (r *tokenReader) newScope(v jsontext.Value) []string {
+	if k := v.Kind(); k != '[' && k != 'n' {
+		r.refuse("is not a list of strings")
+		return nil
+	}
+	most := bytes.Count(v, []byte(",")) + 1
+	if r.held += int64(len(v) + stringBytes*most); r.held > maxHeldBytes {
+		r.fail(&tooLargeError{maxTokenBytes})
+		return nil
+	}
+	scope := make([]string, 0, most)
+	if err := json.Unmarshal(v, &scope, tolerant); err != nil {
+		r.refuse("is not a list of strings")
+		return nil
+	}
+	if len(v) <= maxScopeBytes {
 		if r.scopeBytes += len(v) + entryBytes; r.scopeBytes > maxScopeBytes {
 			clear(r.scopes)
 			r.scopeBytes = len(v) + entryBytes
 		}
-		r.scopes[string(v)] = slices.Clone(scope)
+		r.scopes[string(v)] = scope
 	}
 	return scope
 }
 
-// unmarshal leaves v to the library.
-func (r *tokenReader) unmarshal(v jsontext.Value, to any) {
-	if err := json.Unmarshal(v, to); err != nil {
-		r.refuse("not the value that stands here") // err would repeat it
-	}
-}
-
-// optional reads a value that may be null.
-func optional[T any](r *tokenReader, read func(*tokenReader) T) *T {
-	if r.err != nil {
-		return nil
-	}
-	if r.dec.PeekKind() == 'n' {
+// optionalBool reads true or false into to, and returns to; or nil for null.
+func (r *tokenReader) optionalBool(to *bool) *bool {
+	if r.peek() == 'n' {
 		r.value()
 		return nil
 	}
-	v := read(r)
-	return &v
+	*to = r.bool()
+	return to
 }
 
 // member is a name as it stands in the JSON, and what reads its value.
@@ -455,79 +612,63 @@ type member struct {
 	read func(*tokenReader, *PersonalAccessToken)
 }
 
-// The members in the order of the API's answers, which is the order in which they are found fastest.
+// The members in the order of the API's responses, which is the order in which they are found fastest.
 var (
 	tokenMembers = []member{
-		{`"id"`, func(r *tokenReader, _ *PersonalAccessToken) { r.id = r.string() }},
+		{`"id"`, func(r *tokenReader, _ *PersonalAccessToken) {
+			r.hasToken = r.hasToken || r.peek() == '"'
+			r.id = r.exactString()
+		}},
 		{`"name"`, func(r *tokenReader, _ *PersonalAccessToken) { r.name = r.string() }},
 		{`"scope"`, func(r *tokenReader, t *PersonalAccessToken) { t.Scope = r.scope() }},
-		{`"owner"`, func(r *tokenReader, t *PersonalAccessToken) { r.object(&r.ownerMembers, t) }},
-		{`"created"`, func(r *tokenReader, t *PersonalAccessToken) { t.Created = r.time() }},
-		{`"lastUsed"`, func(r *tokenReader, t *PersonalAccessToken) { t.LastUsed = optional(r, (*tokenReader).time) }},
+		{`"owner"`, (*tokenReader).readOwner},
+		{`"created"`, func(r *tokenReader, t *PersonalAccessToken) { r.time(&t.Created) }},
+		{`"lastUsed"`, func(r *tokenReader, t *PersonalAccessToken) { t.LastUsed = r.time(&r.optional.lastUsed) }},
 		{`"managed"`, func(r *tokenReader, t *PersonalAccessToken) { t.Managed = r.bool() }},
 		{`"accessTokenValiditySeconds"`, func(r *tokenReader, t *PersonalAccessToken) { t.AccessTokenValiditySeconds = r.int() }},
-		{`"expirationDate"`, func(r *tokenReader, t *PersonalAccessToken) { t.ExpirationDate = optional(r, (*tokenReader).time) }},
+		{`"expirationDate"`, func(r *tokenReader, t *PersonalAccessToken) {
+			t.ExpirationDate = r.time(&r.optional.expirationDate)
+		}},
 		{`"userAwareTokenNeverExpires"`, func(r *tokenReader, t *PersonalAccessToken) {
-			t.UserAwareTokenNeverExpires = optional(r, (*tokenReader).bool)
+			t.UserAwareTokenNeverExpires = r.optionalBool(&r.optional.neverExpires)
 		}},
 	}
-	ownerMembers = []member{
+	createdMembers = append(slices.Clone(tokenMembers), member{`"secret"`, (*tokenReader).readSecret})
+	ownerMembers   = []member{
 		{`"type"`, func(r *tokenReader, _ *PersonalAccessToken) { r.kind = r.string() }},
-		{`"id"`, func(r *tokenReader, _ *PersonalAccessToken) { r.owner = r.string() }},
+		{`"id"`, func(r *tokenReader, _ *PersonalAccessToken) { r.owner = r.exactString() }},
 		{`"name"`, func(r *tokenReader, _ *PersonalAccessToken) { r.ownerName = r.string() }},
 	}
 )
 
-// memberSet tells the members of an object by their names, and notices a name that is there twice.
+// memberSet finds the members of an object by their names, and notices one that is there twice. Members that are not in
+// its table may be there as often as they like.
 type memberSet struct {
-	table   []member
-	next    int  // in table: objects have their members in one order
-	seen    uint // a bit for each of table
-	objects int  // begun so far
-
-	others     map[string]*int // by a name that is not in table: the last object that had it
-	otherBytes int             // that others takes
+	table []member
+	of    string // whose members they are, for messages
+	next  int    // in table: objects have their members in one order
+	seen  uint   // a bit for each of table
+	other bool   // a member was there that is not in table
 }
 
 // begin is called for each object.
-func (m *memberSet) begin() {
-	m.next, m.seen = 0, 0
-	m.objects++
-	m.trim()
-}
+func (m *memberSet) begin() { m.next, m.seen, m.other = 0, 0, false }
 
-// trim forgets other names if there were many.
-func (m *memberSet) trim() {
-	if m.otherBytes > maxOtherBytes {
-		m.others, m.otherBytes = nil, 0
-	}
-}
-
-// find returns the member with this name, nil if there is none in the table, and whether the object has it just once.
+// find returns the member with this name, nil if the table has none, and whether it is the first of this name.
 func (m *memberSet) find(name jsontext.Value) (found *member, once bool) {
 	i := m.index(name)
 	if i < 0 && bytes.IndexByte(name, '\\') >= 0 {
 		name = name.Clone()
-		_ = name.Canonicalize() // it is valid
+		_ = name.Canonicalize() // a name that is not UTF-8 is none of the table's
 		i = m.index(name)
 	}
-	if i >= 0 {
-		once = m.seen&(1<<i) == 0
-		m.seen |= 1 << i
-		return &m.table[i], once
+	if i < 0 {
+		m.other = true
+		return nil, true
 	}
-	last := m.others[string(name)]
-	if last == nil {
-		if m.others == nil {
-			m.others = map[string]*int{}
-		}
-		last = new(int)
-		m.others[string(name)] = last
-		m.otherBytes += len(name) + entryBytes
-	}
-	once = *last != m.objects
-	*last = m.objects
-	return nil, once
+	once = m.seen&(1<<i) == 0
+	m.seen |= 1 << i
+	return &m.table[i], once
 }
 
 // index returns where the table has name, or -1, looking first behind the member that was found last.
@@ -544,66 +685,77 @@ func (m *memberSet) index(name jsontext.Value) int {
 	return -1
 }
 
-// decodeCreated reads the answer to a Create. Of a damaged one c holds the token's id at best, which also tells that it
-// is the API's and that the token exists.
+// decodeCreated reads the response to a Create. It succeeds where id and secret are whole, whatever else is wrong: they
+// are not to be had again. Otherwise c holds the token's id at most.
 func decodeCreated(body io.Reader, c *CreatePersonalAccessTokenResponse) error {
 	data, readErr := io.ReadAll(bounded(body, maxTokenBytes))
-	err := unmarshalObject(data, c)
-	if err == nil && (damaged(c.ID) || damaged(c.Secret.Reveal())) {
-		err = errIncomplete
+	data = bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\ufeff")), " \t\r\n") // a byte order mark, as some proxies write it
+	if len(data) == 0 && readErr != nil {
+		return withoutValues(readErr)
 	}
-	if err == nil && !errors.Is(readErr, gzip.ErrChecksum) {
-		return nil // a whole object, even if the end of the transfer is missing: its secret is not to be had again
+	if len(data) == 0 || data[0] != '{' {
+		return errNotObject
 	}
+
+	r := &tokenReader{ // not a pooled one, which would keep the secret
+		dec:          jsontext.NewDecoder(bytes.NewBuffer(data), tolerant),
+		members:      memberSet{table: createdMembers},
+		ownerMembers: memberSet{table: ownerMembers},
+		scopes:       map[string][]string{},
+	}
+	var t PersonalAccessToken
+	r.tolerantToken(&t)
+	if t.ID != "" && !r.secret.IsZero() && !corrupted(readErr) {
+		*c = CreatePersonalAccessTokenResponse{
+			ID: t.ID, Name: whole(t.Name), Scope: t.Scope, Created: t.Created, ExpirationDate: t.ExpirationDate,
+			Owner:                      PersonalAccessTokenOwner{Type: whole(t.Owner.Type), ID: t.Owner.ID, Name: whole(t.Owner.Name)},
+			AccessTokenValiditySeconds: t.AccessTokenValiditySeconds, Secret: r.secret,
+		}
+		if strings.Contains(strings.Join(t.Scope, ""), string(replacement)) {
+			c.Scope = nil
+		}
+		return nil
+	}
+	*c = CreatePersonalAccessTokenResponse{}
+	if validID(t.ID) {
+		c.ID = t.ID
+	}
+	return r.incomplete(c.ID != "", readErr)
+}
+
+// incomplete returns why the response to a Create is no success, in an error that tells whether the token exists.
+func (r *tokenReader) incomplete(identified bool, readErr error) error {
 	var large *tooLargeError
-	switch foreign := errors.Is(err, errNotObject) && len(data) > 0; {
-	case readErr == nil, foreign, errors.Is(err, errIncomplete):
-		err = withoutValues(err)
+	foreign := r.members.seen == 0 && r.members.other
+	err := r.err
+	switch {
+	case !r.hasToken && (err == nil || foreign):
+		return errNotToken
 	case errors.As(readErr, &large):
-		err = fmt.Errorf("%w: %w", errIncomplete, readErr)
-	default:
+		return fmt.Errorf("%w: %w", errIncomplete, readErr)
+	case readErr != nil:
 		err = withoutValues(readErr)
+	case err == nil:
+		return errIncomplete
 	}
-	*c = CreatePersonalAccessTokenResponse{ID: salvageID(data)}
-	if c.ID != "" && !errors.Is(err, errIncomplete) {
-		err = fmt.Errorf("%w: %w", errIncomplete, err)
+	if identified {
+		return fmt.Errorf("%w: %w", errIncomplete, err)
 	}
 	return err
 }
 
-// unmarshalObject reads data, one JSON object, into v.
-func unmarshalObject(data []byte, v any) error {
-	if data = bytes.TrimLeft(data, " \t\r\n"); len(data) == 0 || data[0] != '{' {
-		return errNotObject
-	}
-	return json.Unmarshal(data, v)
-}
-
-// damaged reports whether s is empty or holds what stands for lost characters.
-func damaged(s string) bool { return s == "" || strings.ContainsRune(s, utf8.RuneError) }
-
-// salvageID returns the id in a damaged answer to a Create, so that the token can be deleted.
-func salvageID(data []byte) string {
-	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if start, err := dec.ReadToken(); err != nil || start.Kind() != '{' {
+// whole returns s, or "" if a part of it is lost.
+func whole(s string) string {
+	if strings.Contains(s, string(replacement)) {
 		return ""
 	}
-	for dec.PeekKind() == '"' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return ""
-		}
-		isID := name.String() == "id"
-		value, err := dec.ReadValue()
-		if err != nil {
-			return ""
-		}
-		var id string
-		if isID && json.Unmarshal(value, &id) == nil && validID(id) {
-			return id
-		}
-	}
-	return ""
+	return s
+}
+
+// corrupted reports whether the end of a response says that what came before is not what was sent.
+func corrupted(err error) bool {
+	var corrupt flate.CorruptInputError
+	return errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.As(err, &corrupt)
 }
 
 // withoutValues replaces the JSON library's errors, whose texts hold values of the answer, such as its secret.

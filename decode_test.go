@@ -6,19 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// TestStrictness: what json.Unmarshal refuses, and nothing else, is refused.
+// TestStrictness: what isn't a list of tokens is refused, and what is one is read as json.Unmarshal reads it.
 func TestStrictness(t *testing.T) {
 	for name, c := range strictness() {
 		t.Run(name, func(t *testing.T) {
@@ -76,13 +79,6 @@ func strictness() map[string]strictCase {
 		"two ids":                       {`[{"id":"a","id":"a"}]`, refused},
 		"two ids, one null":             {`[{"id":null,"id":"a"}]`, refused},
 		"two ids, one escaped":          {`[{"id":"a","\u0069d":"a"}]`, refused},
-		"two unknown":                   {token(`"x":1,"x":1`), refused},
-		"two unknown, one escaped":      {token(`"x":1,"\u0078":1`), refused},
-		"two unknown, both escaped":     {token(`"\u000a":1,"\n":1`), refused},
-		"two unknown around the owner":  {token(`"x":1,"owner":{"x":1},"x":1`), refused},
-		"two unknown in the owner":      {token(`"owner":{"x":1,"x":1}`), refused},
-		"two in an unknown":             {token(`"x":{"y":1,"y":1}`), refused},
-		"two deep in an unknown":        {token(`"x":[[{"y":{"z":1,"z":1}}]]`), refused},
 		"two owners":                    {token(`"owner":null,"owner":{}`), refused},
 		"two names of the owner":        {token(`"owner":{"name":"a","name":"b"}`), refused},
 		"an owner that is a string":     {token(`"owner":"a"`), refused},
@@ -91,41 +87,264 @@ func strictness() map[string]strictCase {
 		"a scope that is a string":      {token(`"scope":"a"`), refused},
 		"a scope with a number":         {token(`"scope":["a",1]`), refused},
 		"a scope with an object":        {token(`"scope":[{"a":1,"a":1}]`), refused},
-		"not UTF-8":                     {token("\"name\":\"\xff\""), refused},
-		"not UTF-8 in an unknown":       {token("\"x\":[\"\xff\"]"), refused},
-		"not UTF-8 in a name":           {token("\"\xff\":1"), refused},
-		"half a surrogate":              {token(`"name":"\ud83d"`), refused},
 		"a raw control character":       {token("\"name\":\"\n\""), refused},
 		"an hour of one digit":          {token(`"created":"2024-02-29T8:45:37Z"`), refused},
-		"a comma in a date":             {token(`"created":"2024-02-29T08:45:37,5Z"`), refused},
 		"a day that doesn't exist":      {token(`"created":"2023-02-29T08:45:37Z"`), refused},
 		"an offset of a day":            {token(`"created":"2024-02-29T08:45:37+24:00"`), refused},
 		"a date that is a number":       {token(`"lastUsed":1`), refused},
-		"an empty date":                 {token(`"expirationDate":""`), refused},
+		"a date without a time":         {token(`"created":"2024-02-29"`), refused},
+		"an hour too much":              {token(`"created":"2024-02-29T24:00:00Z"`), refused},
+		"two seconds too much":          {token(`"created":"2024-02-29T23:59:61Z"`), refused},
+		"a year of five digits":         {token(`"created":"10000-01-01T00:00:00Z"`), refused},
+		"a zone with a name":            {token(`"created":"2024-02-29T23:59:59 CET"`), refused},
+		"an id that is not UTF-8":       {"[{\"id\":\"a\xff\"}]", refused},
+		"an id with half a surrogate":   {`[{"id":"a\ud83d"}]`, refused},
+		"an owner's id not UTF-8":       {token("\"owner\":{\"id\":\"\xff\"}"), refused},
 		"a fraction of a second":        {token(`"accessTokenValiditySeconds":1.5`), refused},
 		"a bool that is a string":       {token(`"managed":"true"`), refused},
 		"a bool that is a number":       {token(`"userAwareTokenNeverExpires":0`), refused},
 	}
 }
 
-// FuzzDecodeList compares with json.Unmarshal, which reads by reflection: both return the same tokens, or both refuse.
+// otherForms are members of a token in forms that json.Unmarshal refuses, and that mean one thing only.
+func otherForms() map[string]func(*sailpoint.PersonalAccessToken) {
+	created := func(year int, month time.Month, day, hour, minute, second, nanosecond int) func(*sailpoint.PersonalAccessToken) {
+		return func(token *sailpoint.PersonalAccessToken) {
+			token.Created = time.Date(year, month, day, hour, minute, second, nanosecond, time.UTC)
+		}
+	}
+	seconds := func(n int) func(*sailpoint.PersonalAccessToken) {
+		return func(token *sailpoint.PersonalAccessToken) { token.AccessTokenValiditySeconds = n }
+	}
+	named := func(name string) func(*sailpoint.PersonalAccessToken) {
+		return func(token *sailpoint.PersonalAccessToken) { token.Name = name }
+	}
+	nothing := func(*sailpoint.PersonalAccessToken) {}
+	return map[string]func(*sailpoint.PersonalAccessToken){
+		`"created":""`:                               nothing,
+		`"lastUsed":"","expirationDate":""`:          nothing,
+		`"created":"2024-02-29t23:59:59z"`:           created(2024, 2, 29, 23, 59, 59, 0),
+		`"created":"2016-12-31T23:59:60Z"`:           created(2017, 1, 1, 0, 0, 0, 0),
+		`"created":"2016-12-31T23:59:60.5Z"`:         created(2017, 1, 1, 0, 0, 0, 5e8),
+		`"created":"2024-02-29T23:59:59+0000"`:       created(2024, 2, 29, 23, 59, 59, 0),
+		`"created":"2024-02-29T23:59:59.25+0530"`:    created(2024, 2, 29, 18, 29, 59, 25e7),
+		`"created":"2024-02-29T23:59:59-08"`:         created(2024, 3, 1, 7, 59, 59, 0),
+		`"created":"2024-02-29T23:59Z"`:              created(2024, 2, 29, 23, 59, 0, 0),
+		`"created":"2024-02-29T23:59+01:00"`:         created(2024, 2, 29, 22, 59, 0, 0),
+		`"created":"2024-02-29 23:59:59.000001Z"`:    created(2024, 2, 29, 23, 59, 59, 1000),
+		`"created":"2024-02-29 23:59:59+00"`:         created(2024, 2, 29, 23, 59, 59, 0),
+		`"created":"2024-02-29 23:59:59 +0000"`:      created(2024, 2, 29, 23, 59, 59, 0),
+		`"created":"2024-02-29T23:59:59"`:            created(2024, 2, 29, 23, 59, 59, 0),
+		`"created":"2024-02-29 23:59"`:               created(2024, 2, 29, 23, 59, 0, 0),
+		`"created":"2024-02-29T23:59:59,5Z"`:         created(2024, 2, 29, 23, 59, 59, 5e8),
+		`"created":"2024-02-29T23:59:59\u007a"`:      created(2024, 2, 29, 23, 59, 59, 0),
+		`"created":"2024-02-29T23:59:59.1234567899"`: created(2024, 2, 29, 23, 59, 59, 123456789),
+		`"accessTokenValiditySeconds":3600.0`:        seconds(3600),
+		`"accessTokenValiditySeconds":3.6e3`:         seconds(3600),
+		`"accessTokenValiditySeconds":"3600"`:        seconds(3600),
+		`"accessTokenValiditySeconds":"3.6E+3"`:      seconds(3600),
+		`"accessTokenValiditySeconds":-0.0`:          seconds(0),
+		`"accessTokenValiditySeconds":2147483648`:    seconds(2147483647),
+		`"accessTokenValiditySeconds":1e400`:         seconds(2147483647),
+		"\"name\":\"Jos\xe9\"":                       named("Jos\ufffd"),
+		`"name":"a\ud83d"`:                           named("a\ufffd"),
+		`"name":"\n\udc00\ud83d\ude00"`:              named("\n\ufffd😀"),
+		"\"owner\":{\"name\":\"\xc3\"}":              func(token *sailpoint.PersonalAccessToken) { token.Owner.Name = "\ufffd" },
+		"\"scope\":[\"a\",\"\xff\"]":                 func(token *sailpoint.PersonalAccessToken) { token.Scope = []string{"a", "\ufffd"} },
+		"\"x\":[\"\xff\"],\"\xff\":1,\"\xff\":2":     nothing,
+		`"x":{"y":1,"y":1}`:                          nothing,
+		`"x":[[{"y":{"z":1,"z":1}}]]`:                nothing,
+		`"x":1,"x":1,"\u0078":1`:                     nothing,
+		`"x":1,"owner":{"x":1,"x":2},"x":1`:          nothing,
+	}
+}
+
+// TestFormsThatMeanOneThing: each member by itself, before and behind the id.
+func TestFormsThatMeanOneThing(t *testing.T) {
+	for members, set := range otherForms() {
+		t.Run(members, func(t *testing.T) {
+			for _, list := range []string{`[{"id":"a",` + members + `}]`, `[{` + members + `,"id":"a"}]`} {
+				want := sailpoint.PersonalAccessToken{ID: "a"}
+				set(&want)
+				tokens, err := scripted(ok(list)).client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+				require.NoError(t, err)
+				require.Len(t, tokens, 1)
+				require.WithinDuration(t, want.Created, tokens[0].Created, 0)
+				tokens[0].Created = want.Created
+				require.Equal(t, want, tokens[0])
+			}
+		})
+	}
+}
+
+// TestUnreadableMemberIsNamed: and its token too, wherever the id stands.
+func TestUnreadableMemberIsNamed(t *testing.T) {
+	for member, want := range map[string]string{
+		`"lastUsed":"yesterday"`:              "the lastUsed of token abc is not a date with a time",
+		`"lastUsed":1499798737`:               "the lastUsed of token abc is not a date with a time",
+		`"lastUsed":" "`:                      "the lastUsed of token abc is not a date with a time",
+		`"created":[{"created":1}]`:           "the created of token abc is not a date with a time",
+		`"expirationDate":"2023-02-29T00:00"`: "the expirationDate of token abc is not a date with a time",
+		`"expirationDate":false`:              "the expirationDate of token abc is not a date with a time",
+		`"expirationDate":null,"expirationDate":"2023-02-28T00:00:00Z"`: "the expirationDate of token abc is there twice",
+		`"scope":"a b"`:                    "the scope of token abc is not a list of strings",
+		`"scope":[1]`:                      "the scope of token abc is not a list of strings",
+		`"owner":"me"`:                     "the owner of token abc is not an object",
+		`"owner":{"name":1,"id":2}`:        "the owner's name of token abc is not a string",
+		"\"owner\":{\"id\":\"\xff\"}":      "the owner's id of token abc is not UTF-8",
+		`"managed":"yes"`:                  "the managed of token abc is not true or false",
+		`"accessTokenValiditySeconds":1.5`: "the accessTokenValiditySeconds of token abc is not a whole number of seconds",
+		`"userAwareTokenNeverExpires":0`:   "the userAwareTokenNeverExpires of token abc is not true or false",
+	} {
+		t.Run(member, func(t *testing.T) {
+			for _, token := range []string{`{"id":"abc",` + member + `}`, `{` + member + `,"id":"abc"}`} {
+				client := scripted(ok(`[{"id":"first"},`+token+`]`)).client(t, withoutRetries)
+				_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+				require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
+				require.ErrorContains(t, err, want)
+				var ids []string
+				for token, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
+					if err != nil {
+						require.ErrorContains(t, err, want)
+						break
+					}
+					ids = append(ids, token.ID)
+				}
+				require.Equal(t, []string{"first"}, ids)
+			}
+		})
+	}
+}
+
+// FuzzDecodeList compares with json.Unmarshal, which reads by reflection. What it reads, List, All and Patch read
+// alike. What they read beyond that is what a tolerant reading by reflection makes of it.
 func FuzzDecodeList(f *testing.F) {
 	for _, c := range strictness() {
 		f.Add(c.list)
 	}
+	for members := range otherForms() {
+		f.Add(`[{"id":"a",` + members + `}]`)
+		f.Add(`{` + members + `,"id":"a"}`)
+	}
 	f.Fuzz(func(t *testing.T, body string) {
 		client := scripted(ok(body)).client(t, withoutRetries)
 		want, refused := unmarshalled(body)
+		if refused {
+			listed, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+			if refused = err != nil; !refused {
+				requireTolerantReading(t, body, listed)
+				want = listed
+			}
+		}
 		requireSameReading(t, client, want, refused)
 
 		var one sailpoint.PersonalAccessToken
 		refused = json.Unmarshal([]byte(body), &one) != nil || one.ID == ""
 		got, err := client.PersonalAccessTokens.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
-		require.Equal(t, refused, err != nil, "%v", err)
 		if !refused {
+			require.NoError(t, err)
 			require.Equal(t, one, *got)
+		} else if err == nil {
+			requireTolerantReading(t, `[`+body+`]`, []sailpoint.PersonalAccessToken{*got})
 		}
 	})
+}
+
+// tolerantToken is a token as reflection reads it in every form.
+type tolerantToken struct {
+	ID    string   `json:"id"`
+	Name  string   `json:"name"`
+	Scope []string `json:"scope"`
+	Owner struct {
+		Type string `json:"type"`
+		ID   string `json:"id"`
+		Name string `json:"name"`
+	} `json:"owner"`
+	Created                    tolerantTime    `json:"created"`
+	LastUsed                   tolerantTime    `json:"lastUsed"`
+	ExpirationDate             tolerantTime    `json:"expirationDate"`
+	Managed                    bool            `json:"managed"`
+	AccessTokenValiditySeconds tolerantSeconds `json:"accessTokenValiditySeconds"`
+	UserAwareTokenNeverExpires *bool           `json:"userAwareTokenNeverExpires"`
+}
+
+type tolerantTime struct{ *time.Time }
+
+func (d *tolerantTime) UnmarshalJSON(data []byte) error {
+	text := unquoted(data)
+	if text == "null" || text == "" {
+		return nil
+	}
+	if len(text) > len("2006-01-02") {
+		text = text[:10] + strings.Replace(text[10:11], " ", "T", 1) + strings.ReplaceAll(text[11:], " ", "")
+	}
+	text = strings.ToUpper(strings.ReplaceAll(text, ",", "."))
+	leap := time.Duration(0)
+	if strings.Count(text, ":60") == 1 {
+		text, leap = strings.Replace(text, ":60", ":59", 1), time.Second
+	}
+	for _, clock := range []string{"2006-01-02T15:04:05", "2006-01-02T15:04"} {
+		for _, zone := range []string{"", "Z07:00", "Z0700", "Z07"} {
+			if at, err := time.Parse(clock+zone, text); err == nil {
+				at = at.Add(leap).UTC()
+				d.Time = &at
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("no date: %q", data)
+}
+
+type tolerantSeconds int
+
+func (n *tolerantSeconds) UnmarshalJSON(data []byte) error {
+	text := strings.TrimSpace(unquoted(data))
+	if text == "null" {
+		return nil
+	}
+	number, err := strconv.ParseFloat(text, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) || number != math.Trunc(number) {
+		return fmt.Errorf("no whole number: %q", data)
+	}
+	*n = tolerantSeconds(max(math.MinInt32, min(number, math.MaxInt32)))
+	return nil
+}
+
+// unquoted returns a JSON string's text, and any other JSON as it is.
+func unquoted(data []byte) string {
+	if data[0] != '"' {
+		return string(data)
+	}
+	text, _ := jsontext.AppendUnquote(nil, data)
+	return string(text)
+}
+
+// requireTolerantReading checks that got is what list holds, in whatever forms.
+func requireTolerantReading(t *testing.T, list string, got []sailpoint.PersonalAccessToken) {
+	t.Helper()
+	var tokens []tolerantToken
+	require.NoError(t, json.Unmarshal([]byte(list), &tokens, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)))
+	require.Len(t, got, len(tokens))
+	for i, token := range tokens {
+		want := sailpoint.PersonalAccessToken{
+			ID: token.ID, Name: token.Name, Scope: token.Scope, Owner: token.Owner, LastUsed: token.LastUsed.Time,
+			ExpirationDate: token.ExpirationDate.Time, Managed: token.Managed,
+			AccessTokenValiditySeconds: int(token.AccessTokenValiditySeconds), UserAwareTokenNeverExpires: token.UserAwareTokenNeverExpires,
+		}
+		if token.Created.Time != nil {
+			want.Created = *token.Created.Time
+		}
+		read := got[i]
+		read.Created = read.Created.UTC()
+		for _, at := range []**time.Time{&read.LastUsed, &read.ExpirationDate} {
+			if *at != nil {
+				utc := (*at).UTC()
+				*at = &utc
+			}
+		}
+		require.Equal(t, want, read)
+		require.NotContains(t, read.ID+read.Owner.ID, "\ufffd")
+	}
 }
 
 // unmarshalled returns the tokens of body as the library reads them, and whether the answer is to be refused.
@@ -168,7 +387,7 @@ func TestDecodingErrorsRepeatNothing(t *testing.T) {
 	const private = "pr1vate"
 	for _, body := range []string{
 		`[{"id":"a","created":"pr1vate"}]`, `[{"id":"a","name":pr1vate}]`, `[{"id":"a","scope":{"pr1vate":1}}]`, `[{"pr1vate":1,"pr1vate":2}]`,
-		`[{"id":"a","x":{"pr1vate":1,"pr1vate":2}}]`, `[{"id":"a","managed":"pr1vate"}]`, `[{"id":"a","owner":{"pr1vate":pr1vate}}]`,
+		`[{"id":"a","owner":{"name":{"pr1vate":1}}}]`, `[{"id":"pr1vate\n","created":1}]`, "[{\"id\":\"pr1vate\xff\"}]", `[{"id":"a","managed":"pr1vate"}]`, `[{"id":"a","owner":{"pr1vate":pr1vate}}]`,
 		`[{"id":"a","accessTokenValiditySeconds":"pr1vate"}]`, `pr1vate`, `{"pr1vate":[]}`, `[{"id":"a","name":"pr1vate`,
 	} {
 		err := list(t.Context(), scripted(ok(body)).client(t, withoutRetries))
@@ -206,7 +425,7 @@ func TestListsOfManyLengths(t *testing.T) {
 	}
 }
 
-// TestAllocationsOfAToken: four, of its strings, its scope and the two times that may be missing.
+// TestAllocationsOfAToken: three, of its strings, its scope and the members that may be missing.
 func TestAllocationsOfAToken(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector makes pools forget what they hold, which this counts")
@@ -217,17 +436,18 @@ func TestAllocationsOfAToken(t *testing.T) {
 	for name, body := range map[string]string{
 		"usual":          string(body),
 		"unknown member": strings.ReplaceAll(string(body), `"name"`, `"usage":{"calls":[{"n":1}]},"name"`),
+		"every member":   strings.ReplaceAll(string(body), `"name":"N`, `"userAwareTokenNeverExpires":false,"name":"N`),
 		"escaped name":   strings.ReplaceAll(string(body), `"Nightly`, `"\"Nightly\"`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := scripted(ok(body)).client(t)
 			perToken := func(f func()) float64 { return testing.AllocsPerRun(20, f) / n }
-			require.LessOrEqual(t, perToken(func() { _ = list(t.Context(), client) }), 4.5)
+			require.LessOrEqual(t, perToken(func() { _ = list(t.Context(), client) }), 3.5)
 			require.LessOrEqual(t, perToken(func() {
 				for _, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
 					require.NoError(t, err)
 				}
-			}), 4.5)
+			}), 3.5)
 		})
 	}
 }
@@ -383,6 +603,10 @@ func TestBodyThatIsNotOneObject(t *testing.T) {
 					n = &network{token: n.api}
 				}
 				err := operations[op].call(t.Context(), n.client(t, withoutRetries))
+				if op == 5 && strings.Contains(body, created) && body[0] != '[' {
+					require.NoError(t, err, "the first object is a whole token, whose secret is not to be had again")
+					continue
+				}
 				require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
 				require.Equal(t, operations[op].name != "fetch", errors.Is(err, sailpoint.ErrOutcomeUnknown))
 				assert.NotContains(t, err.Error(), "the-new-secret")
@@ -420,35 +644,42 @@ func TestResponsesOfAProxy(t *testing.T) {
 	}
 }
 
-// TestUnexpectedMembers: what is unknown, null or missing is taken, what has another type is not.
+// TestUnexpectedMembers: what is unknown, null or missing is read, what has another type is not, but costs no secret.
 func TestUnexpectedMembers(t *testing.T) {
-	for member, taken := range map[string]bool{
+	for member, read := range map[string]bool{
 		`"unknown":{"a":[1,null]}`:                true,
 		`"scope":null`:                            true,
 		`"expirationDate":null`:                   true,
+		`"expirationDate":""`:                     true,
 		`"created":"2017-07-11T18:45:37Z"`:        true,
 		`"created":"2017-07-11T18:45:37.098765Z"`: true,
 		`"created":"2017-07-11T18:45:37+02:00"`:   true,
-		`"created":"10000-01-01T00:00:00Z"`:       false,
-		`"created":"2017-07-11 18:45:37"`:         false,
-		`"created":1499798737`:                    false,
+		`"created":"2017-07-11 18:45:37"`:         true,
 		`"accessTokenValiditySeconds":"43200"`:    true,
 		`"accessTokenValiditySeconds":1e400`:      true,
+		"\"name\":\"Jos\xe9\"":                    true,
+		`"created":"10000-01-01T00:00:00Z"`:       false,
+		`"created":"yesterday"`:                   false,
+		`"created":1499798737`:                    false,
+		`"accessTokenValiditySeconds":1.5`:        false,
 		`"scope":"a b"`:                           false,
 		`"scope":[1]`:                             false,
 		`"owner":"me"`:                            false,
 		`"name":["n"]`:                            false,
+		`"name":"n","name":"n"`:                   false,
 	} {
 		t.Run(member, func(t *testing.T) {
-			for body, op := range map[string]int{`[{"id":"abc",` + member + `}]`: 0, `{"id":"abc",` + member + `}`: 3, `{"id":"abc","secret":"s",` + member + `}`: 5} {
+			for body, op := range map[string]int{`[{"id":"abc",` + member + `}]`: 0, `{"id":"abc",` + member + `}`: 3} {
 				err := operations[op].call(t.Context(), scripted(ok(body)).client(t, withoutRetries))
-				if taken {
+				if read {
 					require.NoError(t, err)
 					continue
 				}
 				require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
 				require.Equal(t, 200, requireOneError(t, err).StatusCode)
 			}
+			require.NoError(t, create(t.Context(), scripted(ok(`{"id":"abc","secret":"s",`+member+`}`)).client(t)))
+			require.NoError(t, create(t.Context(), scripted(ok(`{`+member+`,"id":"abc","secret":"s"}`)).client(t)))
 		})
 	}
 }

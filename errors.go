@@ -287,7 +287,7 @@ func messagesIn(value jsontext.Value, depth int) (list []string) {
 	return list
 }
 
-// tolerant reads member by member, because one of an unexpected type must not cost the others.
+// tolerant accepts names that are there twice and text that is not UTF-8, which must not cost whatever else is there.
 var tolerant = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
 // membersOf returns the members of an object, as many as can be read.

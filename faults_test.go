@@ -73,7 +73,7 @@ var kindsOfFaults = []kindOfFault{
 	{name: "deep JSON", tests: by(TestDeepJSON)},
 	{name: "duplicate members", tests: by(TestDuplicateMembers), outcomes: []string{"two secrets"}},
 	{name: "broken UTF-8", outcomes: []string{"secret not UTF-8", "secret with a replacement", "secret with half a surrogate"}},
-	{name: "body that is not one object", tests: by(TestBodyThatIsNotOneObject), outcomes: []string{"trailing data", "null", "empty"}},
+	{name: "body that is not one object", tests: by(TestBodyThatIsNotOneObject), outcomes: []string{"a list of tokens", "null", "empty"}},
 	{name: "responses of a proxy", tests: by(TestResponsesOfAProxy), outcomes: []string{"HTML"}},
 	{name: "huge error", tests: by(TestErrorOfAHugeBody)},
 	{name: "shapes of errors", tests: by(TestErrorHoldsWhatTheResponseSays)},

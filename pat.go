@@ -100,8 +100,9 @@ func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonal
 		}
 		op.url += opts.query()
 		var stream *tokenStream
-		call := s.client.call(ctx, op, func(body io.Reader) (err error) {
-			stream, err = openTokenStream(body)
+		var call *call
+		call = s.client.call(ctx, op, func(body io.Reader) (err error) {
+			stream, err = openTokenStream(body, func() { call.attempt.expectEnd() })
 			return err
 		})
 		call.streams = true

@@ -1,11 +1,15 @@
 package sailpoint_test
 
 import (
+	"compress/flate"
 	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"runtime"
+	"sort"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -247,7 +251,15 @@ var createOutcomes = map[string]struct {
 	"secret with a replacement":    {ok(`{"id":"abc","secret":"s\ufffd"}`), true, "abc"},
 	"secret with half a surrogate": {ok(`{"secret":"s\ud800","id":"abc"}`), true, "abc"},
 	"secret of another type":       {ok(`{"id":"abc","secret":12345678901234567890}`), true, "abc"},
-	"trailing data":                {ok(created + "{}"), true, "86f1dc6fe8f54414950454cbb11278fa"},
+	"two ids":                      {ok(`{"id":"abc","id":"abc","secret":"s"}`), true, ""},
+	"id not UTF-8":                 {ok("{\"id\":\"abc\xff\",\"secret\":\"s\"}"), true, ""},
+	"id of another type":           {ok(`{"id":1,"secret":"s"}`), true, ""},
+	"an error":                     {ok(`{"error":"busy"}`), false, ""},
+	"an error that is named":       {ok(`{"name":"Unavailable","created":1,"secret":null}`), false, ""},
+	"an error cut short":           {answer{body: `{"error":"busy","te`, cut: io.ErrUnexpectedEOF}, false, ""},
+	"no members":                   {ok(`{}`), false, ""},
+	"a list of tokens":             {ok(`[` + created + `]`), false, ""},
+	"corrupt compression":          {answer{body: created, cut: flate.CorruptInputError(9)}, true, "86f1dc6fe8f54414950454cbb11278fa"},
 	"checksum of the compression":  {answer{body: created, cut: gzip.ErrChecksum}, true, "86f1dc6fe8f54414950454cbb11278fa"},
 	"larger than its bound":        {ok(`{"name":"` + strings.Repeat("x", 1<<20)), true, ""},
 	"HTML larger than its bound":   {ok("<html>" + strings.Repeat("x", 1<<20)), false, ""},
@@ -280,13 +292,56 @@ func TestCreateOutcome(t *testing.T) {
 	}
 }
 
-// TestWholeTokenOfACutAnswer: all of it came, and only the end of the transfer is missing.
-func TestWholeTokenOfACutAnswer(t *testing.T) {
-	for _, cut := range []error{io.ErrUnexpectedEOF, errReset, context.DeadlineExceeded} {
-		n := scripted(answer{body: created, cut: cut})
-		got, err := n.client(t).PersonalAccessTokens.Create(t.Context(), newToken())
-		require.NoError(t, err)
-		assert.Equal(t, "the-new-secret", got.Secret.Reveal())
+// TestWholeIDAndSecretAreKept: they can't be had again. Whatever else is wrong is zero in the result.
+func TestWholeIDAndSecretAreKept(t *testing.T) {
+	const id, secret = `"id":"abc"`, `"secret":"the-new-secret"`
+	type response = sailpoint.CreatePersonalAccessTokenResponse
+	for name, tt := range map[string]struct {
+		reply answer
+		want  response
+	}{
+		"cut behind the token":      {answer{body: `{` + id + `,` + secret + `}`, cut: io.ErrUnexpectedEOF}, response{}},
+		"reset behind the token":    {answer{body: `{` + id + `,` + secret + `}`, cut: errReset}, response{}},
+		"timeout behind the token":  {answer{body: `{` + id + `,` + secret + `}`, cut: context.DeadlineExceeded}, response{}},
+		"cut in another member":     {answer{body: `{` + id + `,` + secret + `,"name":"n","scope":["s`, cut: errReset}, response{Name: "n"}},
+		"cut without an error":      {ok(`{` + id + `,"name":"n",` + secret), response{Name: "n"}},
+		"no JSON behind the secret": {ok(`{` + id + `,` + secret + `,"name":n}`), response{}},
+		"more behind the object":    {ok(`{` + id + `,` + secret + `}{"error":"busy"}`), response{}},
+		"byte order mark":           {ok("\ufeff{" + id + `,` + secret + `}`), response{}},
+		"too large":                 {ok(`{` + id + `,` + secret + `,"x":"` + strings.Repeat("x", 1<<20)), response{}},
+		"too deep":                  {ok(`{` + id + `,` + secret + `,"x":` + strings.Repeat("[", 20_000)), response{}},
+		"date in another form":      {ok(`{"created":"yesterday","expirationDate":1,` + id + `,` + secret + `,"name":"n"}`), response{Name: "n"}},
+		"scope that is a string":    {ok(`{"scope":"a b","name":"n",` + secret + `,` + id + `}`), response{Name: "n"}},
+		"scope with a number":       {ok(`{"scope":["a",1],"name":"n",` + secret + `,` + id + `}`), response{Name: "n"}},
+		"scope not UTF-8":           {ok("{\"scope\":[\"a\",\"\xe9\"]," + secret + `,` + id + `}`), response{}},
+		"many scopes":               {ok(`{` + id + `,` + secret + `,"scope":[""` + strings.Repeat(`,""`, 300_000) + `]}`), response{}},
+		"number with a fraction":    {ok(`{"accessTokenValiditySeconds":1.5,` + secret + `,` + id + `}`), response{}},
+		"number as 3.6e3":           {ok(`{"accessTokenValiditySeconds":3.6e3,` + secret + `,` + id + `}`), response{AccessTokenValiditySeconds: 3600}},
+		"name not UTF-8":            {ok("{\"name\":\"Jos\xe9\"," + secret + `,` + id + `}`), response{}},
+		"name with half a pair":     {ok(`{"name":"\ud83d",` + secret + `,` + id + `}`), response{}},
+		"name twice":                {ok(`{"name":"n","name":"n",` + secret + `,` + id + `}`), response{}},
+		"expiry twice":              {ok(`{"expirationDate":"2030-01-01T00:00:00Z","expirationDate":null,` + secret + `,` + id + `}`), response{}},
+		"owner twice":               {ok(`{"owner":{"name":"o"},"owner":{"id":"o"},` + secret + `,` + id + `}`), response{}},
+		"owner's name twice": {
+			ok(`{"owner":{"id":"o","name":"o","name":"o"},` + secret + `,` + id + `}`),
+			response{Owner: sailpoint.PersonalAccessTokenOwner{ID: "o"}},
+		},
+		"owner that is a string": {ok(`{"owner":"me",` + secret + `,` + id + `}`), response{}},
+		"owner not UTF-8": {
+			ok("{\"owner\":{\"id\":\"\xe9\",\"name\":\"\xe9\",\"type\":\"IDENTITY\"}," + secret + `,` + id + `}`),
+			response{Owner: sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY"}},
+		},
+		"unknown twice": {ok("{\"x\":1,\"x\":\"\xe9\"," + secret + `,` + id + `}`), response{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := scripted(tt.reply)
+			got, err := n.client(t).PersonalAccessTokens.Create(t.Context(), newToken())
+			require.NoError(t, err)
+			assert.Equal(t, "the-new-secret", got.Secret.Reveal())
+			tt.want.ID, got.Secret = "abc", sailpoint.Secret{}
+			assert.Equal(t, tt.want, *got)
+			n.requireCounts(t, 1, 1)
+		})
 	}
 }
 
@@ -460,8 +515,7 @@ func TestListThatCantBeTrusted(t *testing.T) {
 		"empty": "", "null": "null", "object": "{}", "html": "<html>", "byte order mark": "\ufeff[]",
 		"trailing data": `[] []`, "null element": `[null]`, "no id": `[{"name":"n"}]`, "id null": `[{"id":null}]`,
 		"cut": `[{"id":"a"},`, "two names": `[{"id":"a","name":"n","name":"m"}]`, "not UTF-8": "[{\"id\":\"a\xff\"}]",
-		"two unknown": `[{"id":"a","u":{"x":1,"x":2}}]`,
-		"bad date":    `[{"id":"a","created":"yesterday"}]`, "part of a second": `[{"id":"a","accessTokenValiditySeconds":1.5}]`,
+		"bad date": `[{"id":"a","created":"yesterday"}]`, "part of a second": `[{"id":"a","accessTokenValiditySeconds":1.5}]`,
 		"deep": `[{"id":"a","u":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `}]`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -484,13 +538,87 @@ func TestListThatCantBeTrusted(t *testing.T) {
 	}
 }
 
+// TestMaxListBytes: it bounds the memory of List, whatever the tokens are made of, and not the bytes that come.
 func TestMaxListBytes(t *testing.T) {
-	body := `[` + aToken + `]`
-	n := scripted(ok(body))
-	for limit, want := range map[int]error{len(body): nil, len(body) - 1: sailpoint.ErrInvalidResponse} {
-		client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxListBytes = int64(limit) })
-		_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
-		require.ErrorIs(t, err, want)
+	const limit, beside = 2 << 20, 1 << 20 // what is read with, and the ends of chunks
+	for name, token := range map[string]func(i int) string{
+		"small":             func(int) string { return `{"id":"0"}` },
+		"every member":      func(int) string { return aToken },
+		"long names":        func(int) string { return `{"id":"0","name":"` + strings.Repeat("n", 5000) + `"}` },
+		"one scope":         func(int) string { return `{"id":"0","scope":["s"]}` },
+		"many scopes":       func(int) string { return `{"id":"0","scope":[""` + strings.Repeat(`,""`, 1000) + `]}` },
+		"scopes of its own": func(i int) string { return fmt.Sprintf(`{"id":"0","scope":["s%d","t%d"]}`, i, i) },
+		"optional members": func(int) string {
+			return `{"id":"0","lastUsed":"2017-07-11T18:45:37Z","userAwareTokenNeverExpires":true}`
+		},
+		"unknown members": func(int) string { return `{"id":"0","x":"` + strings.Repeat("x", 1000) + `"}` },
+	} {
+		t.Run(name, func(t *testing.T) {
+			listed := func(n int) (tokens []sailpoint.PersonalAccessToken, err error) {
+				var body strings.Builder
+				body.WriteString("[")
+				for i := range n {
+					body.WriteString(token(i) + ",")
+				}
+				client := scripted(ok(strings.TrimSuffix(body.String(), ",")+"]")).client(t, withoutRetries, func(cfg *sailpoint.Config) { cfg.MaxListBytes = limit })
+				requireMemory(t, limit+beside, func() {
+					tokens, err = client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+				})
+				return tokens, err
+			}
+			fits, tooMany := 0, 1
+			for _, err := listed(tooMany); err == nil; _, err = listed(tooMany) {
+				fits, tooMany = tooMany, 2*tooMany
+			}
+			most := fits + sort.Search(tooMany-fits-1, func(n int) bool { _, err := listed(fits + n + 1); return err != nil })
+			require.Positive(t, most)
+			tokens, err := listed(most)
+			require.NoError(t, err)
+			require.Len(t, tokens, most)
+			_, err = listed(most + 1)
+			requireMatches(t, err, sailpoint.ErrInvalidResponse)
+			require.ErrorContains(t, err, "use All")
+		})
+	}
+}
+
+// TestAllOfOneLargeToken: a few MiB are enough for a MiB, whatever it is made of.
+func TestAllOfOneLargeToken(t *testing.T) {
+	fill := func(start, part, end string) string {
+		return start + strings.Repeat(part, (1<<20-1000)/len(part)) + end
+	}
+	for name, token := range map[string]string{
+		"name":           fill(`{"id":"a","name":"`, "n", `"}`),
+		"escaped name":   fill(`{"id":"a","name":"`, `\n`, `"}`),
+		"scope":          fill(`{"id":"a","scope":["`, "s", `"]}`),
+		"short scopes":   fill(`{"id":"a","scope":["s"`, `,""`, `]}`),
+		"longer scopes":  fill(`{"id":"a","scope":["s"`, `,"idn:sources:read"`, `]}`),
+		"unknown":        fill(`{"id":"a","x":["x"`, `,[]`, `]}`),
+		"unknown names":  fill(`{"id":"a"`, `,"":0`, `}`),
+		"members before": fill(`{`, `"x":1,`, `"id":"a"}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := scripted(ok(`[`+token+`,{"id":"b"}]`)).client(t, withoutRetries)
+			var ids []string
+			requireMemory(t, 16<<20, func() {
+				var before, after runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				for token, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
+					if err != nil {
+						require.Equal(t, "short scopes", name, "%v", err)
+						requireMatches(t, err, sailpoint.ErrInvalidResponse)
+						ids = append(ids, "a", "b")
+						break
+					}
+					ids = append(ids, token.ID)
+					runtime.GC()
+					runtime.ReadMemStats(&after)
+					require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(8<<20))
+				}
+			})
+			require.Equal(t, []string{"a", "b"}, ids)
+		})
 	}
 }
 
@@ -557,7 +685,108 @@ func TestAllHasNoTimeLimitButOfEachWait(t *testing.T) {
 	})
 }
 
-// chanReader reads what is sent.
+// TestAllEndsATrickle: each wait is short, and together they are too long for what came.
+func TestAllEndsATrickle(t *testing.T) {
+	// every returns a list of n tokens of so many bytes that come every interval.
+	every := func(interval time.Duration, bytes, n int) answer {
+		return answer{stream: func(ctx context.Context) io.Reader {
+			body := make(chan string)
+			go func() {
+				defer close(body)
+				token := `{"id":"a"}` + strings.Repeat(" ", bytes-len(`{"id":"a"},`))
+				part := `[` + token
+				for range n {
+					select {
+					case body <- part:
+					case <-ctx.Done():
+						return
+					}
+					part = `,` + token
+					<-time.After(interval)
+				}
+				select {
+				case body <- "]":
+				case <-ctx.Done():
+				}
+			}()
+			return &chanReader{parts: body, done: ctx.Done()}
+		}}
+	}
+	for name, tt := range map[string]struct {
+		body    answer
+		timeout time.Duration
+		count   int
+		ended   time.Duration
+		err     string // "": none
+	}{
+		"a few bytes each time":    {every(9*time.Second, 20, 1000), 10 * time.Second, 12, 100 * time.Second, "less than 1 KiB of the answer within 1m40s"},
+		"a byte less than enough":  {every(10*time.Second-1, 102, 1000), 10 * time.Second, 11, 100 * time.Second, "less than 1 KiB of the answer within 1m40s"},
+		"enough":                   {every(10*time.Second-1, 103, 1000), 10 * time.Second, 1000, 1000 * (10*time.Second - 1), ""},
+		"silence":                  {every(11*time.Second, 2000, 1000), 10 * time.Second, 1, 10 * time.Second, "no answer within 10s"},
+		"no limit":                 {every(time.Minute, 20, 1000), -1, 1000, 1000 * time.Minute, ""},
+		"a limit beyond all times": {every(time.Minute, 20, 1000), math.MaxInt64, 1000, 1000 * time.Minute, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := scripted(tt.body).client(t, withoutRetries, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = tt.timeout })
+				defer func() { <-time.After(time.Hour) }() // in which the server's goroutine ends
+				started, count := time.Now(), 0
+				var failure error
+				for _, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
+					if failure = err; err == nil {
+						count++
+					}
+				}
+				assert.Equal(t, tt.count, count)
+				assert.Equal(t, tt.ended, time.Since(started))
+				if tt.err == "" {
+					require.NoError(t, failure)
+					return
+				}
+				require.ErrorContains(t, failure, tt.err)
+				require.ErrorIs(t, failure, context.DeadlineExceeded)
+				require.ErrorIs(t, failure, sailpoint.ErrInvalidResponse)
+			})
+		})
+	}
+}
+
+// TestAllDoesNotWaitLongBehindTheLastToken: only the end of the response is missing there.
+func TestAllDoesNotWaitLongBehindTheLastToken(t *testing.T) {
+	for _, timeout := range []time.Duration{time.Second, 0, -1} {
+		for _, bounded := range []bool{false, true} {
+			t.Run(fmt.Sprint(timeout, bounded), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ctx, cancel := t.Context(), context.CancelFunc(func() {})
+					if bounded {
+						ctx, cancel = context.WithTimeout(ctx, time.Hour)
+					}
+					defer cancel()
+					n := scripted(answer{stream: func(ctx context.Context) io.Reader {
+						return io.MultiReader(strings.NewReader(`[{"id":"a"},{"id":"b"}]`), slow{ctx})
+					}})
+					client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = timeout })
+					var ids []string
+					var failure error
+					var last time.Time
+					for token, err := range client.PersonalAccessTokens.All(ctx, sailpoint.ListPersonalAccessTokensOptions{}) {
+						if failure = err; err == nil {
+							ids = append(ids, token.ID)
+							<-time.After(10 * time.Minute) // the caller's own time
+							last = time.Now()
+						}
+					}
+					require.Equal(t, []string{"a", "b"}, ids)
+					require.ErrorContains(t, failure, "no end of the answer within 5s")
+					require.ErrorIs(t, failure, sailpoint.ErrInvalidResponse)
+					require.Equal(t, 5*time.Second, time.Since(last))
+				})
+			})
+		}
+	}
+}
+
+// chanReader reads what is sent, until parts is closed.
 type chanReader struct {
 	parts chan string
 	done  <-chan struct{}
@@ -566,8 +795,12 @@ type chanReader struct {
 
 func (c *chanReader) Read(p []byte) (int, error) {
 	if c.rest == "" {
+		var more bool
 		select {
-		case c.rest = <-c.parts:
+		case c.rest, more = <-c.parts:
+			if !more {
+				return 0, io.EOF
+			}
 		case <-c.done:
 			return 0, errors.New("the connection was closed")
 		}
@@ -614,7 +847,8 @@ func requireOutcome(t *testing.T, err error) *sailpoint.CreateOutcomeError {
 func TestCreateResponseAtItsSizeLimit(t *testing.T) {
 	whole := created + strings.Repeat(" ", 1<<20-len(created))
 	require.NoError(t, create(t.Context(), scripted(ok(whole)).client(t)))
-	padded := `{"name":"` + strings.Repeat("x", 1<<20-len(created)-10) + `",` + created[1:]
+	require.NoError(t, create(t.Context(), scripted(ok(whole+" ")).client(t)), "id and secret are within the bound")
+	padded := `{"id":"abc","name":"` + strings.Repeat("x", 1<<20) + `","secret":"s"}`
 	err := create(t.Context(), scripted(ok(padded)).client(t))
 	require.True(t, requireOutcome(t, err).Created)
 	require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)

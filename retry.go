@@ -166,12 +166,13 @@ func transportEvent(err error, sent bool) event {
 // failed, and not what was read.
 func bodyEvent(err error, failed bool) event {
 	var large *tooLargeError
+	var list *listTooLargeError
 	switch {
 	case errors.Is(err, errIncomplete):
 		return incomplete
-	case errors.Is(err, errNotObject):
+	case errors.Is(err, errNotObject), errors.Is(err, errNotToken):
 		return untrusted
-	case errors.As(err, &large):
+	case errors.As(err, &large), errors.As(err, &list):
 		return tooLarge
 	case failed, errors.Is(err, io.ErrUnexpectedEOF):
 		return cutShort

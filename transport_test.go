@@ -450,7 +450,7 @@ func cutBody(t *testing.T, framing string) {
 		address, requests := answering(t, answer)
 		err := create(t.Context(), onTransport(t, "http://"+address))
 		assert.EqualValues(t, 1, requests.Load())
-		if n == len(created) {
+		if n >= strings.Index(created, `,"name"`) { // id and secret are whole
 			require.NoError(t, err)
 			continue
 		}
