@@ -198,9 +198,9 @@ type optionalMembers struct {
 const (
 	readBytes     = 64 << 10
 	maxScopeBytes = 64 << 10 // of scopes that a tokenReader remembers
-	maxHeldBytes  = 4 << 20  // of one token, whose short scopes take more memory than JSON
+	maxScopes     = 1 << 17  // of a token: as JSON, short ones take less than in memory
 	entryBytes    = 128      // that a map's entry takes in addition to its key: many short ones are not small
-	stringBytes   = 16       // that a string takes in addition to its text
+	stringBytes   = 24       // that a string takes in addition to its text, rounded up as its allocation is
 	tokenBytes    = int64(unsafe.Sizeof(PersonalAccessToken{}))
 )
 
@@ -359,7 +359,7 @@ func (r *tokenReader) tolerantToken(t *PersonalAccessToken) {
 	r.open('{')
 	r.object(&r.members, t)
 	text := string(r.text)
-	r.held += int64(len(text)) + stringBytes
+	r.held += int64(len(text)+len(text)/8) + stringBytes
 	t.ID, t.Name = text[r.id.start:r.id.end], text[r.name.start:r.name.end]
 	t.Owner.Type = text[r.kind.start:r.kind.end]
 	t.Owner.ID = text[r.owner.start:r.owner.end]
@@ -562,12 +562,12 @@ func (r *tokenReader) scope() []string {
 	scope, known := r.scopes[string(v)]
 	if !known {
 		scope = r.newScope(v)
-		if len(v) > maxScopeBytes { // which isn't remembered
-			return scope
-		}
 	}
-	r.held += int64(stringBytes * len(scope))
-	return slices.Clone(scope) // the caller may write to it
+	if len(v) <= maxScopeBytes { // remembered, and the caller may write to it
+		scope = slices.Clone(scope)
+	}
+	r.held += int64(len(v) + stringBytes*cap(scope))
+	return scope
 }
 
 // newScope reads a list of strings that isn't remembered.
@@ -577,8 +577,8 @@ func (r *tokenReader) newScope(v jsontext.Value) []string {
 		return nil
 	}
 	most := bytes.Count(v, []byte(",")) + 1
-	if r.held += int64(len(v) + stringBytes*most); r.held > maxHeldBytes {
-		r.fail(&tooLargeError{maxTokenBytes})
+	if most > maxScopes {
+		r.refuse("has too many entries")
 		return nil
 	}
 	scope := make([]string, 0, most)

@@ -162,11 +162,11 @@ var leaks = map[string]struct {
 
 	"create: cut short":      {api: answer{body: `{"id":"86f1","secret":"` + leakPATSecret, cut: io.ErrUnexpectedEOF}},
 	"create: not complete":   {api: answer{body: `{"id":"86f1","secret":"` + leakPATSecret}},
-	"create: trailing data":  {api: answer{body: `{"id":"86f1","secret":"` + leakPATSecret + `"} ` + leakPATSecret}},
+	"create: trailing data":  {api: answer{body: `{"id":"86f1"} "` + leakPATSecret + `"`}},
 	"create: no id":          {api: answer{body: `{"secret":"` + leakPATSecret + `"}`}},
 	"create: two secrets":    {api: answer{body: `{"id":"86f1","secret":"` + leakPATSecret + `","secret":"` + leakPATSecret + `"}`}},
 	"create: other case":     {api: answer{body: `{"id":"86f1","Secret":"` + leakPATSecret + `"}`}},
-	"create: wrong types":    {api: answer{body: `{"id":"86f1","created":"` + leakPATSecret + `","secret":"x"}`}},
+	"create: wrong types":    {api: answer{body: `{"id":"86f1","created":"` + leakPATSecret + `"}`}},
 	"create: secret in list": {api: answer{body: `{"id":"86f1","secret":["` + leakPATSecret + `"]}`}},
 	"create: wrong encoding": {api: answer{body: "{\"id\":\"86f1\",\"secret\":\"" + leakPATSecret + "\xff\"}"}},
 	"create: 202":            {api: answer{status: 202, body: `{"id":"86f1","secret":"` + leakPATSecret + `"}`}},
