@@ -231,50 +231,62 @@ func newAxis(now time.Time, rows []row) axis {
 	a.start = month(a.start)
 	a.end = month(a.end).AddDate(0, 1, 0)
 	a.Now = a.x(now, axisWidth)
+	a.draw(a.count(rows))
+	return a
+}
 
-	made, ended, ends := map[time.Time]int{}, map[time.Time]int{}, map[time.Time]int{}
+// monthly counts what happens in each month.
+type monthly struct{ made, ended, ends map[time.Time]int }
+
+// count counts the creations and expiries of the tokens.
+func (a *axis) count(rows []row) monthly {
+	n := monthly{map[time.Time]int{}, map[time.Time]int{}, map[time.Time]int{}}
 	for i := range rows {
 		t := &rows[i].Token
 		if t.ID == "" {
 			continue
 		}
 		if !t.Created.IsZero() {
-			made[month(a.clamp(t.Created))]++
+			n.made[month(a.clamp(t.Created))]++
 			a.Made++
 		}
 		switch e := t.ExpirationDate; {
 		case e == nil:
 			a.Open++
-		case e.After(now):
-			ends[month(a.clamp(*e))]++
+		case e.After(a.now):
+			n.ends[month(a.clamp(*e))]++
 			a.Ends++
 		default:
-			ended[month(a.clamp(*e))]++
+			n.ended[month(a.clamp(*e))]++
 			a.Ended++
 		}
 	}
+	return n
+}
+
+// draw adds the bars of the months and the ticks of the years.
+func (a *axis) draw(n monthly) {
 	most := 1
 	for m := a.start; m.Before(a.end); m = m.AddDate(0, 1, 0) {
-		most = max(most, made[m], ended[m]+ends[m])
+		most = max(most, n.made[m], n.ended[m]+n.ends[m])
 	}
-	height := func(n int) int { return max(n*axisHeight/most, min(n, 1)*3) }
+	height := func(count int) int { return max(count*axisHeight/most, min(count, 1)*3) }
 	for m := a.start; m.Before(a.end); m = m.AddDate(0, 1, 0) {
 		x := a.x(m, axisWidth)
 		width := max(a.x(m.AddDate(0, 1, 0), axisWidth)-x-1, 1)
-		draw := func(class, verb string, n, y int) {
-			if n > 0 {
-				a.Bars = append(a.Bars, bar{x, width, y, height(n), class, fmt.Sprintf("%s: %d %s", m.Format("January 2006"), n, verb)})
+		draw := func(class, verb string, count, y int) {
+			if count > 0 {
+				a.Bars = append(a.Bars, bar{x, width, y, height(count), class, fmt.Sprintf("%s: %d %s", m.Format("January 2006"), count, verb)})
 			}
 		}
-		over := axisHeight - height(ended[m])
-		draw("ended", "expired", ended[m], over)
-		draw("ends", "to expire", ends[m], over-height(ends[m])) // in today's month, on top of those
-		draw("made", "created", made[m], axisHeight+1)
+		over := axisHeight - height(n.ended[m])
+		draw("ended", "expired", n.ended[m], over)
+		draw("ends", "to expire", n.ends[m], over-height(n.ends[m])) // in today's month, on top of those
+		draw("made", "created", n.made[m], axisHeight+1)
 		if m.Month() == time.January {
 			a.Years = append(a.Years, tick{x, m.Format("2006")})
 		}
 	}
-	return a
 }
 
 func month(t time.Time) time.Time {
