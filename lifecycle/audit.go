@@ -16,28 +16,28 @@ type Kind string
 
 // The kinds of findings. The first five are about time, the next three about what a token may do.
 const (
-	NeverUsed    Kind = "never-used"
-	Stale        Kind = "stale"
-	Expired      Kind = "expired"
-	ExpiringSoon Kind = "expiring-soon"
-	NoExpiry     Kind = "no-expiry" // none is told: it never expires, or the API leaves its expiry out
-	EveryRight   Kind = "every-right"
-	AdminScope   Kind = "admin-scope" // over other people's tokens
-	LongBearer   Kind = "long-bearer"
-	NearLimit    Kind = "near-limit" // of the tokens that an owner may have; its Token holds the Owner only
-	Unfinished   Kind = "unfinished-rotation"
-	Managed      Kind = "managed" // for information: the only finding of a managed token
+	FindingNeverUsed    Kind = "never-used"
+	FindingStale        Kind = "stale"
+	FindingExpired      Kind = "expired"
+	FindingExpiringSoon Kind = "expiring-soon"
+	FindingNoExpiry     Kind = "no-expiry" // none is told: it never expires, or the API leaves its expiry out
+	FindingEveryRight   Kind = "every-right"
+	FindingAdminScope   Kind = "admin-scope" // over other people's tokens
+	FindingLongBearer   Kind = "long-bearer"
+	FindingNearLimit    Kind = "near-limit" // of the tokens that an owner may have; its Token holds the Owner only
+	FindingUnfinished   Kind = "unfinished-rotation"
+	FindingManaged      Kind = "managed" // for information: the only finding of a managed token
 )
 
 // Kinds returns every kind, in the order in which a token's findings come.
 func Kinds() []Kind {
 	return []Kind{
-		NeverUsed, Stale, Expired, ExpiringSoon, NoExpiry, EveryRight, AdminScope, LongBearer, NearLimit, Unfinished, Managed,
+		FindingNeverUsed, FindingStale, FindingExpired, FindingExpiringSoon, FindingNoExpiry, FindingEveryRight, FindingAdminScope, FindingLongBearer, FindingNearLimit, FindingUnfinished, FindingManaged,
 	}
 }
 
-// Policy says what [Audit] looks at, and from when on it is worth a finding.
-type Policy struct {
+// AuditPolicy says what [Audit] looks at, and from when on it is worth a finding.
+type AuditPolicy struct {
 	// OwnerID is whose tokens are audited: an identity's id, or [sailpoint.OwnerMe], which needs no right to others'
 	// tokens. "": everybody's.
 	OwnerID string
@@ -55,7 +55,7 @@ type Policy struct {
 	NearLimit int
 }
 
-// Finding is one thing to know about one token, or with [NearLimit] about one owner.
+// Finding is one thing to know about one token, or with [FindingNearLimit] about one owner.
 type Finding struct {
 	Kind  Kind
 	Token sailpoint.PersonalAccessToken // as the audit saw it
@@ -64,9 +64,9 @@ type Finding struct {
 
 // Report is what [Audit] found.
 type Report struct {
-	At       time.Time // when the audit started, which ages count to
-	Policy   Policy    // with its defaults
-	Tokens   int       // looked at
+	At       time.Time   // when the audit started, which ages count to
+	Policy   AuditPolicy // with its defaults
+	Tokens   int         // looked at
 	Counts   map[Kind]int
 	Owners   []OwnerTotal // the one with most tokens first
 	Findings []Finding    // in the order of the list; those of owners at the end
@@ -77,7 +77,7 @@ type OwnerTotal struct {
 	Owner    sailpoint.PersonalAccessTokenOwner
 	Tokens   int // without the managed ones
 	Managed  int
-	Findings int // without [Managed]
+	Findings int // without [FindingManaged]
 }
 
 // Of returns the findings of these kinds.
@@ -101,7 +101,7 @@ func (r *Report) Of(kinds ...Kind) []Finding {
 //
 // Needs sp:all-personal-access-tokens:read, with OwnerMe sp:my-personal-access-tokens:read; managed tokens are seen
 // only with idn:managed-personal-access-tokens:read.
-func Audit(ctx context.Context, client *sailpoint.Client, policy Policy) (*Report, error) {
+func Audit(ctx context.Context, client *sailpoint.Client, policy AuditPolicy) (*Report, error) {
 	policy, err := policy.complete()
 	if err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func (r *Report) look(owner *OwnerTotal, token *sailpoint.PersonalAccessToken) (
 	before := len(r.Findings)
 	if token.Managed {
 		owner.Managed++
-		r.add(owner, Finding{Managed, *token, "The platform made it and uses it: this is for information only."})
+		r.add(owner, Finding{FindingManaged, *token, "The platform made it and uses it: this is for information only."})
 		return true
 	}
 	owner.Tokens++
@@ -159,7 +159,7 @@ func (r *Report) addOwners(owners map[string]*OwnerTotal) {
 	for i := range r.Owners {
 		if owner := &r.Owners[i]; owner.Tokens >= r.Policy.NearLimit {
 			text := fmt.Sprintf("The owner has %d of the %d tokens that one may have, and a rotation needs a free one.", owner.Tokens, maxTokens)
-			r.add(owner, Finding{NearLimit, sailpoint.PersonalAccessToken{Owner: owner.Owner}, text})
+			r.add(owner, Finding{FindingNearLimit, sailpoint.PersonalAccessToken{Owner: owner.Owner}, text})
 		}
 	}
 }
@@ -167,13 +167,13 @@ func (r *Report) addOwners(owners map[string]*OwnerTotal) {
 func (r *Report) add(owner *OwnerTotal, f Finding) {
 	r.Findings = append(r.Findings, f)
 	r.Counts[f.Kind]++
-	if f.Kind != Managed {
+	if f.Kind != FindingManaged {
 		owner.Findings++
 	}
 }
 
 // complete returns p with its defaults, or what is wrong with it.
-func (p Policy) complete() (Policy, error) {
+func (p AuditPolicy) complete() (AuditPolicy, error) {
 	if min(p.NeverUsedAfter, p.StaleAfter, p.ExpiringWithin, p.MaxBearer, time.Duration(p.NearLimit)) < 0 {
 		return p, refuse("a policy's limits are not negative: leave one at 0 for its default")
 	}
@@ -187,41 +187,41 @@ func (p Policy) complete() (Policy, error) {
 
 // examine finds what is worth saying of a token, in the order of Kinds. Each sentence says what the API told, and no
 // more.
-func (p *Policy) examine(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {
+func (p *AuditPolicy) examine(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {
 	p.examineUse(token, at, found)
 	p.examineExpiry(token, at, found)
 	p.examineRights(token, found)
 	if marked(token.Name) {
-		found(Unfinished, "Its name carries the mark of a rotation that has not finished. It may hold the only working secret: let the rotation run again.")
+		found(FindingUnfinished, "Its name carries the mark of a rotation that has not finished. It may hold the only working secret: let the rotation run again.")
 	}
 }
 
-func (p *Policy) examineUse(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {
+func (p *AuditPolicy) examineUse(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {
 	if token.LastUsed == nil {
 		if age := at.Sub(token.Created); age > p.NeverUsedAfter && !token.Created.IsZero() {
-			found(NeverUsed, fmt.Sprintf("It was never used since it was created on %s, %s ago.", date(token.Created), span(age)))
+			found(FindingNeverUsed, fmt.Sprintf("It was never used since it was created on %s, %s ago.", date(token.Created), span(age)))
 		}
 		return
 	}
 	if idle := at.Sub(token.LastUsed.Add(day)); idle >= p.StaleAfter {
-		found(Stale, fmt.Sprintf("It was last used on %s or up to a day later, at least %s ago.", date(*token.LastUsed), span(idle)))
+		found(FindingStale, fmt.Sprintf("It was last used on %s or up to a day later, at least %s ago.", date(*token.LastUsed), span(idle)))
 	}
 }
 
-func (p *Policy) examineExpiry(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {
+func (p *AuditPolicy) examineExpiry(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {
 	if token.ExpirationDate == nil {
 		text := "No expiry is told: it never expires, or the API leaves its expiry out."
 		if told := token.UserAwareTokenNeverExpires; told != nil && *told {
 			text = "It never expires, as was acknowledged for it."
 		}
-		found(NoExpiry, text)
+		found(FindingNoExpiry, text)
 		return
 	}
 	switch left := token.ExpirationDate.Sub(at); {
 	case left <= 0:
-		found(Expired, fmt.Sprintf("It expired on %s, %s ago.", date(*token.ExpirationDate), span(-left)))
+		found(FindingExpired, fmt.Sprintf("It expired on %s, %s ago.", date(*token.ExpirationDate), span(-left)))
 	case left <= p.ExpiringWithin:
-		found(ExpiringSoon, fmt.Sprintf("It expires on %s, in %s.", date(*token.ExpirationDate), span(left)))
+		found(FindingExpiringSoon, fmt.Sprintf("It expires on %s, in %s.", date(*token.ExpirationDate), span(left)))
 	}
 }
 
@@ -231,7 +231,7 @@ const (
 	allRead   = "all-personal-access-tokens:read"
 )
 
-func (p *Policy) examineRights(token *sailpoint.PersonalAccessToken, found func(Kind, string)) {
+func (p *AuditPolicy) examineRights(token *sailpoint.PersonalAccessToken, found func(Kind, string)) {
 	grants := func(right string) bool {
 		return slices.ContainsFunc(token.Scope, func(scope string) bool {
 			return scope == "sp:"+right || scope == "idn:"+right
@@ -239,20 +239,20 @@ func (p *Policy) examineRights(token *sailpoint.PersonalAccessToken, found func(
 	}
 	switch {
 	case len(token.Scope) == 0:
-		found(EveryRight, "No scope is told. A token that was made without one may do whatever its owner may.")
+		found(FindingEveryRight, "No scope is told. A token that was made without one may do whatever its owner may.")
 	case slices.Contains(token.Scope, sailpoint.ScopeAll):
-		found(EveryRight, "It may do whatever its owner may ("+sailpoint.ScopeAll+").")
+		found(FindingEveryRight, "It may do whatever its owner may ("+sailpoint.ScopeAll+").")
 	}
 	switch {
 	case grants(allManage):
-		found(AdminScope, "It may delete other people's tokens, if its owner may ("+allManage+").")
+		found(FindingAdminScope, "It may delete other people's tokens, if its owner may ("+allManage+").")
 	case grants(allRead):
-		found(AdminScope, "It may list other people's tokens, if its owner may ("+allRead+").")
+		found(FindingAdminScope, "It may list other people's tokens, if its owner may ("+allRead+").")
 	}
 	// What is beyond a Duration is cut.
 	bearer := time.Duration(min(int64(token.AccessTokenValiditySeconds), math.MaxInt64/int64(time.Second))) * time.Second
 	if bearer > p.MaxBearer {
-		found(LongBearer, fmt.Sprintf("Its bearers last %s, longer than %s.", span(bearer), span(p.MaxBearer)))
+		found(FindingLongBearer, fmt.Sprintf("Its bearers last %s, longer than %s.", span(bearer), span(p.MaxBearer)))
 	}
 }
 

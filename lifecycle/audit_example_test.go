@@ -31,12 +31,12 @@ func tenantToLookAt() *sailpoint.Client {
 func ExampleAudit() {
 	ctx := context.Background()
 	client := tenantToLookAt()
-	report, err := lifecycle.Audit(ctx, client, lifecycle.Policy{StaleAfter: 30 * 24 * time.Hour, MaxBearer: time.Hour})
+	report, err := lifecycle.Audit(ctx, client, lifecycle.AuditPolicy{StaleAfter: 30 * 24 * time.Hour, MaxBearer: time.Hour})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(report.Tokens, "tokens,", report.Counts[lifecycle.Expired], "expired")
-	for _, f := range report.Of(lifecycle.EveryRight, lifecycle.AdminScope) {
+	fmt.Println(report.Tokens, "tokens,", report.Counts[lifecycle.FindingExpired], "expired")
+	for _, f := range report.Of(lifecycle.FindingEveryRight, lifecycle.FindingAdminScope) {
 		fmt.Printf("%q of %q: %s\n", f.Token.Name, f.Token.Owner.Name, f.Text)
 	}
 	// Output:
@@ -46,12 +46,12 @@ func ExampleAudit() {
 
 func ExamplePrune() {
 	client := tenantToLookAt()
-	report, err := lifecycle.Audit(context.Background(), client, lifecycle.Policy{})
+	report, err := lifecycle.Audit(context.Background(), client, lifecycle.AuditPolicy{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	changes, err := lifecycle.Prune(context.Background(), client, report, lifecycle.PruneOptions{
-		Kinds: []lifecycle.Kind{lifecycle.Expired, lifecycle.EveryRight}, // the latter finds the client's own
+		Kinds: []lifecycle.Kind{lifecycle.FindingExpired, lifecycle.FindingEveryRight}, // the latter finds the client's own
 		Apply: true,
 	})
 	for _, c := range changes { // check each: err is nil even if every token failed

@@ -58,61 +58,61 @@ func TestFindings(t *testing.T) {
 	type token = sailpoint.PersonalAccessToken
 	for name, tt := range map[string]struct {
 		change func(*token) // of a token that nothing is found of
-		policy lifecycle.Policy
+		policy lifecycle.AuditPolicy
 		want   []string
 	}{
-		"nothing": {func(*token) {}, lifecycle.Policy{}, nil},
+		"nothing": {func(*token) {}, lifecycle.AuditPolicy{}, nil},
 
-		"never used, old": {func(p *token) { p.Created, p.LastUsed = *ago(30*day + 1*time.Second), nil }, lifecycle.Policy{}, []string{
+		"never used, old": {func(p *token) { p.Created, p.LastUsed = *ago(30*day + 1*time.Second), nil }, lifecycle.AuditPolicy{}, []string{
 			"never-used: It was never used since it was created on 1999-12-01, 30 days ago.",
 		}},
-		"never used, new":      {func(p *token) { p.Created, p.LastUsed = *ago(30 * day), nil }, lifecycle.Policy{}, nil},
-		"never used, by order": {func(p *token) { p.Created, p.LastUsed = *ago(time.Hour), nil }, lifecycle.Policy{NeverUsedAfter: 59 * time.Minute}, []string{"never-used: It was never used since it was created on 1999-12-31, 1 hour ago."}},
+		"never used, new":      {func(p *token) { p.Created, p.LastUsed = *ago(30 * day), nil }, lifecycle.AuditPolicy{}, nil},
+		"never used, by order": {func(p *token) { p.Created, p.LastUsed = *ago(time.Hour), nil }, lifecycle.AuditPolicy{NeverUsedAfter: 59 * time.Minute}, []string{"never-used: It was never used since it was created on 1999-12-31, 1 hour ago."}},
 
-		"stale": {func(p *token) { p.LastUsed = ago(91 * day) }, lifecycle.Policy{}, []string{
+		"stale": {func(p *token) { p.LastUsed = ago(91 * day) }, lifecycle.AuditPolicy{}, []string{
 			"stale: It was last used on 1999-10-02 or up to a day later, at least 90 days ago.",
 		}},
-		"stale but for the day in which lastUsed stands": {func(p *token) { p.LastUsed = ago(91*day - time.Second) }, lifecycle.Policy{}, nil},
-		"stale by order": {func(p *token) { p.LastUsed = ago(3 * day) }, lifecycle.Policy{StaleAfter: 2 * day}, []string{"stale: It was last used on 1999-12-29 or up to a day later, at least 2 days ago."}},
+		"stale but for the day in which lastUsed stands": {func(p *token) { p.LastUsed = ago(91*day - time.Second) }, lifecycle.AuditPolicy{}, nil},
+		"stale by order": {func(p *token) { p.LastUsed = ago(3 * day) }, lifecycle.AuditPolicy{StaleAfter: 2 * day}, []string{"stale: It was last used on 1999-12-29 or up to a day later, at least 2 days ago."}},
 
-		"expired":           {func(p *token) { p.ExpirationDate = ago(0) }, lifecycle.Policy{}, []string{"expired: It expired on 2000-01-01, 0 seconds ago."}},
-		"expired long ago":  {func(p *token) { p.ExpirationDate = ago(40 * day) }, lifecycle.Policy{}, []string{"expired: It expired on 1999-11-22, 40 days ago."}},
-		"expires in 30":     {func(p *token) { p.ExpirationDate = in(30 * day) }, lifecycle.Policy{}, []string{"expiring-soon: It expires on 2000-01-31, in 30 days."}},
-		"expires at once":   {func(p *token) { p.ExpirationDate = in(time.Millisecond) }, lifecycle.Policy{}, []string{"expiring-soon: It expires on 2000-01-01, in 0 seconds."}},
-		"expires later":     {func(p *token) { p.ExpirationDate = in(30*day + time.Second) }, lifecycle.Policy{}, nil},
-		"expires by order":  {func(p *token) { p.ExpirationDate = in(60 * day) }, lifecycle.Policy{ExpiringWithin: 60 * day}, []string{"expiring-soon: It expires on 2000-03-01, in 60 days."}},
-		"no expiry":         {func(p *token) { p.ExpirationDate = nil }, lifecycle.Policy{}, []string{never}},
-		"no expiry, denied": {func(p *token) { p.ExpirationDate, p.UserAwareTokenNeverExpires = nil, ptr(false) }, lifecycle.Policy{}, []string{never}},
-		"no expiry, acknowledged": {func(p *token) { p.ExpirationDate, p.UserAwareTokenNeverExpires = nil, ptr(true) }, lifecycle.Policy{}, []string{
+		"expired":           {func(p *token) { p.ExpirationDate = ago(0) }, lifecycle.AuditPolicy{}, []string{"expired: It expired on 2000-01-01, 0 seconds ago."}},
+		"expired long ago":  {func(p *token) { p.ExpirationDate = ago(40 * day) }, lifecycle.AuditPolicy{}, []string{"expired: It expired on 1999-11-22, 40 days ago."}},
+		"expires in 30":     {func(p *token) { p.ExpirationDate = in(30 * day) }, lifecycle.AuditPolicy{}, []string{"expiring-soon: It expires on 2000-01-31, in 30 days."}},
+		"expires at once":   {func(p *token) { p.ExpirationDate = in(time.Millisecond) }, lifecycle.AuditPolicy{}, []string{"expiring-soon: It expires on 2000-01-01, in 0 seconds."}},
+		"expires later":     {func(p *token) { p.ExpirationDate = in(30*day + time.Second) }, lifecycle.AuditPolicy{}, nil},
+		"expires by order":  {func(p *token) { p.ExpirationDate = in(60 * day) }, lifecycle.AuditPolicy{ExpiringWithin: 60 * day}, []string{"expiring-soon: It expires on 2000-03-01, in 60 days."}},
+		"no expiry":         {func(p *token) { p.ExpirationDate = nil }, lifecycle.AuditPolicy{}, []string{never}},
+		"no expiry, denied": {func(p *token) { p.ExpirationDate, p.UserAwareTokenNeverExpires = nil, ptr(false) }, lifecycle.AuditPolicy{}, []string{never}},
+		"no expiry, acknowledged": {func(p *token) { p.ExpirationDate, p.UserAwareTokenNeverExpires = nil, ptr(true) }, lifecycle.AuditPolicy{}, []string{
 			"no-expiry: It never expires, as was acknowledged for it.",
 		}},
 
-		"every right":   {func(p *token) { p.Scope = []string{"a", "sp:scopes:all"} }, lifecycle.Policy{}, []string{allRights}},
-		"no scope told": {func(p *token) { p.Scope = []string{} }, lifecycle.Policy{}, []string{"every-right: No scope is told. A token that was made without one may do whatever its owner may."}},
+		"every right":   {func(p *token) { p.Scope = []string{"a", "sp:scopes:all"} }, lifecycle.AuditPolicy{}, []string{allRights}},
+		"no scope told": {func(p *token) { p.Scope = []string{} }, lifecycle.AuditPolicy{}, []string{"every-right: No scope is told. A token that was made without one may do whatever its owner may."}},
 		"deletes others'": {func(p *token) {
 			p.Scope = []string{"sp:all-personal-access-tokens:read", "sp:all-personal-access-tokens:manage"}
-		}, lifecycle.Policy{}, []string{
+		}, lifecycle.AuditPolicy{}, []string{
 			"admin-scope: It may delete other people's tokens, if its owner may (all-personal-access-tokens:manage).",
 		}},
-		"lists others'": {func(p *token) { p.Scope = []string{"idn:all-personal-access-tokens:read"} }, lifecycle.Policy{}, []string{
+		"lists others'": {func(p *token) { p.Scope = []string{"idn:all-personal-access-tokens:read"} }, lifecycle.AuditPolicy{}, []string{
 			"admin-scope: It may list other people's tokens, if its owner may (all-personal-access-tokens:read).",
 		}},
-		"its own":              {func(p *token) { p.Scope = []string{"sp:my-personal-access-tokens:manage"} }, lifecycle.Policy{}, nil},
-		"bearers of 12 hours":  {func(p *token) { p.AccessTokenValiditySeconds = 43200 }, lifecycle.Policy{}, nil},
-		"bearers of two hours": {func(p *token) { p.AccessTokenValiditySeconds = 7200 }, lifecycle.Policy{MaxBearer: time.Hour}, []string{"long-bearer: Its bearers last 2 hours, longer than 1 hour."}},
-		"bearers for ever":     {func(p *token) { p.AccessTokenValiditySeconds = math.MaxInt }, lifecycle.Policy{}, []string{"long-bearer: Its bearers last 24855 days, longer than 12 hours."}},
-		"bearers of an hour":   {func(p *token) { p.AccessTokenValiditySeconds = 3600 }, lifecycle.Policy{MaxBearer: time.Hour}, nil},
+		"its own":              {func(p *token) { p.Scope = []string{"sp:my-personal-access-tokens:manage"} }, lifecycle.AuditPolicy{}, nil},
+		"bearers of 12 hours":  {func(p *token) { p.AccessTokenValiditySeconds = 43200 }, lifecycle.AuditPolicy{}, nil},
+		"bearers of two hours": {func(p *token) { p.AccessTokenValiditySeconds = 7200 }, lifecycle.AuditPolicy{MaxBearer: time.Hour}, []string{"long-bearer: Its bearers last 2 hours, longer than 1 hour."}},
+		"bearers for ever":     {func(p *token) { p.AccessTokenValiditySeconds = math.MaxInt }, lifecycle.AuditPolicy{}, []string{"long-bearer: Its bearers last 24855 days, longer than 12 hours."}},
+		"bearers of an hour":   {func(p *token) { p.AccessTokenValiditySeconds = 3600 }, lifecycle.AuditPolicy{MaxBearer: time.Hour}, nil},
 
 		"managed": {func(p *token) {
 			p.Managed, p.LastUsed, p.ExpirationDate, p.Scope = true, nil, nil, []string{"sp:scopes:all"}
-		}, lifecycle.Policy{}, []string{"managed: The platform made it and uses it: this is for information only."}},
-		"rotating": {func(p *token) { p.Name = marked }, lifecycle.Policy{}, []string{
+		}, lifecycle.AuditPolicy{}, []string{"managed: The platform made it and uses it: this is for information only."}},
+		"rotating": {func(p *token) { p.Name = marked }, lifecycle.AuditPolicy{}, []string{
 			"unfinished-rotation: Its name carries the mark of a rotation that has not finished. It may hold the only working secret: let the rotation run again.",
 		}},
-		"a name like a mark": {func(p *token) { p.Name = marked[:len(marked)-1] + "0" }, lifecycle.Policy{}, nil},
+		"a name like a mark": {func(p *token) { p.Name = marked[:len(marked)-1] + "0" }, lifecycle.AuditPolicy{}, nil},
 		"all at once": {func(p *token) {
 			p.LastUsed, p.ExpirationDate, p.Scope = nil, ago(day), []string{"sp:scopes:all", "sp:all-personal-access-tokens:manage"}
-		}, lifecycle.Policy{}, []string{
+		}, lifecycle.AuditPolicy{}, []string{
 			"never-used: It was never used since it was created on 1999-09-23, 100 days ago.",
 			"expired: It expired on 1999-12-31, 1 day ago.",
 			allRights,
@@ -142,7 +142,7 @@ func TestFindings(t *testing.T) {
 func TestExpiryThatTheVersionLeavesOut(t *testing.T) {
 	for _, version := range []sailpoint.APIVersion{sailpoint.V3, sailpoint.V2024} {
 		tenant := sailpointtest.NewTenant()
-		report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant, func(cfg *sailpoint.Config) { cfg.APIVersion = version }), lifecycle.Policy{})
+		report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant, func(cfg *sailpoint.Config) { cfg.APIVersion = version }), lifecycle.AuditPolicy{})
 		require.NoError(t, err)
 		require.Contains(t, findings(report, tenant.Config().ClientID), "no-expiry: No expiry is told: it never expires, or the API leaves its expiry out.")
 	}
@@ -152,7 +152,7 @@ func TestExpiryThatTheVersionLeavesOut(t *testing.T) {
 func TestTokenThatTellsNothing(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	tenant.Inject(sailpointtest.Fault{Method: http.MethodGet, Status: 200, Body: `[{"id":"id"}]`})
-	report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), lifecycle.Policy{MaxBearer: time.Second})
+	report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), lifecycle.AuditPolicy{MaxBearer: time.Second})
 	require.NoError(t, err)
 	require.Equal(t, []string{
 		"no-expiry: No expiry is told: it never expires, or the API leaves its expiry out.",
@@ -176,7 +176,7 @@ func TestAuditCountsByOwner(t *testing.T) {
 		add("b", 8, false)
 		add("b", 2, true)
 		add("c", 10, false)
-		report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), lifecycle.Policy{})
+		report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), lifecycle.AuditPolicy{})
 		require.NoError(t, err)
 
 		owner := func(id string) sailpoint.PersonalAccessTokenOwner {
@@ -191,15 +191,15 @@ func TestAuditCountsByOwner(t *testing.T) {
 		}, report.Owners)
 		assert.Equal(t, 28, report.Tokens)
 		assert.Equal(t, map[lifecycle.Kind]int{
-			lifecycle.ExpiringSoon: 25, lifecycle.Managed: 2, lifecycle.NearLimit: 2, lifecycle.NoExpiry: 1, lifecycle.EveryRight: 1,
+			lifecycle.FindingExpiringSoon: 25, lifecycle.FindingManaged: 2, lifecycle.FindingNearLimit: 2, lifecycle.FindingNoExpiry: 1, lifecycle.FindingEveryRight: 1,
 		}, report.Counts)
-		near := report.Of(lifecycle.NearLimit)
+		near := report.Of(lifecycle.FindingNearLimit)
 		require.Len(t, near, 2)
 		assert.Equal(t, sailpoint.PersonalAccessToken{Owner: owner("c")}, near[0].Token)
 		assert.Equal(t, "The owner has 10 of the 10 tokens that one may have, and a rotation needs a free one.", near[0].Text)
-		assert.Len(t, report.Of(lifecycle.NoExpiry, lifecycle.Managed), 3)
+		assert.Len(t, report.Of(lifecycle.FindingNoExpiry, lifecycle.FindingManaged), 3)
 		assert.Empty(t, report.Of())
-		assert.Equal(t, lifecycle.Policy{
+		assert.Equal(t, lifecycle.AuditPolicy{
 			NeverUsedAfter: 30 * day, StaleAfter: 90 * day, ExpiringWithin: 30 * day, MaxBearer: 12 * time.Hour, NearLimit: 8,
 		}, report.Policy)
 	})
@@ -220,10 +220,10 @@ func TestAuditIsOneList(t *testing.T) {
 	id, secret := tenant.Add(sailpoint.PersonalAccessToken{Owner: sailpoint.PersonalAccessTokenOwner{ID: "someone"}})
 	client, err := clientOf(t, tenant).WithCredentials(id, secret)
 	require.NoError(t, err)
-	report, err := lifecycle.Audit(t.Context(), client, lifecycle.Policy{OwnerID: sailpoint.OwnerMe})
+	report, err := lifecycle.Audit(t.Context(), client, lifecycle.AuditPolicy{OwnerID: sailpoint.OwnerMe})
 	require.NoError(t, err, "without a right to others' tokens")
 	require.Equal(t, 1, report.Tokens)
-	_, err = lifecycle.Audit(t.Context(), client, lifecycle.Policy{})
+	_, err = lifecycle.Audit(t.Context(), client, lifecycle.AuditPolicy{})
 	require.ErrorIs(t, err, sailpoint.ErrForbidden)
 	require.Equal(t, []string{"GET /personal-access-tokens/v1?owner-id=me 200", "GET /personal-access-tokens/v1 403"}, calls(tenant))
 }
@@ -235,7 +235,7 @@ func TestAuditThatIsCutShort(t *testing.T) {
 		tenant.Add(sailpoint.PersonalAccessToken{})
 	}
 	tenant.Inject(sailpointtest.Fault{Method: http.MethodGet, CutAfter: 2000})
-	report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), lifecycle.Policy{})
+	report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), lifecycle.AuditPolicy{})
 	require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Nil(t, report)
@@ -243,7 +243,7 @@ func TestAuditThatIsCutShort(t *testing.T) {
 
 func TestAuditRefusals(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
-	for name, policy := range map[string]lifecycle.Policy{
+	for name, policy := range map[string]lifecycle.AuditPolicy{
 		"NeverUsedAfter": {NeverUsedAfter: -1}, "StaleAfter": {StaleAfter: -1}, "ExpiringWithin": {ExpiringWithin: -1},
 		"MaxBearer": {MaxBearer: -1}, "NearLimit": {NearLimit: -1},
 	} {
@@ -251,7 +251,7 @@ func TestAuditRefusals(t *testing.T) {
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, name)
 	}
 	for _, client := range []*sailpoint.Client{nil, {}} {
-		_, err := lifecycle.Audit(t.Context(), client, lifecycle.Policy{})
+		_, err := lifecycle.Audit(t.Context(), client, lifecycle.AuditPolicy{})
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 	}
 	require.Empty(t, tenant.Requests())
@@ -271,7 +271,7 @@ func TestAuditHoldsOneTokenAtATime(t *testing.T) {
 				return resp, err
 			})}
 		})
-		report, err := lifecycle.Audit(t.Context(), client, lifecycle.Policy{NearLimit: math.MaxInt})
+		report, err := lifecycle.Audit(t.Context(), client, lifecycle.AuditPolicy{NearLimit: math.MaxInt})
 		require.NoError(t, err)
 		require.Equal(t, tokens, report.Tokens)
 		require.Empty(t, report.Findings)

@@ -12,13 +12,13 @@ type Status string
 
 // What can become of a token.
 const (
-	Planned Status = "planned" // by a dry run: nothing was changed
-	Deleted Status = "deleted"
-	Renewed Status = "renewed"
-	Gone    Status = "gone"    // it did not exist any more
-	Skipped Status = "skipped" // left alone, as Reason says
-	Failed  Status = "failed"  // not changed, or not as requested: see Err
-	Unknown Status = "unknown" // changed or not: the answer is lost. To do it again is safe.
+	StatusPlanned Status = "planned" // by a dry run: nothing was changed
+	StatusDeleted Status = "deleted"
+	StatusRenewed Status = "renewed"
+	StatusGone    Status = "gone"    // it did not exist any more
+	StatusSkipped Status = "skipped" // left alone, as Reason says
+	StatusFailed  Status = "failed"  // not changed, or not as requested: see Err
+	StatusUnknown Status = "unknown" // changed or not: the answer is lost. To do it again is safe.
 )
 
 // Change is what became of one token.
@@ -26,7 +26,7 @@ type Change struct {
 	Token  sailpoint.PersonalAccessToken // as it was seen last
 	Status Status
 	Reason string // why it was skipped
-	Err    error  // of Failed, of Unknown, and of what was skipped because the context ended
+	Err    error  // of StatusFailed, of StatusUnknown, and of what was skipped because the context ended
 }
 
 // fail sets what became of a token whose change ended in err.
@@ -34,17 +34,17 @@ func (c *Change) fail(ctx context.Context, err error) {
 	c.Err = err
 	switch {
 	case errors.Is(err, sailpoint.ErrOutcomeUnknown):
-		c.Status = Unknown
+		c.Status = StatusUnknown
 	case errors.Is(err, sailpoint.ErrNotFound):
-		c.Status, c.Err = Gone, nil
+		c.Status, c.Err = StatusGone, nil
 	case ctx.Err() != nil:
 		c.skip("not tried: the context ended")
 	default:
-		c.Status = Failed
+		c.Status = StatusFailed
 	}
 }
 
-func (c *Change) skip(reason string) { c.Status, c.Reason = Skipped, reason }
+func (c *Change) skip(reason string) { c.Status, c.Reason = StatusSkipped, reason }
 
 // concernsAll reports whether what went wrong with one call would go wrong with any other.
 func concernsAll(err error) bool {

@@ -24,8 +24,8 @@ var (
 	ErrNoFreeSlot = errors.New("lifecycle: the owner has no free token slot")
 	// ErrNameTaken says that another token has the name that the stored one is to have.
 	ErrNameTaken = errors.New("lifecycle: another token has the name")
-	// ErrStored says that the stored credential can't be used: there is none, its token is gone, or it is refused.
-	ErrStored = errors.New("lifecycle: the stored credential is not usable")
+	// ErrStoredCredential says that the stored credential can't be used: there is none, its token is gone, or it is refused.
+	ErrStoredCredential = errors.New("lifecycle: the stored credential is not usable")
 	// ErrNotListed says that the stored credential works, but belongs to another owner than the client's.
 	ErrNotListed = errors.New("lifecycle: the stored token is not among those of this client's owner")
 	// ErrManaged says that the stored token is the platform's own.

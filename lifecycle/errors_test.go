@@ -55,7 +55,7 @@ func TestErrorsOfAStoreAreRedacted(t *testing.T) {
 		"hex":        func(s string) string { return hex.EncodeToString([]byte(s)) },
 		"lines":      func(s string) string { return s[:5] + " " + s[5:10] + "\n" + s[10:] },
 	} {
-		for _, kind := range []error{lifecycle.ErrNotStored, lifecycle.ErrVersion, context.Canceled, context.DeadlineExceeded} {
+		for _, kind := range []error{lifecycle.ErrNotStored, lifecycle.ErrStoreConflict, context.Canceled, context.DeadlineExceeded} {
 			t.Run(name+" "+kind.Error(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(true)

@@ -106,7 +106,7 @@ func (s kvStore) Save(ctx context.Context, c lifecycle.Credential) error {
 	}
 	err := s.kv.put(ctx, map[string]string{"id": c.ID, "secret": c.Secret.Reveal(), "note": c.Note}, version)
 	if errors.Is(err, errConflict) {
-		return lifecycle.ErrVersion
+		return lifecycle.ErrStoreConflict
 	}
 	return err // nobody knows whether it is stored: lifecycle finds out
 }

@@ -41,7 +41,7 @@ var jobs = map[string]job{
 		w.adopt()
 		result, err := rotateJob(withGrace)(t, &process{w: w})
 		require.NoError(t, err)
-		require.Equal(t, lifecycle.Pending, result.Outcome)
+		require.Equal(t, lifecycle.OutcomePending, result.Outcome)
 		<-time.After(grace)
 	}, rotateJob(withGrace)},
 }
@@ -90,7 +90,7 @@ func mend(t *testing.T, w *world, j job, how string) {
 	}
 	result, err := attempt(t, j, &process{w: w})
 	require.NoError(t, err, how)
-	if result.Outcome == lifecycle.Pending {
+	if result.Outcome == lifecycle.OutcomePending {
 		require.Len(t, w.made(), 2+len(result.Left), how)
 		<-time.After(time.Until(result.RetireAt))
 		result, err = attempt(t, j, &process{w: w})
@@ -103,8 +103,8 @@ func mend(t *testing.T, w *world, j job, how string) {
 	require.Empty(t, result.Left, how)
 	result, err = attempt(t, j, &process{w: w})
 	require.NoError(t, err, how)
-	require.Equal(t, lifecycle.Unchanged, result.Outcome, how)
-	require.NotEqual(t, lifecycle.Pending, result.Outcome)
+	require.Equal(t, lifecycle.OutcomeUnchanged, result.Outcome, how)
+	require.NotEqual(t, lifecycle.OutcomePending, result.Outcome)
 }
 
 // TestEveryFaultAndEveryCrash: each kind of fault at each call, and a crash before each later call; then a clean run

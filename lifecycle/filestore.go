@@ -86,7 +86,7 @@ func (s FileStore) Save(ctx context.Context, c Credential) error {
 			return errors.Join(ErrNotStored, err)
 		}
 		if now.Version != c.Version {
-			return ErrVersion
+			return ErrStoreConflict
 		}
 	}
 	next := path + ".next"

@@ -14,11 +14,11 @@ type Outcome string
 
 // The outcomes.
 const (
-	Unchanged Outcome = "unchanged" // nothing was due
-	Issued    Outcome = "issued"
-	Rotated   Outcome = "rotated"
-	Finished  Outcome = "finished" // what an earlier run had begun
-	Pending   Outcome = "pending"  // the successor is in force, the old token stays valid until RetireAt
+	OutcomeUnchanged Outcome = "unchanged" // nothing was due
+	OutcomeIssued    Outcome = "issued"
+	OutcomeRotated   Outcome = "rotated"
+	OutcomeFinished  Outcome = "finished" // what an earlier run had begun
+	OutcomePending   Outcome = "pending"  // the successor is in force, the old token stays valid until RetireAt
 )
 
 // Result is a success of [Issue] or [Rotate].
@@ -26,7 +26,7 @@ type Result struct {
 	Outcome  Outcome
 	Token    sailpoint.PersonalAccessToken // whose secret the store holds
 	Replaced string                        // id of the token that was retired, or will be
-	RetireAt time.Time                     // Pending only
+	RetireAt time.Time                     // OutcomePending only
 	// Client goes on with: the one given, or, if its own token was rotated, one with the stored credential.
 	Client *sailpoint.Client
 	Left   []Leftover // not the run's to delete, or could not be deleted, or may still appear
@@ -133,14 +133,14 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 			return nil, err
 		}
 	}
-	return r.giveName(ctx, Issued, Issued)
+	return r.giveName(ctx, OutcomeIssued, OutcomeIssued)
 }
 
 // storedWorks uses the stored credential of a listed token. One that has not expired is tried again before a refusal is
 // believed: a new token may not be known everywhere yet, and what replaces it costs a slot.
 func (r *run) storedWorks(ctx context.Context) (bool, error) {
 	if baseOf(r.token.Name) != r.base {
-		err := because(ErrStored, errors.New("it holds another token, "+r.token.ID))
+		err := because(ErrStoredCredential, errors.New("it holds another token, "+r.token.ID))
 		return false, r.fail(StepList, err, "use a store of its own for each token")
 	}
 	times := verifyTimes
@@ -174,9 +174,9 @@ func hasExpired(token *sailpoint.PersonalAccessToken) bool {
 func (r *run) keep(ctx context.Context) (*Result, error) {
 	if !marked(r.token.Name) {
 		r.lookAgain(ctx)
-		return r.result(Unchanged), nil
+		return r.result(OutcomeUnchanged), nil
 	}
-	return r.giveName(ctx, Unchanged, Finished)
+	return r.giveName(ctx, OutcomeUnchanged, OutcomeFinished)
 }
 
 // giveName gives the stored token its name, unless the token that it replaced still has it and may still be used. Which

@@ -83,7 +83,7 @@ func TestIssueOnTheWire(t *testing.T) {
 		require.NoError(t, err)
 		wire := w.wire()
 		requireIssued(t, w)
-		assert.Equal(t, lifecycle.Issued, result.Outcome)
+		assert.Equal(t, lifecycle.OutcomeIssued, result.Outcome)
 		assert.Equal(t, w.made()[0].ID, result.Token.ID)
 		assert.Equal(t, jobName, result.Token.Name)
 		assert.Empty(t, result.Left)
@@ -102,7 +102,7 @@ func TestIssueOnTheWire(t *testing.T) {
 
 		result, err = issueOnce(t, w)
 		require.NoError(t, err)
-		assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+		assert.Equal(t, lifecycle.OutcomeUnchanged, result.Outcome)
 		requireIssued(t, w)
 	})
 }
@@ -142,7 +142,7 @@ func TestIssueGetsThere(t *testing.T) {
 				p := &process{w: w, on: on}
 				result, err := issueJob(t, p)
 				require.NoError(t, err, p.trace)
-				assert.Equal(t, lifecycle.Issued, result.Outcome)
+				assert.Equal(t, lifecycle.OutcomeIssued, result.Outcome)
 				for _, left := range result.Left { // only what is said to appear perhaps
 					assert.Empty(t, left.ID)
 					assert.Regexp(t, `^deploy-new-[0-9a-f]{16}$`, left.Name)
@@ -324,15 +324,15 @@ func TestIssueFinds(t *testing.T) {
 		is      error
 		left    int
 	}{
-		"a token of its name, stored": {func(w *world) { store(w, pat{Name: jobName}) }, lifecycle.Unchanged, "", nil, 0},
-		"one with its temporary name": {func(w *world) { store(w, pat{Name: jobName + "-next-0123abcd89ef4567a8f40d4c"}) }, lifecycle.Finished, "", nil, 0},
-		"one that is gone":            {func(w *world) { _ = w.memory.Save(context.Background(), credential(1)) }, lifecycle.Issued, "", nil, 0},
-		"half a credential":           {func(w *world) { _ = w.memory.Save(context.Background(), lifecycle.Credential{ID: "a"}) }, lifecycle.Issued, "", nil, 0},
+		"a token of its name, stored": {func(w *world) { store(w, pat{Name: jobName}) }, lifecycle.OutcomeUnchanged, "", nil, 0},
+		"one with its temporary name": {func(w *world) { store(w, pat{Name: jobName + "-next-0123abcd89ef4567a8f40d4c"}) }, lifecycle.OutcomeFinished, "", nil, 0},
+		"one that is gone":            {func(w *world) { _ = w.memory.Save(context.Background(), credential(1)) }, lifecycle.OutcomeIssued, "", nil, 0},
+		"half a credential":           {func(w *world) { _ = w.memory.Save(context.Background(), lifecycle.Credential{ID: "a"}) }, lifecycle.OutcomeIssued, "", nil, 0},
 		"one with the note of a later version": {func(w *world) {
 			id, secret := w.tenant.Add(pat{Name: jobName})
 			_ = w.memory.Save(context.Background(), lifecycle.Credential{ID: id, Secret: secret, Note: "v2;replaces=a,b"})
-		}, "", lifecycle.StepLoad, lifecycle.ErrStored, 0},
-		"another token, stored": {func(w *world) { store(w, pat{Name: "other"}) }, "", lifecycle.StepList, lifecycle.ErrStored, 0},
+		}, "", lifecycle.StepLoad, lifecycle.ErrStoredCredential, 0},
+		"another token, stored": {func(w *world) { store(w, pat{Name: "other"}) }, "", lifecycle.StepList, lifecycle.ErrStoredCredential, 0},
 		"a managed one, stored": {func(w *world) { store(w, pat{Name: jobName, Managed: true}) }, "", lifecycle.StepList, lifecycle.ErrManaged, 0},
 		"one of another owner, stored": {func(w *world) {
 			store(w, pat{Name: jobName, Owner: sailpoint.PersonalAccessTokenOwner{ID: "other"}})
@@ -341,8 +341,8 @@ func TestIssueFinds(t *testing.T) {
 		"names that look alike": {func(w *world) {
 			w.tenant.Add(pat{Name: jobName + "-new-0123456789abcdee"})
 			w.tenant.Add(pat{Name: "x" + jobName + "-new-0123456789abcdee"})
-		}, lifecycle.Issued, "", nil, 0},
-		"a token of a rotation": {func(w *world) { w.tenant.Add(pat{Name: jobName + "-next-0123abcd89ef4567a8f40d4c"}) }, lifecycle.Issued, "", nil, 1},
+		}, lifecycle.OutcomeIssued, "", nil, 0},
+		"a token of a rotation": {func(w *world) { w.tenant.Add(pat{Name: jobName + "-next-0123abcd89ef4567a8f40d4c"}) }, lifecycle.OutcomeIssued, "", nil, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -357,7 +357,7 @@ func TestIssueFinds(t *testing.T) {
 				for _, old := range before {
 					found := false
 					for _, now := range w.tenant.Tokens() {
-						found = found || now.ID == old.ID && (now.Name == old.Name || tt.outcome == lifecycle.Finished)
+						found = found || now.ID == old.ID && (now.Name == old.Name || tt.outcome == lifecycle.OutcomeFinished)
 					}
 					assert.True(t, found, "%q stays", old.Name)
 				}
@@ -423,11 +423,11 @@ func TestIssueReplacesWhatIsRefused(t *testing.T) {
 				assert.Equal(t, tt.tries, used)
 				require.NoError(t, w.works())
 				if tt.tries == 2 {
-					assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+					assert.Equal(t, lifecycle.OutcomeUnchanged, result.Outcome)
 					assert.Equal(t, id, w.truth().ID)
 					return
 				}
-				assert.Equal(t, lifecycle.Issued, result.Outcome)
+				assert.Equal(t, lifecycle.OutcomeIssued, result.Outcome)
 				assert.Equal(t, id, result.Replaced)
 				assert.NotEqual(t, id, w.truth().ID)
 				if len(tt.made) == 1 {
@@ -438,7 +438,7 @@ func TestIssueReplacesWhatIsRefused(t *testing.T) {
 				assert.Equal(t, id, result.Left[0].ID, "somebody may have its secret")
 				result, err = issueOnce(t, w)
 				require.NoError(t, err)
-				assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+				assert.Equal(t, lifecycle.OutcomeUnchanged, result.Outcome)
 				require.Len(t, result.Left, 1)
 				_, err = rotateJob(daily)(t, &process{w: w})
 				require.NoError(t, err)
@@ -463,7 +463,7 @@ func TestIssueOfAStoreThatMovesOn(t *testing.T) {
 		}
 		result, err := issueJob(t, p)
 		require.NoError(t, err)
-		assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+		assert.Equal(t, lifecycle.OutcomeUnchanged, result.Outcome)
 		assert.Zero(t, p.like["POST"])
 		requireIssued(t, w)
 	})
@@ -697,7 +697,7 @@ func TestIssueWithASaveFunc(t *testing.T) {
 		w := newWorld(true)
 		result, err := issueBy(t, &process{w: w}, w.memory.Save)
 		require.NoError(t, err)
-		assert.Equal(t, lifecycle.Issued, result.Outcome)
+		assert.Equal(t, lifecycle.OutcomeIssued, result.Outcome)
 		requireIssued(t, w)
 		_, err = issueBy(t, &process{w: w}, w.memory.Save)
 		requireError(t, err, lifecycle.StepList, lifecycle.ErrNameTaken)
@@ -739,7 +739,7 @@ func TestSaveFuncThatFails(t *testing.T) {
 		var secret string
 		_, err := issueBy(t, &process{w: w}, func(_ context.Context, c lifecycle.Credential) error {
 			secret = c.Secret.Reveal()
-			return fmt.Errorf("PUT /%s: %w", secret, lifecycle.ErrVersion)
+			return fmt.Errorf("PUT /%s: %w", secret, lifecycle.ErrStoreConflict)
 		})
 		requireError(t, err, lifecycle.StepSave, lifecycle.ErrNotStored)
 		require.ErrorContains(t, err, "PUT /[REDACTED]: ")

@@ -47,13 +47,13 @@ func (e *endless) Read(p []byte) (int, error) {
 func TestTokensHeld(t *testing.T) {
 	const old = `"name":"n","created":"2000-01-01T00:00:00Z"`
 	successor := successorOf(oldID, newNonce()).on("deploy")
-	report := &Report{Findings: []Finding{{Kind: Expired, Token: sailpoint.PersonalAccessToken{ID: "t1"}}}}
+	report := &Report{Findings: []Finding{{Kind: FindingExpired, Token: sailpoint.PersonalAccessToken{ID: "t1"}}}}
 	for name, tt := range map[string]struct {
 		token string
 		call  func(client *sailpoint.Client) (int, error)
 	}{
 		"audit, findings": {old + `,"managed":true`, func(client *sailpoint.Client) (int, error) {
-			report, err := Audit(t.Context(), client, Policy{})
+			report, err := Audit(t.Context(), client, AuditPolicy{})
 			if report != nil {
 				return report.Tokens, err
 			}
@@ -64,7 +64,7 @@ func TestTokensHeld(t *testing.T) {
 			return len(changes), err
 		}},
 		"prune, rotations": {`"name":"` + successor + `"`, func(client *sailpoint.Client) (int, error) {
-			changes, err := Prune(t.Context(), client, report, PruneOptions{Kinds: []Kind{Expired}, Apply: true})
+			changes, err := Prune(t.Context(), client, report, PruneOptions{Kinds: []Kind{FindingExpired}, Apply: true})
 			return len(changes), err
 		}},
 	} {

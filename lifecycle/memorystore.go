@@ -30,7 +30,7 @@ func (s *MemoryStore) Save(_ context.Context, c Credential) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if version := strconv.Itoa(s.writes); c.Version != "" && c.Version != version {
-		return fmt.Errorf("%w: version %s, not %.80q", ErrVersion, version, c.Version)
+		return fmt.Errorf("%w: version %s, not %.80q", ErrStoreConflict, version, c.Version)
 	}
 	s.stored = c
 	s.writes++

@@ -37,7 +37,7 @@ type PruneOptions struct {
 // token can come into use: the API has no deletion on a condition, and shows a use only once a day.
 //
 // A deletion that fails doesn't keep the others from being tried, unless the client's credentials are refused. When
-// ctx ends, those under way are given up: they are Unknown, or Skipped like all that were not begun.
+// ctx ends, those under way are given up: they are [StatusUnknown], or [StatusSkipped] like all that were not begun.
 //
 // It holds the chosen tokens and those of unfinished rotations in memory. More than 100,000 of them or 256 MiB is an error
 // before anything is deleted: audit by OwnerID then.
@@ -78,7 +78,7 @@ func (o *PruneOptions) check(client *sailpoint.Client, report *Report) error {
 		if !slices.Contains(Kinds(), kind) {
 			return refuse("%.80q is no kind of finding", kind)
 		}
-		if kind == NearLimit || kind == Unfinished || kind == Managed {
+		if kind == FindingNearLimit || kind == FindingUnfinished || kind == FindingManaged {
 			return refuse("a finding of the kind %s is never a reason to delete a token", kind)
 		}
 	}
@@ -123,13 +123,13 @@ func (p *pruning) lookAgain(ctx context.Context, ownerID string) error {
 		case reason != "":
 			c.skip(reason)
 		case !exists:
-			c.Status = Gone
+			c.Status = StatusGone
 		case left == 0:
 			c.skip("the ceiling of deletions is reached")
 		default:
 			left--
 			if !p.opts.Apply {
-				c.Status = Planned
+				c.Status = StatusPlanned
 			}
 		}
 		if c.Status != "" {
@@ -216,7 +216,7 @@ func (p *pruning) apply(ctx context.Context) error {
 		limited, err := p.pass(ctx, doomed)
 		if len(limited) == len(doomed) || err != nil {
 			for _, c := range limited {
-				c.Status = Failed
+				c.Status = StatusFailed
 				p.tell(c)
 			}
 			return err
@@ -271,7 +271,7 @@ func (p *pruning) delete(ctx context.Context, c *Change) error {
 	}
 	switch err := c.Err; {
 	case err == nil:
-		c.Status = Deleted
+		c.Status = StatusDeleted
 	case !errors.Is(err, sailpoint.ErrRateLimited) || errors.Is(err, sailpoint.ErrOutcomeUnknown) || ctx.Err() != nil:
 		c.fail(ctx, err)
 	}

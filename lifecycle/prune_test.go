@@ -43,7 +43,7 @@ func expiredTokens(tenant *sailpointtest.Tenant, n int) {
 
 func audit(t *testing.T, client *sailpoint.Client) *lifecycle.Report {
 	t.Helper()
-	report, err := lifecycle.Audit(t.Context(), client, lifecycle.Policy{})
+	report, err := lifecycle.Audit(t.Context(), client, lifecycle.AuditPolicy{})
 	require.NoError(t, err)
 	return report
 }
@@ -76,7 +76,7 @@ func requests(tenant *sailpointtest.Tenant, method string, status int) (n int) {
 	return n
 }
 
-var expired = []lifecycle.Kind{lifecycle.Expired}
+var expired = []lifecycle.Kind{lifecycle.FindingExpired}
 
 func TestPruneIsADryRunUnlessToldToApply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestPruneIsADryRunUnlessToldToApply(t *testing.T) {
 		expiredTokens(tenant, 2)
 		client := clientOf(t, tenant)
 		report := audit(t, client)
-		changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.Stale, lifecycle.Expired}})
+		changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingStale, lifecycle.FindingExpired}})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"t0 planned", "t1 planned"}, statuses(changes), "each once, though it was found twice")
 		assert.Len(t, tenant.Tokens(), 3)
@@ -157,7 +157,7 @@ func TestPruneLeavesAlone(t *testing.T) {
 		},
 		"managed, by a report made by hand": {
 			before: func(pat *sailpoint.PersonalAccessToken) { pat.Managed = true },
-			report: func(r *lifecycle.Report) { r.Findings[len(r.Findings)-1].Kind = lifecycle.Expired },
+			report: func(r *lifecycle.Report) { r.Findings[len(r.Findings)-1].Kind = lifecycle.FindingExpired },
 			want:   "the platform manages it",
 		},
 		"the mark of a rotation": {
@@ -240,7 +240,7 @@ func TestPruneNeverDeletesItsOwnToken(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	client := clientOf(t, tenant)
 	changes, err := lifecycle.Prune(t.Context(), client, audit(t, client), lifecycle.PruneOptions{
-		Kinds: []lifecycle.Kind{lifecycle.EveryRight, lifecycle.NoExpiry}, Apply: true,
+		Kinds: []lifecycle.Kind{lifecycle.FindingEveryRight, lifecycle.FindingNoExpiry}, Apply: true,
 	})
 	require.NoError(t, err)
 	require.Equal(t, []string{client.ClientID() + " skipped it is the client's own"}, statuses(changes))
@@ -257,9 +257,9 @@ func TestPruneCeiling(t *testing.T) {
 			for _, apply := range []bool{false, true} {
 				changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, MaxDeletions: limit, Apply: apply})
 				require.NoError(t, err)
-				status := map[bool]lifecycle.Status{false: lifecycle.Planned, true: lifecycle.Deleted}[apply]
+				status := map[bool]lifecycle.Status{false: lifecycle.StatusPlanned, true: lifecycle.StatusDeleted}[apply]
 				assert.Equal(t, want, count(changes, status))
-				assert.Equal(t, 105-want, count(changes, lifecycle.Skipped))
+				assert.Equal(t, 105-want, count(changes, lifecycle.StatusSkipped))
 				if want < 105 {
 					assert.Equal(t, "the ceiling of deletions is reached", changes[104].Reason)
 				}
@@ -319,10 +319,10 @@ func TestPruneStopsWhereNoDeletionCanSucceed(t *testing.T) {
 		changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true, Concurrency: 1})
 		require.ErrorIs(t, err, sailpoint.ErrUnauthorized)
 		require.Len(t, changes, 50)
-		assert.Equal(t, 10, count(changes, lifecycle.Deleted))
-		assert.Equal(t, lifecycle.Failed, changes[10].Status)
+		assert.Equal(t, 10, count(changes, lifecycle.StatusDeleted))
+		assert.Equal(t, lifecycle.StatusFailed, changes[10].Status)
 		for _, c := range changes[11:] {
-			assert.Equal(t, lifecycle.Skipped, c.Status)
+			assert.Equal(t, lifecycle.StatusSkipped, c.Status)
 			assert.Equal(t, "not tried: the client's credentials were refused", c.Reason)
 		}
 		assert.Len(t, tenant.Tokens(), 41)
@@ -346,10 +346,10 @@ func TestPruneUnderAnEndlessRateLimit(t *testing.T) {
 		tenant.Inject(slices.Repeat([]sailpointtest.Fault{limited}, 8)...)
 		changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true, Concurrency: 1})
 		require.NoError(t, err)
-		assert.Equal(t, 2, count(changes, lifecycle.Deleted))
-		assert.Equal(t, 8, count(changes, lifecycle.Failed))
+		assert.Equal(t, 2, count(changes, lifecycle.StatusDeleted))
+		assert.Equal(t, 8, count(changes, lifecycle.StatusFailed))
 		for _, c := range changes {
-			if c.Status == lifecycle.Failed {
+			if c.Status == lifecycle.StatusFailed {
 				assert.ErrorIs(t, c.Err, sailpoint.ErrRateLimited)
 			} else {
 				assert.NoError(t, c.Err)
@@ -379,16 +379,16 @@ func TestPruneThatIsCanceled(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		require.Len(t, changes, 40)
 		assert.Equal(t, 40, settled)
-		assert.Equal(t, 8, count(changes, lifecycle.Deleted))
-		assert.Equal(t, 4, count(changes, lifecycle.Unknown), "those that were under way")
-		assert.Equal(t, 28, count(changes, lifecycle.Skipped))
+		assert.Equal(t, 8, count(changes, lifecycle.StatusDeleted))
+		assert.Equal(t, 4, count(changes, lifecycle.StatusUnknown), "those that were under way")
+		assert.Equal(t, 28, count(changes, lifecycle.StatusSkipped))
 		assert.Len(t, tenant.Tokens(), 1+28, "the account is true")
 		for _, c := range changes {
 			switch c.Status {
-			case lifecycle.Unknown:
+			case lifecycle.StatusUnknown:
 				assert.ErrorIs(t, c.Err, sailpoint.ErrOutcomeUnknown)
 				assert.ErrorIs(t, c.Err, context.Canceled)
-			case lifecycle.Skipped:
+			case lifecycle.StatusSkipped:
 				assert.Equal(t, "not tried: the context ended", c.Reason)
 			}
 		}
@@ -460,7 +460,7 @@ func TestPruneOf5000(t *testing.T) {
 						},
 					})
 					require.NoError(t, err)
-					assert.Equal(t, 5000, count(changes, lifecycle.Deleted))
+					assert.Equal(t, 5000, count(changes, lifecycle.StatusDeleted))
 					assert.Equal(t, 1, len(tenant.Tokens())) //nolint:testifylint // Len would print thousands of tokens
 					assert.Equal(t, 5000, requests(tenant, http.MethodDelete, 204))
 					assert.Equal(t, 5000, told)
@@ -486,7 +486,7 @@ func TestPruneRefusals(t *testing.T) {
 			return sailpoint.AccessToken{}, errors.New("not asked")
 		}
 	})
-	report := &lifecycle.Report{Findings: []lifecycle.Finding{{Kind: lifecycle.Expired, Token: sailpoint.PersonalAccessToken{ID: "id"}}}}
+	report := &lifecycle.Report{Findings: []lifecycle.Finding{{Kind: lifecycle.FindingExpired, Token: sailpoint.PersonalAccessToken{ID: "id"}}}}
 	for name, tt := range map[string]struct {
 		client *sailpoint.Client
 		report *lifecycle.Report
@@ -499,9 +499,9 @@ func TestPruneRefusals(t *testing.T) {
 		"no report":          {client, nil, lifecycle.PruneOptions{Kinds: expired}, "Audit"},
 		"no kinds":           {client, report, lifecycle.PruneOptions{}, "Kinds is empty"},
 		"unknown kind":       {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{"all"}}, `"all" is no kind`},
-		"managed":            {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.Managed}}, "never a reason"},
-		"unfinished":         {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.Expired, lifecycle.Unfinished}}, "never a reason"},
-		"near the limit":     {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.NearLimit}}, "never a reason"},
+		"managed":            {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingManaged}}, "never a reason"},
+		"unfinished":         {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingExpired, lifecycle.FindingUnfinished}}, "never a reason"},
+		"near the limit":     {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingNearLimit}}, "never a reason"},
 		"negative ceiling":   {client, report, lifecycle.PruneOptions{Kinds: expired, MaxDeletions: -1}, "not negative"},
 		"negative workforce": {client, report, lifecycle.PruneOptions{Kinds: expired, Concurrency: -1}, "not negative"},
 	} {
@@ -558,7 +558,7 @@ func TestPruneOfOnesOwn(t *testing.T) {
 		tenant.Add(sailpoint.PersonalAccessToken{ID: "old", Owner: owner, ExpirationDate: ptr(time.Now())})
 		client, err := clientOf(t, tenant).WithCredentials(id, secret)
 		require.NoError(t, err)
-		report, err := lifecycle.Audit(t.Context(), client, lifecycle.Policy{OwnerID: sailpoint.OwnerMe})
+		report, err := lifecycle.Audit(t.Context(), client, lifecycle.AuditPolicy{OwnerID: sailpoint.OwnerMe})
 		require.NoError(t, err)
 		changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true})
 		require.NoError(t, err)

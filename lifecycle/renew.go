@@ -39,8 +39,8 @@ type RenewOptions struct {
 //
 // Secrets stay as they are. That makes it easy, and a rotation better: a secret that has leaked is renewed too.
 //
-// A token is Renewed only where the response shows the requested expiry, to the second. One that is shown with another
-// expiry is Failed with [ErrNotAsRequested]. The acknowledgement that a token never expires is not compared, because a
+// A token is [StatusRenewed] only where the response shows the requested expiry, to the second. One that is shown with another
+// expiry is [StatusFailed] with [ErrNotAsRequested]. The acknowledgement that a token never expires is not compared, because a
 // bulk update does not return it.
 //
 // It leaves alone managed tokens, those with the mark of an unfinished rotation, and those that would expire sooner
@@ -142,7 +142,7 @@ func (r *renewal) planned(token sailpoint.PersonalAccessToken) Change {
 	case !r.opts.NeverExpires && !r.until.After(*token.ExpirationDate):
 		c.skip("it would expire sooner than it does")
 	case !r.opts.Apply:
-		c.Status = Planned
+		c.Status = StatusPlanned
 	}
 	return c
 }
@@ -202,7 +202,7 @@ func (r *renewal) renew(ctx context.Context, batch []*Change) {
 	default:
 		r.renewOne(ctx, batch[0], err)
 		// Where the token is fine, it is the bulk update that the tenant or a gateway does not take.
-		r.single = batch[0].Status == Renewed
+		r.single = batch[0].Status == StatusRenewed
 	}
 }
 
@@ -245,7 +245,7 @@ func (r *renewal) compare(batch []*Change, shown []sailpoint.PersonalAccessToken
 	for _, c := range batch {
 		i := slices.IndexFunc(shown, func(t sailpoint.PersonalAccessToken) bool { return strings.EqualFold(t.ID, c.Token.ID) })
 		if i < 0 {
-			c.Status, c.Err = Failed, errors.New("lifecycle: the response does not show the token")
+			c.Status, c.Err = StatusFailed, errors.New("lifecycle: the response does not show the token")
 			continue
 		}
 		r.accept(c, shown[i])
@@ -257,7 +257,7 @@ func (r *renewal) accept(c *Change, shown sailpoint.PersonalAccessToken) {
 	c.Token = shown
 	expiry := shown.ExpirationDate
 	if r.opts.NeverExpires && expiry == nil || !r.opts.NeverExpires && expiry != nil && sameSecond(*expiry, r.until) {
-		c.Status = Renewed
+		c.Status = StatusRenewed
 		return
 	}
 	wanted, got := "none", "none"
@@ -267,7 +267,7 @@ func (r *renewal) accept(c *Change, shown sailpoint.PersonalAccessToken) {
 	if expiry != nil {
 		got = timestamp(*expiry)
 	}
-	c.Status, c.Err = Failed, fmt.Errorf("%w: the expiry of the token %s is %s instead of %s", ErrNotAsRequested, shown.ID, got, wanted)
+	c.Status, c.Err = StatusFailed, fmt.Errorf("%w: the expiry of the token %s is %s instead of %s", ErrNotAsRequested, shown.ID, got, wanted)
 }
 
 // renewOne renews a token by itself. bulk is why a bulk update of it alone was rejected.
@@ -286,7 +286,7 @@ func (r *renewal) renewOne(ctx context.Context, c *Change, bulk error) {
 		return
 	}
 	r.fail(ctx, c, err)
-	if c.Status == Failed && bulk != nil && !errors.Is(err, sailpoint.ErrInvalidArgument) {
+	if c.Status == StatusFailed && bulk != nil && !errors.Is(err, sailpoint.ErrInvalidArgument) {
 		c.Err = fmt.Errorf("%w; one by one: %w", bulk, err)
 	}
 }

@@ -55,13 +55,13 @@ func TestRenewInBulk(t *testing.T) {
 		opts := lifecycle.RenewOptions{Lifetime: 90 * day}
 		changes, err := lifecycle.Renew(t.Context(), client, opts)
 		require.NoError(t, err)
-		assert.Equal(t, 55, count(changes, lifecycle.Planned), "a dry run unless told to apply")
+		assert.Equal(t, 55, count(changes, lifecycle.StatusPlanned), "a dry run unless told to apply")
 		assert.Equal(t, []string{"GET /personal-access-tokens/v1 200"}, calls(tenant))
 
 		opts.Apply = true
 		changes, err = lifecycle.Renew(t.Context(), client, opts)
 		require.NoError(t, err)
-		assert.Equal(t, 55, count(changes, lifecycle.Renewed))
+		assert.Equal(t, 55, count(changes, lifecycle.StatusRenewed))
 		bulk := "PATCH " + bulkPath + " 200"
 		assert.Equal(t, []string{"GET /personal-access-tokens/v1 200", bulk, bulk, bulk}, calls(tenant)[1:])
 		assert.Equal(t, `{"ids":["t50","t51","t52","t53","t54"],"patch":[{"op":"replace","path":"/expirationDate","value":"2000-03-31T00:00:00.000Z"}]}`, bodies(tenant)[2])
@@ -89,7 +89,7 @@ func TestRenewWithoutBulk(t *testing.T) {
 			tenant.Inject(sailpointtest.Fault{Method: "PATCH", Path: bulkPath, Status: status})
 			changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant), lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
 			require.NoError(t, err)
-			assert.Equal(t, 30, count(changes, lifecycle.Renewed), status)
+			assert.Equal(t, 30, count(changes, lifecycle.StatusRenewed), status)
 			assert.Len(t, calls(tenant), 32, "a list, one bulk update, and one by one")
 		})
 	}
@@ -107,7 +107,7 @@ func TestRenewIfBulkUpdatesAreRejected(t *testing.T) {
 			client := clientOf(t, tenant, func(cfg *sailpoint.Config) { cfg.MaxRetries = -1 })
 			changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
 			require.NoError(t, err)
-			assert.Equal(t, 60, count(changes, lifecycle.Renewed), status)
+			assert.Equal(t, 60, count(changes, lifecycle.StatusRenewed), status)
 			assert.Equal(t, 5, requests(tenant, "PATCH", status), "25 tokens, 12, 6, 3, 1")
 			assert.Equal(t, 60, requests(tenant, "PATCH", 200))
 		})
@@ -196,11 +196,11 @@ func TestRenewComparesWhatItIsShown(t *testing.T) {
 					require.Len(t, changes, 1)
 					assert.Len(t, calls(tenant), 2)
 					if tt.text == "" {
-						assert.Equal(t, lifecycle.Renewed, changes[0].Status)
+						assert.Equal(t, lifecycle.StatusRenewed, changes[0].Status)
 						assert.NoError(t, changes[0].Err)
 						return
 					}
-					assert.Equal(t, lifecycle.Failed, changes[0].Status)
+					assert.Equal(t, lifecycle.StatusFailed, changes[0].Status)
 					require.ErrorContains(t, changes[0].Err, tt.text)
 					assert.Equal(t, name != "another token", errors.Is(changes[0].Err, lifecycle.ErrNotAsRequested))
 				})
@@ -220,7 +220,7 @@ func TestRenewReportsEachFailure(t *testing.T) {
 			changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
 			require.NoError(t, err)
 			for _, c := range changes {
-				assert.Contains(t, []lifecycle.Status{lifecycle.Failed, lifecycle.Unknown}, c.Status)
+				assert.Contains(t, []lifecycle.Status{lifecycle.StatusFailed, lifecycle.StatusUnknown}, c.Status)
 				assert.Error(t, c.Err)
 			}
 			assert.Len(t, calls(tenant), 3, "a list and two bulk updates")
@@ -238,8 +238,8 @@ func TestRenewHalvesNoFurtherOnceRefused(t *testing.T) {
 		}
 		changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant), lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
 		require.ErrorIs(t, err, sailpoint.ErrUnauthorized)
-		assert.Equal(t, 12, count(changes, lifecycle.Failed))
-		assert.Equal(t, 18, count(changes, lifecycle.Skipped))
+		assert.Equal(t, 12, count(changes, lifecycle.StatusFailed))
+		assert.Equal(t, 18, count(changes, lifecycle.StatusSkipped))
 		assert.Len(t, calls(tenant), 4)
 	})
 }
@@ -291,7 +291,7 @@ func TestRenewWithoutTheRightToBulkUpdates(t *testing.T) {
 		changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"mine renewed", "t00 failed"}, statuses(changes)[:2])
-		assert.Equal(t, 26, count(changes, lifecycle.Failed))
+		assert.Equal(t, 26, count(changes, lifecycle.StatusFailed))
 		assert.ErrorIs(t, changes[1].Err, sailpoint.ErrForbidden)
 		assert.Equal(t, []string{
 			"GET /personal-access-tokens/v1 200", "PATCH " + bulkPath + " 403",
@@ -343,8 +343,8 @@ func TestRenewGoesOnAfterFailures(t *testing.T) {
 		})
 		changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
 		require.NoError(t, err)
-		assert.Equal(t, 26, count(changes, lifecycle.Renewed))
-		assert.Equal(t, lifecycle.Gone, changes[7].Status, "as its own update says")
+		assert.Equal(t, 26, count(changes, lifecycle.StatusRenewed))
+		assert.Equal(t, lifecycle.StatusGone, changes[7].Status, "as its own update says")
 		assert.NoError(t, changes[7].Err)
 		assert.LessOrEqual(t, requests(tenant, "PATCH", 200)+requests(tenant, "PATCH", 400), 12)
 		assert.Equal(t, 1, requests(tenant, "PATCH", 404))
@@ -378,13 +378,13 @@ func TestRenewTellsWhatItIsTold(t *testing.T) {
 		want    lifecycle.Status
 		err     error
 	}{
-		"bulk, lost":            {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Committed: true}, lifecycle.Unknown, sailpoint.ErrOutcomeUnknown},
-		"bulk, no connection":   {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Err: io.ErrUnexpectedEOF}, lifecycle.Unknown, sailpoint.ErrOutcomeUnknown},
-		"bulk, token not shown": {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 200, Body: `[]`}, lifecycle.Failed, nil},
-		"bulk, refused":         {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 400}, lifecycle.Renewed, nil},
-		"single, lost":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Committed: true}, lifecycle.Unknown, sailpoint.ErrOutcomeUnknown},
-		"single, gone":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 404}, lifecycle.Gone, nil},
-		"single, refused":       {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 403}, lifecycle.Failed, sailpoint.ErrForbidden},
+		"bulk, lost":            {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Committed: true}, lifecycle.StatusUnknown, sailpoint.ErrOutcomeUnknown},
+		"bulk, no connection":   {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Err: io.ErrUnexpectedEOF}, lifecycle.StatusUnknown, sailpoint.ErrOutcomeUnknown},
+		"bulk, token not shown": {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 200, Body: `[]`}, lifecycle.StatusFailed, nil},
+		"bulk, refused":         {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 400}, lifecycle.StatusRenewed, nil},
+		"single, lost":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Committed: true}, lifecycle.StatusUnknown, sailpoint.ErrOutcomeUnknown},
+		"single, gone":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 404}, lifecycle.StatusGone, nil},
+		"single, refused":       {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 403}, lifecycle.StatusFailed, sailpoint.ErrForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -399,7 +399,7 @@ func TestRenewTellsWhatItIsTold(t *testing.T) {
 				if tt.err != nil {
 					assert.ErrorIs(t, changes[0].Err, tt.err)
 				}
-				assert.Equal(t, tt.want == lifecycle.Failed, changes[0].Err != nil && tt.want != lifecycle.Unknown)
+				assert.Equal(t, tt.want == lifecycle.StatusFailed, changes[0].Err != nil && tt.want != lifecycle.StatusUnknown)
 				assert.Empty(t, tenant.Unused())
 			})
 		})
@@ -418,7 +418,7 @@ func TestRenewStops(t *testing.T) {
 			opts := lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true}
 			changes, err := lifecycle.Renew(t.Context(), client, opts)
 			require.ErrorIs(t, err, sailpoint.ErrUnauthorized)
-			assert.Equal(t, 60, count(changes, lifecycle.Failed)+count(changes, lifecycle.Skipped))
+			assert.Equal(t, 60, count(changes, lifecycle.StatusFailed)+count(changes, lifecycle.StatusSkipped))
 			assert.Equal(t, "t59 skipped not tried: the client's credentials were refused", statuses(changes)[59])
 			assert.Equal(t, 2, requests(tenant, "PATCH", 401))
 
@@ -428,7 +428,7 @@ func TestRenewStops(t *testing.T) {
 			defer time.AfterFunc(time.Second, cancel).Stop()
 			changes, err = lifecycle.Renew(ctx, client, opts)
 			require.ErrorIs(t, err, context.Canceled)
-			assert.Equal(t, lifecycle.Unknown, changes[0].Status)
+			assert.Equal(t, lifecycle.StatusUnknown, changes[0].Status)
 			assert.Equal(t, "t59 skipped not tried: the context ended", statuses(changes)[59])
 			assert.WithinDuration(t, time.Now().Add(90*day-time.Second), *tenant.Tokens()[1].ExpirationDate, 0)
 			assert.WithinDuration(t, time.Now().Add(day-time.Second), *tenant.Tokens()[60].ExpirationDate, 0)

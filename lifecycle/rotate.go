@@ -20,7 +20,7 @@ type RotateOptions struct {
 	// finishes whatever an earlier day left. 0: rotate now.
 	IfOlderThan time.Duration
 	// Grace keeps the old token valid for this long after its successor was created, for readers that cache. Rotate
-	// does not wait: it returns with Outcome Pending, and a call at or after RetireAt finishes.
+	// does not wait: it returns with OutcomePending, and a call at or after RetireAt finishes.
 	Grace time.Duration
 	// AbandonAfter is the age at which an unfinished token of another run counts as abandoned, in a store without
 	// versions; a run of this call that takes longer than half of it from create to save gives up. 0: 15 minutes.
@@ -129,7 +129,7 @@ func (r *run) rotate(ctx context.Context, nonce string, opts RotateOptions) (*Re
 	r.mark = successorOf(r.cur.ID, nonce)
 	r.nameStale()
 	if r.isUnfinished() {
-		return r.finish(ctx, opts.Grace, Finished)
+		return r.finish(ctx, opts.Grace, OutcomeFinished)
 	}
 	swept, err := r.sweep(ctx)
 	if err != nil {
@@ -139,7 +139,7 @@ func (r *run) rotate(ctx context.Context, nonce string, opts RotateOptions) (*Re
 		return nil, errSwept
 	}
 	if time.Since(r.token.Created) < opts.IfOlderThan {
-		return r.result(Unchanged), nil
+		return r.result(OutcomeUnchanged), nil
 	}
 	return r.begin(ctx, opts)
 }
@@ -150,14 +150,14 @@ func (r *run) requireStored(ctx context.Context) error {
 		return err
 	}
 	if r.cur.ID == "" {
-		return r.fail(StepLoad, because(ErrStored, errors.New("nothing is stored")), "run Issue, or store the credential of the token that is to be rotated")
+		return r.fail(StepLoad, because(ErrStoredCredential, errors.New("nothing is stored")), "run Issue, or store the credential of the token that is to be rotated")
 	}
 	if err := r.list(ctx); err != nil {
 		return err
 	}
 	found, err := r.findStored(ctx)
 	if err == nil && !found {
-		err = r.fail(StepList, because(ErrStored, errors.New("its token is not listed, and the tenant refuses its secret")), "run Issue")
+		err = r.fail(StepList, because(ErrStoredCredential, errors.New("its token is not listed, and the tenant refuses its secret")), "run Issue")
 	}
 	return err
 }
@@ -183,7 +183,7 @@ func (r *run) begin(ctx context.Context, opts RotateOptions) (*Result, error) {
 	if err := r.replace(ctx, req, old.ID); err != nil {
 		return nil, err
 	}
-	return r.finish(ctx, opts.Grace, Rotated)
+	return r.finish(ctx, opts.Grace, OutcomeRotated)
 }
 
 // finish does what is left when the successor is stored.
@@ -204,7 +204,7 @@ func (r *run) finish(ctx context.Context, grace time.Duration, outcome Outcome) 
 		for _, t := range r.leftBehind() {
 			r.leave(t.ID, t.Name, "another run left it; the run that finishes deletes it")
 		}
-		result := r.result(Pending)
+		result := r.result(OutcomePending)
 		result.RetireAt = retireAt
 		return result, nil
 	}

@@ -56,7 +56,7 @@ func TestRotateOnTheWire(t *testing.T) {
 		require.NoError(t, err)
 		wire := w.wire()
 		requireRotated(t, w, old)
-		assert.Equal(t, lifecycle.Rotated, result.Outcome)
+		assert.Equal(t, lifecycle.OutcomeRotated, result.Outcome)
 		assert.Equal(t, old, result.Replaced)
 		assert.Equal(t, w.made()[0].ID, result.Token.ID)
 		assert.Equal(t, jobName, result.Token.Name)
@@ -93,7 +93,7 @@ func TestRotateOfACredentialThatWasPutBack(t *testing.T) {
 			require.NoError(t, w.memory.Save(t.Context(), putBack))
 			result, err := rotateJob(lifecycle.RotateOptions{IfOlderThan: 60 * day})(t, &process{w: w})
 			require.NoError(t, err)
-			assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+			assert.Equal(t, lifecycle.OutcomeUnchanged, result.Outcome)
 			assert.Empty(t, result.Replaced)
 			require.NoError(t, w.works())
 
@@ -301,7 +301,7 @@ func TestRotateWhereNoCreationIsTold(t *testing.T) {
 		assert.Len(t, w.made(), 2, "the old token's readers still have it")
 		result, err := lifecycle.Rotate(t.Context(), client, w.memory, lifecycle.RotateOptions{Grace: grace})
 		require.NoError(t, err)
-		assert.Equal(t, lifecycle.Pending, result.Outcome)
+		assert.Equal(t, lifecycle.OutcomePending, result.Outcome)
 	})
 }
 
@@ -368,17 +368,17 @@ func TestRotateFinds(t *testing.T) {
 		is      error
 		left    int
 	}{
-		"nothing":          {func(*world) {}, "", lifecycle.StepLoad, lifecycle.ErrStored, 0},
-		"one that is gone": {func(w *world) { _ = w.memory.Save(context.Background(), credential(1)) }, "", lifecycle.StepList, lifecycle.ErrStored, 0},
+		"nothing":          {func(*world) {}, "", lifecycle.StepLoad, lifecycle.ErrStoredCredential, 0},
+		"one that is gone": {func(w *world) { _ = w.memory.Save(context.Background(), credential(1)) }, "", lifecycle.StepList, lifecycle.ErrStoredCredential, 0},
 		"a managed one":    {func(w *world) { store(w, pat{Name: jobName, Managed: true}) }, "", lifecycle.StepList, lifecycle.ErrManaged, 0},
 		"one of another owner": {func(w *world) {
 			store(w, pat{Name: jobName, Owner: sailpoint.PersonalAccessTokenOwner{ID: "other"}})
 		}, "", lifecycle.StepList, lifecycle.ErrNotListed, 0},
-		"a young one":                {func(w *world) { store(w, pat{Name: jobName, Created: time.Now().Add(-day + time.Second)}) }, lifecycle.Unchanged, "", nil, 0},
-		"an old one":                 {func(w *world) { store(w, pat{Name: jobName, Created: time.Now().Add(-day)}) }, lifecycle.Rotated, "", nil, 0},
-		"one that Issue left":        {func(w *world) { store(w, pat{Name: jobName + "-new-012345673553629c", Created: month}) }, lifecycle.Finished, "", nil, 0},
-		"one that Rotate left":       {func(w *world) { store(w, pat{Name: marked, Created: month}) }, lifecycle.Finished, "", nil, 0},
-		"a mark of an earlier token": {func(w *world) { store(w, pat{Name: jobName}); w.tenant.Add(pat{Name: marked}) }, lifecycle.Unchanged, "", nil, 1},
+		"a young one":                {func(w *world) { store(w, pat{Name: jobName, Created: time.Now().Add(-day + time.Second)}) }, lifecycle.OutcomeUnchanged, "", nil, 0},
+		"an old one":                 {func(w *world) { store(w, pat{Name: jobName, Created: time.Now().Add(-day)}) }, lifecycle.OutcomeRotated, "", nil, 0},
+		"one that Issue left":        {func(w *world) { store(w, pat{Name: jobName + "-new-012345673553629c", Created: month}) }, lifecycle.OutcomeFinished, "", nil, 0},
+		"one that Rotate left":       {func(w *world) { store(w, pat{Name: marked, Created: month}) }, lifecycle.OutcomeFinished, "", nil, 0},
+		"a mark of an earlier token": {func(w *world) { store(w, pat{Name: jobName}); w.tenant.Add(pat{Name: marked}) }, lifecycle.OutcomeUnchanged, "", nil, 1},
 		"full slots":                 {func(w *world) { store(w, pat{Name: jobName, Created: month}); w.fill(5) }, "", lifecycle.StepCreate, lifecycle.ErrNoFreeSlot, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -402,7 +402,7 @@ func TestRotateFinds(t *testing.T) {
 				require.NoError(t, err)
 				assert.Equal(t, tt.outcome, result.Outcome)
 				assert.Equal(t, jobName, result.Token.Name)
-				assert.Equal(t, tt.outcome == lifecycle.Rotated, truth.ID != w.truth().ID)
+				assert.Equal(t, tt.outcome == lifecycle.OutcomeRotated, truth.ID != w.truth().ID)
 				require.NoError(t, w.works())
 			})
 		})
@@ -433,7 +433,7 @@ func TestRotateFails(t *testing.T) {
 		"prove":                   {true, map[string]fault{"token 3": fails}, lifecycle.StepProve, sailpoint.ErrServer, 2, 1, true},
 		"prove blocked":           {true, map[string]fault{"token 3": blocks}, lifecycle.StepProve, sailpoint.ErrForbidden, 2, 1, true},
 		"prove denied, no answer": {true, map[string]fault{"GET 3": denies, "GET 4": loses}, lifecycle.StepProve, io.ErrUnexpectedEOF, 2, 1, true},
-		"prove refused":           {true, map[string]fault{"token 3": refuses}, lifecycle.StepProve, lifecycle.ErrStored, 2, 1, true},
+		"prove refused":           {true, map[string]fault{"token 3": refuses}, lifecycle.StepProve, lifecycle.ErrStoredCredential, 2, 1, true},
 		"retire":                  {true, map[string]fault{"DELETE 1": fails}, lifecycle.StepRetire, sailpoint.ErrServer, 2, 1, true},
 		"rename":                  {true, map[string]fault{"PATCH 1": refuses}, lifecycle.StepRename, sailpoint.ErrBadRequest, 1, 0, true},
 	} {
@@ -443,7 +443,7 @@ func TestRotateFails(t *testing.T) {
 				old := w.adopt()
 				_, err := rotateJob(daily)(t, &process{w: w, on: tt.on})
 				failure := requireError(t, err, tt.step, tt.is)
-				require.Equal(t, errors.Is(tt.is, lifecycle.ErrStored), errors.Is(err, lifecycle.ErrStored), "no answer is no refusal")
+				require.Equal(t, errors.Is(tt.is, lifecycle.ErrStoredCredential), errors.Is(err, lifecycle.ErrStoredCredential), "no answer is no refusal")
 				require.Len(t, failure.Left, tt.left, "%v", err)
 				require.Len(t, w.made(), tt.made)
 				<-time.After(time.Minute)
@@ -489,7 +489,7 @@ func TestRotateReadsWhatWasReplaced(t *testing.T) {
 		is   error
 	}{
 		"after the save":            {2, nil, lifecycle.StepLoad, nil},
-		"after a proof that failed": {3, map[string]fault{"token 3": refuses}, lifecycle.StepProve, lifecycle.ErrStored},
+		"after a proof that failed": {3, map[string]fault{"token 3": refuses}, lifecycle.StepProve, lifecycle.ErrStoredCredential},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -540,7 +540,7 @@ func TestRotateWithALossyStore(t *testing.T) {
 				old := w.adopt()
 				p := &process{w: w}
 				_, err := lifecycle.Rotate(t.Context(), p.client(t), lossy{p, lose}, lifecycle.RotateOptions{})
-				failure := requireError(t, err, lifecycle.StepSave, lifecycle.ErrStored)
+				failure := requireError(t, err, lifecycle.StepSave, lifecycle.ErrStoredCredential)
 				require.Len(t, failure.Left, 1)
 				assert.Equal(t, old, failure.Left[0].ID)
 				assert.Len(t, w.made(), 2)
@@ -574,11 +574,11 @@ func TestRotateMeetsAPerson(t *testing.T) {
 		"the successor is deleted before its name": {patchAt, func(t *testing.T, w *world) {
 			t.Helper()
 			w.revoke(t, successor(w).ID)
-		}, lifecycle.StepRename, lifecycle.ErrStored, ""},
+		}, lifecycle.StepRename, lifecycle.ErrStoredCredential, ""},
 		"the successor is deleted before it is proved": {"Load 2", func(t *testing.T, w *world) {
 			t.Helper()
 			w.revoke(t, successor(w).ID)
-		}, lifecycle.StepProve, lifecycle.ErrStored, ""},
+		}, lifecycle.StepProve, lifecycle.ErrStoredCredential, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -623,7 +623,7 @@ func TestRotateIsSuperseded(t *testing.T) {
 				p := &process{w: w}
 				p.before = func(int) {
 					if p.next == before {
-						for _, want := range []lifecycle.Outcome{lifecycle.Finished, lifecycle.Rotated} {
+						for _, want := range []lifecycle.Outcome{lifecycle.OutcomeFinished, lifecycle.OutcomeRotated} {
 							result, err := rotateJob(lifecycle.RotateOptions{})(t, &process{w: w})
 							if assert.NoError(t, err) {
 								assert.Equal(t, want, result.Outcome)
@@ -651,7 +651,7 @@ func TestAStoredTokenThatNobodyTellsOf(t *testing.T) {
 			w.lists = []string{"[]"}
 			_, err := job(t, p)
 			requireError(t, err, lifecycle.StepList, sailpoint.ErrServer)
-			require.NotErrorIs(t, err, lifecycle.ErrStored)
+			require.NotErrorIs(t, err, lifecycle.ErrStoredCredential)
 			assert.Equal(t, old, w.truth().ID)
 			assert.Zero(t, p.like["POST"])
 		}
@@ -668,7 +668,7 @@ func TestARenameByAPersonStands(t *testing.T) {
 		w.rename(w.truth().ID, "by hand")
 		result, err := rotateJob(daily)(t, &process{w: w})
 		require.NoError(t, err)
-		assert.Equal(t, lifecycle.Finished, result.Outcome)
+		assert.Equal(t, lifecycle.OutcomeFinished, result.Outcome)
 		assert.Equal(t, old, result.Replaced)
 		made := w.made()
 		require.Len(t, made, 1)
@@ -704,7 +704,7 @@ func TestRotateWithGrace(t *testing.T) {
 		for range 3 { // each run comes to the same instant
 			result, err := rotateJob(withGrace)(t, &process{w: w})
 			require.NoError(t, err)
-			assert.Equal(t, lifecycle.Pending, result.Outcome)
+			assert.Equal(t, lifecycle.OutcomePending, result.Outcome)
 			assert.True(t, result.RetireAt.Equal(start.Add(grace)))
 			assert.Equal(t, old, result.Replaced)
 			assert.NotEqual(t, old, result.Token.ID)
@@ -714,14 +714,14 @@ func TestRotateWithGrace(t *testing.T) {
 		// Issue in between finds a working token, and leaves the rest to Rotate.
 		result, err := issueOnce(t, w)
 		require.NoError(t, err)
-		assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+		assert.Equal(t, lifecycle.OutcomeUnchanged, result.Outcome)
 		require.Len(t, result.Left, 1)
 		assert.Equal(t, old, result.Left[0].ID)
 
 		<-time.After(time.Until(start.Add(grace)))
 		result, err = rotateJob(withGrace)(t, &process{w: w})
 		require.NoError(t, err)
-		assert.Equal(t, lifecycle.Finished, result.Outcome)
+		assert.Equal(t, lifecycle.OutcomeFinished, result.Outcome)
 		assert.Zero(t, result.RetireAt)
 		requireRotated(t, w, old)
 	})
@@ -741,7 +741,7 @@ func TestRotateOnesOwn(t *testing.T) {
 		requireError(t, err, lifecycle.StepRename)
 		result, err := run(nil)
 		require.NoError(t, err)
-		assert.Equal(t, lifecycle.Finished, result.Outcome)
+		assert.Equal(t, lifecycle.OutcomeFinished, result.Outcome)
 		requireRotated(t, w, old)
 		_, err = result.Client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{OwnerID: sailpoint.OwnerMe})
 		require.NoError(t, err, "with the stored credential")
@@ -749,7 +749,7 @@ func TestRotateOnesOwn(t *testing.T) {
 
 		result, err = run(nil)
 		require.NoError(t, err)
-		assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+		assert.Equal(t, lifecycle.OutcomeUnchanged, result.Outcome)
 		<-time.After(2 * day)
 		_, err = run(nil)
 		requireError(t, err, lifecycle.StepCreate, lifecycle.ErrClientReplaced)
@@ -845,7 +845,7 @@ func TestTheStoreIsReadAfterTheList(t *testing.T) {
 			}}
 			result, err := lifecycle.Rotate(t.Context(), p.client(t), store, lifecycle.RotateOptions{IfOlderThan: day, AbandonAfter: time.Minute})
 			require.NoError(t, err)
-			assert.Equal(t, lifecycle.Finished, result.Outcome)
+			assert.Equal(t, lifecycle.OutcomeFinished, result.Outcome)
 			requireRotated(t, w, old)
 		})
 	}
@@ -863,7 +863,7 @@ func TestTheStoreMovesOnBeforeTheList(t *testing.T) {
 		}}
 		result, err := lifecycle.Rotate(t.Context(), p.client(t), store, daily)
 		require.NoError(t, err)
-		assert.Equal(t, lifecycle.Unchanged, result.Outcome)
+		assert.Equal(t, lifecycle.OutcomeUnchanged, result.Outcome)
 		requireRotated(t, w, old)
 	})
 }

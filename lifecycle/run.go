@@ -104,7 +104,7 @@ func (r *run) load(ctx context.Context) error {
 	r.stored = Stored{ID: c.ID, Known: true, Working: r.stored.Working && r.stored.ID == c.ID}
 	if _, ok := c.replaces(); !ok && laterNote.MatchString(c.Note) {
 		// It may say which token is still to be retired, and the next write would forget it.
-		return r.fail(StepLoad, because(ErrStored, errors.New("a later version of this package wrote its note")),
+		return r.fail(StepLoad, because(ErrStoredCredential, errors.New("a later version of this package wrote its note")),
 			"run that version")
 	}
 	return nil
@@ -299,7 +299,7 @@ func (r *run) fence(ctx context.Context, t sailpoint.PersonalAccessToken) error 
 		return nil // the contract of such a store: one run at a time, and nothing late after abandonAfter
 	}
 	switch err := r.write(ctx, rewritten(r.cur)); {
-	case errors.Is(err, ErrVersion):
+	case errors.Is(err, ErrStoreConflict):
 		return errMoved
 	case err != nil:
 		return r.fail(StepSweep, err, "mend the store and run it again")
@@ -565,7 +565,7 @@ func (r *run) save(ctx context.Context, c Credential) error {
 		r.stored = Stored{ID: c.ID, Known: true}
 		return nil
 	}
-	if r.writeOnly || errors.Is(err, ErrNotStored) && !errors.Is(err, ErrVersion) {
+	if r.writeOnly || errors.Is(err, ErrNotStored) && !errors.Is(err, ErrStoreConflict) {
 		return r.fail(StepSave, r.undo(ctx, c.ID, name, err), "mend the store and run it again")
 	}
 	ctx, cancel := cleanUp(ctx)
@@ -609,7 +609,7 @@ func (r *run) settle(ctx context.Context, c Credential, err error) error {
 		// Shut out: what the Save was to replace is not stored any more.
 		r.stored = Stored{ID: now.ID, Known: true}
 		err = r.undo(ctx, c.ID, r.mark.on(r.base), err)
-		if errors.Is(err, ErrVersion) {
+		if errors.Is(err, ErrStoreConflict) {
 			return r.fail(StepSave, because(ErrSuperseded, err), othersTurn)
 		}
 		return r.fail(StepSave, err, "mend the store and run it again")
@@ -656,7 +656,7 @@ func (r *run) readBack(ctx context.Context, c Credential, created *sailpoint.Cre
 	wanted, _ := c.replaces()
 	if !ok || replaces != wanted || !now.Secret.Equal(c.Secret) {
 		r.leaveOld(old, "the store returned the new credential, but not as it was saved")
-		return r.fail(StepSave, because(ErrStored, errors.New("the store does not keep what is saved: secret and note must come back unchanged")),
+		return r.fail(StepSave, because(ErrStoredCredential, errors.New("the store does not keep what is saved: secret and note must come back unchanged")),
 			"mend the store; the token that was stored before still works")
 	}
 	return nil
@@ -699,7 +699,7 @@ func (r *run) prove(ctx context.Context) error {
 	if len(r.left) > 0 {
 		next += "; delete none of those left before"
 	}
-	return r.fail(StepProve, because(ErrStored, err), next)
+	return r.fail(StepProve, because(ErrStoredCredential, err), next)
 }
 
 // rename gives the stored token the name that it is to have. It is the last step because the name is free only once the
@@ -722,7 +722,7 @@ func (r *run) rename(ctx context.Context) error {
 			return r.fail(StepRename, ErrSuperseded, othersTurn)
 		}
 		r.stored.Working = false
-		return r.fail(StepRename, because(ErrStored, err), "somebody deleted the stored token: run Issue")
+		return r.fail(StepRename, because(ErrStoredCredential, err), "somebody deleted the stored token: run Issue")
 	}
 	if r.list(ctx) == nil {
 		if now, ok := r.listed(r.cur.ID); ok && now.Name == r.base {

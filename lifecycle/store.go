@@ -24,7 +24,7 @@ type Credential struct {
 // and [MemoryStore] are two.
 //
 // A store with versions is preferred: Load returns a Version that is not empty, also when nothing is stored yet, and
-// Save with a Version that is no longer the store's changes nothing and returns ErrVersion. Each Save that takes effect
+// Save with a Version that is no longer the store's changes nothing and returns ErrStoreConflict. Each Save that takes effect
 // makes a new Version. With such a store Issue and Rotate are safe beside other instances of themselves, with writes
 // that arrive late, and with reads that lag; no clock matters.
 //
@@ -33,15 +33,15 @@ type Credential struct {
 type Store interface {
 	// Load returns what is stored, or a Credential without ID if nothing is.
 	Load(ctx context.Context) (Credential, error)
-	// Save replaces what is stored: all of c or none of it, on stable storage when it returns nil. ErrVersion and
+	// Save replaces what is stored: all of c or none of it, on stable storage when it returns nil. ErrStoreConflict and
 	// ErrNotStored say that nothing was changed; after any other error c may be stored. A Credential without ID is
 	// saved while nothing is stored yet, for its new Version.
 	Save(ctx context.Context, c Credential) error
 }
 
 var (
-	// ErrVersion is what a [Store] returns from a Save whose Version is no longer the one that is stored.
-	ErrVersion = errors.New("lifecycle: the store has been written since it was loaded")
+	// ErrStoreConflict is what a [Store] returns from a Save whose Version is no longer the one that is stored.
+	ErrStoreConflict = errors.New("lifecycle: the store has been written since it was loaded")
 	// ErrNotStored is what a [Store] wraps in the error of a Save that certainly changed nothing.
 	ErrNotStored = errors.New("lifecycle: not stored")
 )

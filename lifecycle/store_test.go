@@ -50,7 +50,7 @@ func TestStores(t *testing.T) {
 			fenced, err := store.Load(t.Context())
 			require.NoError(t, err)
 			assert.Empty(t, fenced.ID)
-			assert.ErrorIs(t, store.Save(t.Context(), fence), lifecycle.ErrVersion)
+			assert.ErrorIs(t, store.Save(t.Context(), fence), lifecycle.ErrStoreConflict)
 
 			last := fenced
 			for n := range 3 {
@@ -58,7 +58,7 @@ func TestStores(t *testing.T) {
 				c.ID = "same" // also a write of the same secret is a new version
 				c.Version = last.Version
 				require.NoError(t, store.Save(t.Context(), c))
-				require.ErrorIs(t, store.Save(t.Context(), c), lifecycle.ErrVersion, "once")
+				require.ErrorIs(t, store.Save(t.Context(), c), lifecycle.ErrStoreConflict, "once")
 				last, err = store.Load(t.Context())
 				require.NoError(t, err)
 				require.False(t, versions[last.Version])
@@ -96,7 +96,7 @@ func TestStoresAtOnce(t *testing.T) {
 					assert.Empty(t, winner)
 					winner = credential(n).ID
 				} else {
-					assert.ErrorIs(t, err, lifecycle.ErrVersion)
+					assert.ErrorIs(t, err, lifecycle.ErrStoreConflict)
 				}
 			}
 			last, err := store.Load(t.Context())
@@ -180,7 +180,7 @@ func TestFileStoreFailures(t *testing.T) {
 			}
 			err = store.Save(t.Context(), c)
 			require.ErrorContains(t, err, tt.want)
-			require.True(t, errors.Is(err, lifecycle.ErrNotStored) || errors.Is(err, lifecycle.ErrVersion))
+			require.True(t, errors.Is(err, lifecycle.ErrNotStored) || errors.Is(err, lifecycle.ErrStoreConflict))
 			assert.NotContains(t, texts+err.Error(), storedSecret)
 			after, _ := os.ReadFile(store.Path)
 			assert.Equal(t, string(before), string(after))

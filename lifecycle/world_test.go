@@ -52,7 +52,7 @@ func (s *contentStore) Load(context.Context) (lifecycle.Credential, error) {
 
 func (s *contentStore) Save(ctx context.Context, c lifecycle.Credential) error {
 	if now, _ := s.Load(ctx); c.Version != "" && c.Version != now.Version {
-		return lifecycle.ErrVersion
+		return lifecycle.ErrStoreConflict
 	}
 	s.stored = c
 	return nil
@@ -400,7 +400,7 @@ func (p *process) Save(ctx context.Context, c lifecycle.Credential) error {
 	case f == loses:
 		return errDown
 	case f == conflicts && p.w.versions:
-		return lifecycle.ErrVersion
+		return lifecycle.ErrStoreConflict
 	}
 	return err
 }

@@ -79,7 +79,7 @@ func audit(ctx context.Context, stderr io.Writer, owner string) (*lifecycle.Repo
 	if err != nil {
 		return nil, err
 	}
-	return lifecycle.Audit(ctx, client, lifecycle.Policy{OwnerID: owner})
+	return lifecycle.Audit(ctx, client, lifecycle.AuditPolicy{OwnerID: owner})
 }
 
 func writePage(name string, found *lifecycle.Report) error {

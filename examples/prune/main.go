@@ -32,7 +32,7 @@ func main() {
 
 // run returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	opts := lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.NeverUsed, lifecycle.Stale, lifecycle.Expired}}
+	opts := lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingNeverUsed, lifecycle.FindingStale, lifecycle.FindingExpired}}
 	flags := flag.NewFlagSet("prune", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.BoolVar(&opts.Apply, "apply", false, "delete, instead of saying what would be deleted")
@@ -59,7 +59,7 @@ func prune(ctx context.Context, stderr io.Writer, owner string, opts lifecycle.P
 	if err != nil {
 		return nil, err
 	}
-	found, err := lifecycle.Audit(ctx, client, lifecycle.Policy{OwnerID: owner})
+	found, err := lifecycle.Audit(ctx, client, lifecycle.AuditPolicy{OwnerID: owner})
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitCode(err)
 	}
 	fmt.Fprintf(stdout, "%s: %s, %q\n", result.Outcome, result.Token.ID, result.Token.Name)
-	if result.Outcome == lifecycle.Pending {
+	if result.Outcome == lifecycle.OutcomePending {
 		fmt.Fprintf(stdout, "%s stays valid until %s\n", result.Replaced, result.RetireAt.UTC().Format(time.DateTime))
 	}
 	for _, left := range result.Left {
@@ -116,7 +116,7 @@ func (j *job) run(ctx context.Context, stderr io.Writer) (*lifecycle.Result, err
 	issued, err := lifecycle.Issue(ctx, client, sailpoint.CreatePersonalAccessTokenRequest{
 		Name: j.name, Scope: strings.Fields(j.scope),
 	}, store)
-	if err != nil || issued.Outcome == lifecycle.Issued {
+	if err != nil || issued.Outcome == lifecycle.OutcomeIssued {
 		return issued, err
 	}
 	return lifecycle.Rotate(ctx, client, store, j.opts)
@@ -131,7 +131,7 @@ func exitCode(err error) int {
 		return 1 // the new secret, not the client's: a tenant may know it late
 	}
 	for _, settled := range []error{
-		lifecycle.ErrNoFreeSlot, lifecycle.ErrNameTaken, lifecycle.ErrStored, lifecycle.ErrNotListed, lifecycle.ErrManaged,
+		lifecycle.ErrNoFreeSlot, lifecycle.ErrNameTaken, lifecycle.ErrStoredCredential, lifecycle.ErrNotListed, lifecycle.ErrManaged,
 		lifecycle.ErrNotAsRequested,
 		sailpoint.ErrInvalidCredentials, sailpoint.ErrUnauthorized, sailpoint.ErrForbidden, sailpoint.ErrBadRequest,
 	} {

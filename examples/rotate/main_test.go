@@ -121,5 +121,5 @@ func TestExitCodes(t *testing.T) {
 // TestExitCodeOfANewSecretThatIsRefused: its token is deleted again, and the next run makes another.
 func TestExitCodeOfANewSecretThatIsRefused(t *testing.T) {
 	assert.Equal(t, 1, exitCode(errors.Join(lifecycle.ErrRefused, sailpoint.ErrInvalidCredentials)))
-	assert.Equal(t, 3, exitCode(errors.Join(lifecycle.ErrStored, sailpoint.ErrInvalidCredentials)))
+	assert.Equal(t, 3, exitCode(errors.Join(lifecycle.ErrStoredCredential, sailpoint.ErrInvalidCredentials)))
 }

@@ -42,27 +42,27 @@ type look struct{ label, tone string }
 
 func lookOf(kind lifecycle.Kind) look {
 	switch kind {
-	case lifecycle.NeverUsed:
+	case lifecycle.FindingNeverUsed:
 		return look{"Never used", "idle"}
-	case lifecycle.Stale:
+	case lifecycle.FindingStale:
 		return look{"Not used for long", "idle"}
-	case lifecycle.Expired:
+	case lifecycle.FindingExpired:
 		return look{"Expired", "warn"}
-	case lifecycle.ExpiringSoon:
+	case lifecycle.FindingExpiringSoon:
 		return look{"Expires soon", "warn"}
-	case lifecycle.NoExpiry:
+	case lifecycle.FindingNoExpiry:
 		return look{"No expiry told", "warn"}
-	case lifecycle.EveryRight:
+	case lifecycle.FindingEveryRight:
 		return look{"Every right", "bad"}
-	case lifecycle.AdminScope:
+	case lifecycle.FindingAdminScope:
 		return look{"Over others’ tokens", "bad"}
-	case lifecycle.LongBearer:
+	case lifecycle.FindingLongBearer:
 		return look{"Long bearers", "warn"}
-	case lifecycle.NearLimit:
+	case lifecycle.FindingNearLimit:
 		return look{"Owner near the limit", "warn"}
-	case lifecycle.Unfinished:
+	case lifecycle.FindingUnfinished:
 		return look{"Unfinished rotation", "warn"}
-	case lifecycle.Managed:
+	case lifecycle.FindingManaged:
 		return look{"Managed", "info"}
 	}
 	return look{string(kind), "info"}
@@ -142,7 +142,7 @@ func newPage(r *lifecycle.Report) *page {
 	}
 	for _, total := range r.Owners[:min(mostOwners, len(r.Owners))] {
 		near := slices.ContainsFunc(r.Findings, func(f lifecycle.Finding) bool {
-			return f.Kind == lifecycle.NearLimit && f.Token.Owner.ID == total.Owner.ID
+			return f.Kind == lifecycle.FindingNearLimit && f.Token.Owner.ID == total.Owner.ID
 		})
 		p.Most = append(p.Most, ownerBar{total, near, share(total.Tokens+total.Managed, r.Owners[0].Tokens+r.Owners[0].Managed)})
 	}

@@ -38,14 +38,14 @@ func small() *lifecycle.Report {
 		ExpirationDate: ptr(at.AddDate(0, -2, 0)), AccessTokenValiditySeconds: 900,
 	}
 	return &lifecycle.Report{
-		At: at, Tokens: 12, Counts: map[lifecycle.Kind]int{lifecycle.Stale: 1, lifecycle.Expired: 1, lifecycle.NoExpiry: 1, lifecycle.NearLimit: 1},
-		Policy: lifecycle.Policy{NeverUsedAfter: time.Hour, StaleAfter: 2 * time.Hour, ExpiringWithin: 3 * time.Hour, MaxBearer: 4 * time.Hour, NearLimit: 8},
+		At: at, Tokens: 12, Counts: map[lifecycle.Kind]int{lifecycle.FindingStale: 1, lifecycle.FindingExpired: 1, lifecycle.FindingNoExpiry: 1, lifecycle.FindingNearLimit: 1},
+		Policy: lifecycle.AuditPolicy{NeverUsedAfter: time.Hour, StaleAfter: 2 * time.Hour, ExpiringWithin: 3 * time.Hour, MaxBearer: 4 * time.Hour, NearLimit: 8},
 		Owners: []lifecycle.OwnerTotal{{Owner: owner, Tokens: 9, Managed: 1, Findings: 3}, {Owner: sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "o2"}, Tokens: 2, Findings: 1}},
 		Findings: []lifecycle.Finding{
-			{Kind: lifecycle.Stale, Token: full, Text: "Stale."},
-			{Kind: lifecycle.Expired, Token: full, Text: "Expired."},
-			{Kind: lifecycle.NoExpiry, Token: sailpoint.PersonalAccessToken{ID: "t2", Owner: sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "o2"}}, Text: "None told."},
-			{Kind: lifecycle.NearLimit, Token: sailpoint.PersonalAccessToken{Owner: owner}, Text: "Near."},
+			{Kind: lifecycle.FindingStale, Token: full, Text: "Stale."},
+			{Kind: lifecycle.FindingExpired, Token: full, Text: "Expired."},
+			{Kind: lifecycle.FindingNoExpiry, Token: sailpoint.PersonalAccessToken{ID: "t2", Owner: sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "o2"}}, Text: "None told."},
+			{Kind: lifecycle.FindingNearLimit, Token: sailpoint.PersonalAccessToken{Owner: owner}, Text: "Near."},
 		},
 	}
 }
@@ -105,12 +105,12 @@ var hostile = []string{
 
 // hostileReport has each hostile text in every place that an owner can write to.
 func hostileReport() *lifecycle.Report {
-	r := &lifecycle.Report{At: at, Tokens: len(hostile), Counts: map[lifecycle.Kind]int{lifecycle.NoExpiry: len(hostile)}}
+	r := &lifecycle.Report{At: at, Tokens: len(hostile), Counts: map[lifecycle.Kind]int{lifecycle.FindingNoExpiry: len(hostile)}}
 	for _, text := range hostile {
 		owner := sailpoint.PersonalAccessTokenOwner{Type: text, ID: text, Name: text}
 		r.Owners = append(r.Owners, lifecycle.OwnerTotal{Owner: owner, Tokens: 9})
 		r.Findings = append(r.Findings,
-			lifecycle.Finding{Kind: lifecycle.NoExpiry, Text: text, Token: sailpoint.PersonalAccessToken{ID: "id" + text, Name: text, Owner: owner, Scope: []string{text}}},
+			lifecycle.Finding{Kind: lifecycle.FindingNoExpiry, Text: text, Token: sailpoint.PersonalAccessToken{ID: "id" + text, Name: text, Owner: owner, Scope: []string{text}}},
 			lifecycle.Finding{Kind: lifecycle.Kind(text), Text: text, Token: sailpoint.PersonalAccessToken{Owner: owner}})
 	}
 	return r
@@ -220,7 +220,7 @@ func TestTimeLineStaysOnThePage(t *testing.T) {
 	r := &lifecycle.Report{At: at}
 	for i, year := range []int{-1, 1, 1970, 2024, 2026, 2027, 2100, 9999} {
 		when := time.Date(year, 2, 3, 4, 5, 6, 7, time.UTC)
-		r.Findings = append(r.Findings, lifecycle.Finding{Kind: lifecycle.Stale, Token: sailpoint.PersonalAccessToken{
+		r.Findings = append(r.Findings, lifecycle.Finding{Kind: lifecycle.FindingStale, Token: sailpoint.PersonalAccessToken{
 			ID: string(rune('a' + i)), Created: when, LastUsed: &when, ExpirationDate: &when,
 		}})
 	}
@@ -238,7 +238,7 @@ func TestReportOfATenant(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	client, err := sailpoint.NewClient(tenant.Config())
 	require.NoError(t, err)
-	r, err := lifecycle.Audit(t.Context(), client, lifecycle.Policy{})
+	r, err := lifecycle.Audit(t.Context(), client, lifecycle.AuditPolicy{})
 	require.NoError(t, err)
 	for name, to := range map[string]func(io.Writer, *lifecycle.Report) error{"JSON": report.WriteJSON, "CSV": report.WriteCSV, "HTML": report.WriteHTML} {
 		out := write(t, to, r)

@@ -31,7 +31,7 @@ func PrintChanges(stdout, stderr io.Writer, changes []lifecycle.Change, err erro
 	if err == nil || len(changes) > 0 {
 		fmt.Fprintf(stdout, "%d chosen", len(changes))
 		for _, status := range []lifecycle.Status{
-			lifecycle.Planned, lifecycle.Deleted, lifecycle.Renewed, lifecycle.Gone, lifecycle.Skipped, lifecycle.Failed, lifecycle.Unknown,
+			lifecycle.StatusPlanned, lifecycle.StatusDeleted, lifecycle.StatusRenewed, lifecycle.StatusGone, lifecycle.StatusSkipped, lifecycle.StatusFailed, lifecycle.StatusUnknown,
 		} {
 			if counts[status] > 0 {
 				fmt.Fprintf(stdout, ", %d %s", counts[status], status)
@@ -46,9 +46,9 @@ func PrintChanges(stdout, stderr io.Writer, changes []lifecycle.Change, err erro
 			return 2
 		}
 		return 1
-	case counts[lifecycle.Failed]+counts[lifecycle.Unknown] > 0:
+	case counts[lifecycle.StatusFailed]+counts[lifecycle.StatusUnknown] > 0:
 		return 3
-	case counts[lifecycle.Planned] > 0:
+	case counts[lifecycle.StatusPlanned] > 0:
 		fmt.Fprintln(stdout, "nothing was changed: say -apply")
 	}
 	return 0

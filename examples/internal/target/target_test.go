@@ -37,7 +37,7 @@ func TestSeededClient(t *testing.T) {
 func TestKinds(t *testing.T) {
 	kinds, err := target.Kinds("expired, stale")
 	require.NoError(t, err)
-	assert.Equal(t, []lifecycle.Kind{lifecycle.Expired, lifecycle.Stale}, kinds)
+	assert.Equal(t, []lifecycle.Kind{lifecycle.FindingExpired, lifecycle.FindingStale}, kinds)
 	for _, value := range []string{"", "all", "expired,", "Expired"} {
 		_, err := target.Kinds(value)
 		assert.Error(t, err, value)
