@@ -23,6 +23,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/redact/redacttest"
 )
 
 // The secrets that must not come out. The client secret has characters that a form escapes.
@@ -270,4 +271,128 @@ func TestPanicOfATransportLeaksNothing(t *testing.T) {
 	n := &network{token: func(a arrival) answer { panic(a.body) }}
 	err := list(t.Context(), n.client(t, func(cfg *sailpoint.Config) { cfg.ClientSecret = sailpoint.NewSecret(leakClientSecret) }))
 	requireNoLeak(t, err)
+}
+
+// echoes are the places where a response of the API, or what happens instead of one, may repeat a secret.
+var echoes = map[string]func(spelled string) answer{
+	"message": func(s string) answer { return answer{status: 400, body: `{"message":` + quote(s) + `}`} },
+	"every member": func(s string) answer {
+		text := quote(s)
+		return answer{status: 400, body: `{"detailCode":` + text + `,"trackingId":` + text + `,"messages":[{"text":` + text + `}],` +
+			`"causes":[{"text":` + text + `}],"title":` + text + `,"errors":[` + text + `]}`}
+	},
+	"error object": func(s string) answer {
+		return answer{status: 403, body: `{"error":{"code":` + quote(s) + `,"message":` + quote(s) + `}}`}
+	},
+	"list":               func(s string) answer { return answer{status: 409, body: `[` + quote(s) + `]`} },
+	"body":               func(s string) answer { return answer{status: 502, body: `<pre>Authorization: ` + s + ` </pre>`} },
+	"body, cut in front": func(s string) answer { return answer{status: 400, body: s[3:]} },
+	"body, cut behind":   func(s string) answer { return answer{status: 400, body: s[:len(s)-3]} },
+	"body, cut by the bound": func(s string) answer {
+		return answer{status: 400, body: strings.Repeat("- ", 32<<10-len(s)/3) + s}
+	},
+	"request id": func(s string) answer { return answer{status: 500, header: map[string]string{"SLPT-Request-ID": s}} },
+	"redirect's host": func(s string) answer {
+		return answer{status: 307, header: map[string]string{"Location": "https://" + s + "/"}}
+	},
+	"transport":        func(s string) answer { return answer{err: fmt.Errorf("can't read the header %q", s)} },
+	"transport, below": func(s string) answer { return answer{err: hiding{errors.New(s)}} },
+	"cut success":      func(s string) answer { return answer{body: `[`, cut: errors.New(s)} },
+}
+
+// hiding is an error that says less than the one that it wraps.
+type hiding struct{ error }
+
+func (hiding) Error() string   { return "hidden" }
+func (h hiding) Unwrap() error { return h.error }
+
+func quote(s string) string {
+	out, _ := jsonv1.Marshal(s)
+	return string(out)
+}
+
+// TestNoSpellingOfASecretLeaks: whichever way and wherever a server repeats a secret, no 8 bytes of it can be read.
+func TestNoSpellingOfASecretLeaks(t *testing.T) {
+	tried := 0
+	for place, echo := range echoes {
+		t.Run(place, func(t *testing.T) {
+			for name, spell := range redacttest.Spellings {
+				for _, secret := range []string{leakBearer, leakClientSecret} {
+					spelled := spell(secret)
+					require.NotEmpty(t, redacttest.Readable(spelled, secret), name)
+					tried++
+					requireUnreadable(t, name, secret, &network{api: always(echo(spelled)), token: always(issued(leakBearer, 3600))})
+					a := echo(spelled)
+					if secret == leakBearer && (a.err != nil || a.cut != nil) {
+						continue // a transport's text about a bearer that nobody has got yet
+					}
+					tried++
+					requireUnreadable(t, name, secret, &network{token: always(a)})
+				}
+			}
+		})
+	}
+	t.Logf("%d calls", tried)
+}
+
+// requireUnreadable makes a call that fails, and looks for the secret in all that comes out.
+func requireUnreadable(t *testing.T, name, secret string, n *network) {
+	t.Helper()
+	var log bytes.Buffer
+	err := list(t.Context(), n.client(t, withoutRetries, func(cfg *sailpoint.Config) {
+		cfg.ClientSecret = sailpoint.NewSecret(leakClientSecret)
+		cfg.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}))
+	failure := requireOneError(t, err)
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("failed", "err", err)
+	marshalled, marshalErr := jsonv1.Marshal(failure)
+	require.NoError(t, marshalErr)
+	out := map[string]bool{log.String(): true, string(marshalled): true, string(failure.Body): true}
+	for _, link := range chain(err) {
+		out[fmt.Sprintf("%v", link)], out[fmt.Sprintf("%#v", link)] = true, true
+	}
+	for text := range out {
+		require.Empty(t, redacttest.Readable(text, secret), "%s: %s", name, text)
+	}
+}
+
+// TestSecretsOfEarlierAttemptsAreRedacted: a proxy may answer with what it kept of another request.
+func TestSecretsOfEarlierAttemptsAreRedacted(t *testing.T) {
+	n := &network{
+		token: inTurn(issued(leakBearer, 3600), issued("another-bearer-2", 3600)),
+		api:   inTurn(answer{status: 401}, answer{status: 400, body: `{"messages":["` + leakBearer + ` another-bearer-2"]}`}),
+	}
+	err := list(t.Context(), n.client(t))
+	require.ErrorContains(t, err, ": 400 Bad Request: [REDACTED] [REDACTED]")
+	requireNoLeak(t, err)
+}
+
+// TestErrorOfATokenSourceIsRedacted: it is given the bearer that was refused.
+func TestErrorOfATokenSourceIsRedacted(t *testing.T) {
+	mine := errors.New("mine")
+	n := &network{api: always(answer{status: 401})}
+	err := list(t.Context(), n.client(t, withSource(func(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
+		if !refused.IsZero() {
+			return sailpoint.AccessToken{}, fmt.Errorf("instead of %s: %w", refused.Reveal(), mine)
+		}
+		return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(leakBearer)}, nil
+	})))
+	require.ErrorContains(t, err, "TokenSource: instead of [REDACTED]: mine")
+	require.ErrorIs(t, err, mine)
+	requireNoLeak(t, err)
+}
+
+// TestIDThatIsASecretIsNotShown: of a token that was created, and whose secret is lost.
+func TestIDThatIsASecretIsNotShown(t *testing.T) {
+	const bearer = "5ecf00d15ecf00d15ecf00d15ecf00d2"
+	for _, id := range []string{bearer, bearer[3:], strings.ToUpper(bearer)} {
+		n := &network{api: always(ok(`{"id":"` + id + `"}`)), token: always(issued(bearer, 3600))}
+		_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), newToken())
+		var outcome *sailpoint.CreateOutcomeError
+		require.ErrorAs(t, err, &outcome)
+		assert.Empty(t, outcome.ID)
+		for _, text := range printings(err) {
+			requireAbsent(t, text, id)
+		}
+	}
 }

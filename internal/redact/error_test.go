@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sailpoint-go/sailpoint/internal/redact"
+	"github.com/sailpoint-go/sailpoint/internal/redact/redacttest"
 )
 
 // hiding is an error whose text says less than the one that it wraps.
@@ -40,7 +41,7 @@ func TestErrorKeepsWhatItMatches(t *testing.T) {
 			assert.NotErrorIs(t, err, context.Canceled)
 			assert.Equal(t, tt.kept, err == tt.err) //nolint:errorlint // the very error
 			for _, verb := range []string{"%v", "%+v", "%#v", "%q"} {
-				assert.Empty(t, readable(fmt.Sprintf(verb, err), secret))
+				assert.Empty(t, redacttest.Readable(fmt.Sprintf(verb, err), secret))
 			}
 			if !tt.kept {
 				assert.NoError(t, errors.Unwrap(err), "what it wraps repeats the secret")

@@ -15,7 +15,7 @@ type table struct {
 // newTable returns a table for up to n numbers.
 func newTable(n int) table {
 	size := bits.Len(uint(2*n + 1))
-	return table{slots: make([]uint64, 1<<size), shift: 64 - size, multiplier: rand.Uint64() | 1}
+	return table{slots: make([]uint64, 1<<size), shift: 64 - size, multiplier: rand.Uint64() | 1} //nolint:gosec // no key
 }
 
 // slot returns where number is, or the free slot where it would be.
