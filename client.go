@@ -107,6 +107,7 @@ type operation struct {
 	method      string
 	url         string
 	template    string // the path without what differs between calls
+	tokenID     string // of the token that it is about; "" if it is about none or several
 	contentType string
 	body        []byte
 	column      column
@@ -321,6 +322,8 @@ func (c *call) examine(resp *http.Response, err error) (event, *Error) {
 		sent := c.attempt != nil && (c.attempt.connected.Load() || !c.attempt.connecting.Load())
 		failure := c.lastFailure()
 		failure.Err = c.cause(err)
+		ended := c.ctx.Err()
+		failure.noReply = ended == nil || !errors.Is(failure.Err, ended)
 		return transportEvent(err, sent), failure
 	}
 
@@ -467,6 +470,7 @@ func (c *call) repeats(verdict verdict, event event) bool {
 	}
 	if err := c.ctx.Err(); err != nil {
 		c.failure.Err = errors.Join(err, c.failure.Err)
+		c.failure.noReply = false
 		return false
 	}
 	if c.retries >= c.client.cfg.MaxRetries || !c.fits(c.wait) {
@@ -492,6 +496,7 @@ func (c *call) lastFailure() *Error {
 		return &Error{}
 	}
 	failure := *c.failure
+	failure.noReply = false
 	return &failure
 }
 
@@ -507,6 +512,7 @@ func (c *call) fail(err error) error {
 	}
 	if failure.Op == "" {
 		failure.Op = c.name()
+		failure.TokenID = c.tokenID
 		failure.Attempts = c.attempts
 	}
 	failure.unknown = c.column.changes() && c.carriedOut != no

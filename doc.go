@@ -26,9 +26,13 @@
 // # Errors
 //
 // A refused argument matches [ErrInvalidArgument]; nothing was sent. Every other failed call has one [*Error] in its
-// chain, with the status and the ids that SailPoint's support asks for, and matches one of this package's variables:
+// chain, with the status, the token's id, and the ids that SailPoint's support asks for. Most match one of this package's
+// variables:
 //
 //	if errors.Is(err, sailpoint.ErrNotFound) { … }
+//
+// [ErrUnreachable] is matched where no response came. Statuses without a variable, such as 302, 405, 408 and 422, match
+// none, nor does an error of the caller's context, Limiter or TokenSource: see [Error].
 //
 // A [CreateOutcomeError] is the one to prepare for: a token that may exist and whose secret nobody has.
 //

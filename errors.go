@@ -36,6 +36,12 @@ var (
 
 // Matched by what became of a call.
 var (
+	// ErrUnreachable says that the last attempt got no complete header of a response: no connection, a failed
+	// handshake, a proxy that refused, a broken connection, or AttemptTimeout. It is not matched where the caller's
+	// context ended, nor where Config.Limiter or Config.TokenSource failed. A changing call that may have left matches
+	// ErrOutcomeUnknown as well.
+	ErrUnreachable = errors.New("sailpoint: no response")
+
 	// ErrInvalidCredentials says that the token endpoint refused the client id or secret. It matches instead of the
 	// status: ErrUnauthorized is about a bearer.
 	ErrInvalidCredentials = errors.New("sailpoint: invalid credentials")
@@ -51,9 +57,15 @@ var (
 // Error is a call that passed the local checks and failed; there is exactly one in the chain of every such error. Use
 // [errors.As] for its fields and [errors.Is] with this package's variables to branch.
 //
+// Statuses without a variable, such as 302, 405, 408, 418 and 422, match none: branch on StatusCode. An error of the
+// caller's context, of Config.Limiter or of Config.TokenSource matches what it wraps. [context.DeadlineExceeded] also
+// matches AttemptTimeout, and the two minutes of a call without a deadline. The caller's context lives in both cases:
+// its Err method tells.
+//
 // It holds no request and no response, and it prints, logs and marshals without the Body.
 type Error struct {
 	Op         string // such as "PATCH /v2024/personal-access-tokens/{id}" or "POST /oauth/token"
+	TokenID    string // of the token that the call was about; "" for List, All, Create, BulkUpdate and a bearer's fetch
 	StatusCode int    // of the last answer; 0: none came
 	DetailCode string // the API's code, or RFC 6749's where it is a known one
 	TrackingID string // the API's id of the failure, for its support; "" for the token endpoint
@@ -68,16 +80,25 @@ type Error struct {
 	refused bool // the token endpoint refused the credentials
 	own     bool // the API itself answered: something between has neither detailCode nor trackingId
 	invalid bool // an answer of success that can't be trusted
+	noReply bool // no complete header of a response came to the last attempt
 	unknown bool // the call may have been carried out
 	paused  bool // held back after an earlier 429 of the same client
 
 	retryAfterUnreadable bool
 }
 
-// Error names the operation, the status, the API's code, messages and ids. It holds nothing secret, and control
+// Error names the operation, the status, the API's code, messages and ids, and the token. It holds nothing secret, and control
 // characters in what a server sent are escaped.
 func (e *Error) Error() string {
-	parts := []string{"sailpoint: " + e.Op}
+	text := strings.Join(append([]string{"sailpoint: " + e.Op}, e.reasons()...), ": ")
+	if notes := e.notes(); len(notes) > 0 {
+		text += " (" + strings.Join(notes, ", ") + ")"
+	}
+	return text
+}
+
+// reasons returns what went wrong, in the order in which it is shown.
+func (e *Error) reasons() (parts []string) {
 	status := strings.TrimRight(strconv.Itoa(e.StatusCode)+" "+http.StatusText(e.StatusCode), " ")
 	if e.StatusCode != 0 {
 		parts = append(parts, status)
@@ -102,8 +123,14 @@ func (e *Error) Error() string {
 	if e.unknown {
 		parts = append(parts, "it may have been carried out")
 	}
+	return parts
+}
 
-	var notes []string
+// notes returns what a reader needs to follow the error up.
+func (e *Error) notes() (notes []string) {
+	if e.TokenID != "" {
+		notes = append(notes, "token "+redact.Printable(e.TokenID))
+	}
 	if e.RetryAfter > 0 {
 		notes = append(notes, "retry after "+e.RetryAfter.String())
 	}
@@ -116,11 +143,7 @@ func (e *Error) Error() string {
 	if e.RequestID != "" {
 		notes = append(notes, "request id "+redact.Printable(e.RequestID))
 	}
-	text := strings.Join(parts, ": ")
-	if len(notes) > 0 {
-		text += " (" + strings.Join(notes, ", ") + ")"
-	}
-	return text
+	return notes
 }
 
 // Unwrap returns Err.
@@ -129,6 +152,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is matches this package's variables.
 func (e *Error) Is(target error) bool {
 	switch target {
+	case ErrUnreachable:
+		return e.noReply
 	case ErrInvalidCredentials:
 		return e.refused
 	case ErrInvalidResponse:
@@ -169,7 +194,7 @@ func (e *Error) Format(f fmt.State, verb rune) {
 func (e *Error) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("op", e.Op), slog.Int("status", e.StatusCode), slog.Int("attempts", e.Attempts)}
 	for _, field := range []struct{ key, value string }{
-		{"detail_code", e.DetailCode}, {"tracking_id", e.TrackingID}, {"request_id", e.RequestID},
+		{"token_id", e.TokenID}, {"detail_code", e.DetailCode}, {"tracking_id", e.TrackingID}, {"request_id", e.RequestID},
 	} {
 		if field.value != "" {
 			attrs = append(attrs, slog.String(field.key, redact.Printable(field.value)))

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,7 +28,7 @@ var sentinels = []error{
 	sailpoint.ErrInvalidArgument, sailpoint.ErrSelf,
 	sailpoint.ErrBadRequest, sailpoint.ErrUnauthorized, sailpoint.ErrForbidden, sailpoint.ErrNotFound,
 	sailpoint.ErrConflict, sailpoint.ErrRateLimited, sailpoint.ErrServer,
-	sailpoint.ErrInvalidCredentials, sailpoint.ErrInvalidResponse, sailpoint.ErrOutcomeUnknown,
+	sailpoint.ErrUnreachable, sailpoint.ErrInvalidCredentials, sailpoint.ErrInvalidResponse, sailpoint.ErrOutcomeUnknown,
 }
 
 // requireMatches checks that err matches these sentinels, and no other.
@@ -355,11 +357,11 @@ func TestErrorTextNamesEverything(t *testing.T) {
 			"sailpoint: GET /v2024/personal-access-tokens: 499",
 		},
 		{
-			"an id isn't named", func(ctx context.Context, c *sailpoint.Client) error {
+			"the token's id", func(ctx context.Context, c *sailpoint.Client) error {
 				return c.PersonalAccessTokens.Delete(ctx, "someone")
 			},
 			answer{status: 404},
-			"sailpoint: DELETE /v2024/personal-access-tokens/{id}: 404 Not Found",
+			"sailpoint: DELETE /v2024/personal-access-tokens/{id}: 404 Not Found (token someone)",
 		},
 		{
 			"request id with a line break", list,
@@ -381,7 +383,7 @@ func TestErrorTextNamesEverything(t *testing.T) {
 				return c.PersonalAccessTokens.Delete(ctx, "someone")
 			},
 			answer{err: io.ErrUnexpectedEOF},
-			"sailpoint: DELETE /v2024/personal-access-tokens/{id}: unexpected EOF: it may have been carried out",
+			"sailpoint: DELETE /v2024/personal-access-tokens/{id}: unexpected EOF: it may have been carried out (token someone)",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -488,7 +490,7 @@ func TestErrorIsLoggedByItsFields(t *testing.T) {
 func TestErrorMarshalsWithoutBodyAndCause(t *testing.T) {
 	out, err := jsonv1.Marshal(anError())
 	require.NoError(t, err)
-	require.JSONEq(t, `{"Op":"GET /x","StatusCode":400,"DetailCode":"400.1\n","TrackingID":"t","RequestID":"r",`+
+	require.JSONEq(t, `{"Op":"GET /x","TokenID":"","StatusCode":400,"DetailCode":"400.1\n","TrackingID":"t","RequestID":"r",`+
 		`"Messages":["m"],"Causes":["c"],"RetryAfter":1000000000,"Attempts":2}`, string(out))
 }
 
@@ -625,3 +627,101 @@ func FuzzDecodeError(f *testing.F) {
 }
 
 var _ http.RoundTripper = (*network)(nil)
+
+// TestErrUnreachable is matched where the last attempt got no response, and nobody but the network is to blame.
+func TestErrUnreachable(t *testing.T) {
+	refused, reset, broken := answer{err: errRefused, unsent: true}, answer{err: errReset}, errors.New("not today")
+	unknownHost := answer{err: &net.DNSError{IsNotFound: true}, unsent: true}
+	limited := func(cfg *sailpoint.Config) {
+		calls := 0
+		cfg.Limiter = limiterFunc(func(context.Context) error {
+			if calls++; calls > 1 {
+				return broken
+			}
+			return nil
+		})
+	}
+	noSource := withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+		return sailpoint.AccessToken{}, broken
+	})
+	quick := func(cfg *sailpoint.Config) { cfg.AttemptTimeout = time.Second }
+	for name, tt := range map[string]struct {
+		api, token []answer
+		change     func(*sailpoint.Config)
+		deadline   time.Duration
+		want       []error
+	}{
+		"refused":                         {api: []answer{refused}, want: []error{sailpoint.ErrUnreachable}},
+		"unknown host":                    {api: []answer{unknownHost}, want: []error{sailpoint.ErrUnreachable}},
+		"proxy wants a password":          {api: []answer{{err: errors.New("Proxy Authentication Required"), unsent: true}}, want: []error{sailpoint.ErrUnreachable}},
+		"reset":                           {api: []answer{reset}, want: []error{sailpoint.ErrUnreachable}},
+		"silent":                          {api: []answer{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
+		"the two minutes are over":        {api: []answer{silence}, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
+		"503, then refused":               {api: []answer{{status: 503}, refused}, want: []error{sailpoint.ErrUnreachable, sailpoint.ErrServer}},
+		"refused, then 503":               {api: []answer{refused, {status: 503}}, want: []error{sailpoint.ErrServer}},
+		"header, then cut":                {api: []answer{{body: `[`, cut: errReset}}, want: []error{sailpoint.ErrInvalidResponse}},
+		"token endpoint refused":          {token: []answer{refused}, want: []error{sailpoint.ErrUnreachable}},
+		"token endpoint unknown":          {token: []answer{unknownHost}, want: []error{sailpoint.ErrUnreachable}},
+		"token endpoint silent":           {token: []answer{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
+		"token endpoint 503":              {token: []answer{{status: 503}}, want: []error{sailpoint.ErrServer}},
+		"token endpoint down after a 401": {api: []answer{{status: 401}}, token: []answer{issued("bearer-1", 60), refused}, want: []error{sailpoint.ErrUnreachable}},
+		"caller's deadline":               {api: []answer{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
+		"caller's deadline in the fetch":  {token: []answer{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
+		"limiter after a refusal":         {api: []answer{refused}, change: limited, want: []error{broken}},
+		"TokenSource":                     {change: noSource, want: []error{broken}},
+		"302":                             {api: []answer{{status: 302}}},
+		"405":                             {api: []answer{{status: 405}}},
+		"407":                             {api: []answer{{status: 407}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{}
+				if tt.api != nil {
+					n.api = inTurn(tt.api...)
+				}
+				if tt.token != nil {
+					n.token = inTurn(tt.token...)
+				}
+				ctx := t.Context()
+				if tt.deadline > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tt.deadline)
+					defer cancel()
+				}
+				change := tt.change
+				if change == nil {
+					change = func(*sailpoint.Config) {}
+				}
+				err := list(ctx, n.client(t, change))
+				requireMatches(t, err, tt.want...)
+				for _, target := range []error{context.DeadlineExceeded, context.Canceled, broken} {
+					assert.Equal(t, slices.Contains(tt.want, target), errors.Is(err, target), target)
+				}
+				_ = requireOneError(t, err)
+			})
+		})
+	}
+}
+
+// TestErrorNamesTheToken that the call was about, where it was about one.
+func TestErrorNamesTheToken(t *testing.T) {
+	for i, op := range slices.Concat(operations[:6], bulkOperations) {
+		t.Run(op.name, func(t *testing.T) {
+			failure := requireOneError(t, op.call(t.Context(), scripted(answer{status: 400}).client(t, inV1)))
+			want := ""
+			if i >= 2 && i <= 4 { // Delete and both patches
+				want = "id"
+			}
+			assert.Equal(t, want, failure.TokenID)
+			assert.Equal(t, want != "", strings.Contains(failure.Error(), "(token id)"))
+		})
+	}
+	n := &network{token: always(answer{status: 401})}
+	failure := requireOneError(t, n.client(t).PersonalAccessTokens.Delete(t.Context(), "someone"))
+	assert.Equal(t, "POST /oauth/token", failure.Op)
+	assert.Empty(t, failure.TokenID, "its credential is not the one that was refused")
+
+	var out bytes.Buffer
+	slog.New(slog.NewTextHandler(&out, nil)).Info("m", "err", &sailpoint.Error{Op: "DELETE /x", TokenID: "an id\n"})
+	assert.Contains(t, out.String(), `err.token_id="\"an id\\n\""`)
+}

@@ -302,6 +302,7 @@ func (op operation) of(id string) (operation, error) {
 	}
 	op.url += "/" + id
 	op.template += "/{id}"
+	op.tokenID = id
 	return op, nil
 }
 

@@ -828,7 +828,7 @@ func TestNoResponse(t *testing.T) {
 		n := scripted(silence)
 		client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 50 * time.Millisecond })
 		err := list(t.Context(), client)
-		requireMatches(t, err)
+		requireMatches(t, err, sailpoint.ErrUnreachable)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Len(t, n.calls, 4)
 

@@ -92,7 +92,7 @@ func TestUntrustedCertificate(t *testing.T) {
 			server, trust := overTLS(t, true, func(http.ResponseWriter, *http.Request) { requests.Add(1) })
 			client := onTransport(t, server.URL, trust, func(transport *http.Transport) { change(transport.TLSClientConfig) })
 			_, err := client.PersonalAccessTokens.Create(t.Context(), newToken())
-			requireMatches(t, err)
+			requireMatches(t, err, sailpoint.ErrUnreachable)
 			var certificate *tls.CertificateVerificationError
 			require.ErrorAs(t, err, &certificate)
 			assert.Equal(t, 1, requireOneError(t, err).Attempts)
@@ -125,7 +125,7 @@ func TestResponseHeaderIsBounded(t *testing.T) {
 					require.Regexp(t, "header|COMPRESSION_ERROR", requireOneError(t, err).Err.Error())
 					assert.EqualValues(t, 1, requests.Load(), "the next answer would be as large")
 					_, err = client.PersonalAccessTokens.Create(t.Context(), newToken())
-					requireMatches(t, err, sailpoint.ErrOutcomeUnknown)
+					requireMatches(t, err, sailpoint.ErrUnreachable, sailpoint.ErrOutcomeUnknown)
 					assert.EqualValues(t, 2, requests.Load())
 				})
 			}
@@ -172,7 +172,7 @@ func TestProxyThatRefuses(t *testing.T) {
 			client := onTransport(t, "https://acme.example", func(transport *http.Transport) { transport.Proxy = http.ProxyURL(at) })
 
 			_, err = client.PersonalAccessTokens.Create(t.Context(), newToken())
-			requireMatches(t, err)
+			requireMatches(t, err, sailpoint.ErrUnreachable)
 			require.ErrorContains(t, err, tt.text)
 			assert.NotContains(t, err.Error(), "hunter2")
 			failure := requireOneError(t, err)
@@ -266,7 +266,7 @@ func TestDialRefused(t *testing.T) {
 	require.NoError(t, listener.Close())
 
 	err = create(t.Context(), onTransport(t, "http://"+listener.Addr().String()))
-	requireMatches(t, err)
+	requireMatches(t, err, sailpoint.ErrUnreachable)
 	var network *net.OpError
 	require.ErrorAs(t, err, &network)
 	assert.Equal(t, "dial", network.Op)
@@ -284,7 +284,7 @@ func TestUnknownHost(t *testing.T) {
 		lookups++
 		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "nowhere.example", IsNotFound: true}}
 	})))
-	requireMatches(t, err)
+	requireMatches(t, err, sailpoint.ErrUnreachable)
 	assert.ErrorContains(t, err, "no such host")
 	assert.Equal(t, 1, requireOneError(t, err).Attempts)
 	assert.Equal(t, 1, lookups)
@@ -324,7 +324,7 @@ func TestDialThatHangs(t *testing.T) {
 func requireHandshakeFails(t *testing.T, client *sailpoint.Client, attempts int, requests *atomic.Int64, text string) {
 	t.Helper()
 	err := create(t.Context(), client)
-	requireMatches(t, err)
+	requireMatches(t, err, sailpoint.ErrUnreachable)
 	require.ErrorContains(t, err, text)
 	assert.Equal(t, attempts, requireOneError(t, err).Attempts)
 	assert.Zero(t, requests.Load())
