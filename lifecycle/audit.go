@@ -175,7 +175,7 @@ func (r *Report) add(owner *OwnerTotal, f Finding) {
 // complete returns p with its defaults, or what is wrong with it.
 func (p AuditPolicy) complete() (AuditPolicy, error) {
 	if min(p.NeverUsedAfter, p.StaleAfter, p.ExpiringWithin, p.MaxBearer, time.Duration(p.NearLimit)) < 0 {
-		return p, refuse("a policy's limits are not negative: leave one at 0 for its default")
+		return p, invalidArgument("a policy's limits are not negative: leave one at 0 for its default")
 	}
 	p.NeverUsedAfter = cmp.Or(p.NeverUsedAfter, 30*day)
 	p.StaleAfter = cmp.Or(p.StaleAfter, 90*day)
@@ -254,36 +254,4 @@ func (p *AuditPolicy) examineRights(token *sailpoint.PersonalAccessToken, found 
 	if bearer > p.MaxBearer {
 		found(FindingLongBearer, fmt.Sprintf("Its bearers last %s, longer than %s.", span(bearer), span(p.MaxBearer)))
 	}
-}
-
-// service returns the calls of a client, or what is wrong with it.
-func service(client *sailpoint.Client) (*sailpoint.PersonalAccessTokensService, error) {
-	if client == nil || client.PersonalAccessTokens == nil {
-		return nil, refuse("no client: make one with sailpoint.NewClient")
-	}
-	return client.PersonalAccessTokens, nil
-}
-
-// refuse returns the error of an argument that can't be right. Nothing was sent.
-func refuse(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{sailpoint.ErrInvalidArgument}, args...)...)
-}
-
-func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
-
-func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// span returns a duration as people say it, in its largest unit, cut down to the whole.
-func span(d time.Duration) string {
-	for _, unit := range []struct {
-		length time.Duration
-		name   string
-	}{{day, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
-		if n := d / unit.length; n > 1 {
-			return fmt.Sprintf("%d %ss", n, unit.name)
-		} else if n == 1 {
-			return "1 " + unit.name
-		}
-	}
-	return fmt.Sprintf("%d seconds", d/time.Second)
 }

@@ -77,13 +77,6 @@ func compareExpiry(req sailpoint.CreatePersonalAccessTokenRequest, expiry *time.
 	return "The tenant shortened the lifetime: " + text + ".", nil
 }
 
-func sameTime(a, b *time.Time) bool {
-	return a == b || a != nil && b != nil && a.Equal(*b)
-}
-
-// sameSecond reports whether a is less than a second from b: the API may cut or round what it was sent.
-func sameSecond(a, b time.Time) bool { return a.Sub(b).Abs() < time.Second }
-
 // sameScope compares scopes as sets: the API promises no order.
 func sameScope(a, b []string) bool { return containsAll(a, b) && containsAll(b, a) }
 

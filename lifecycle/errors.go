@@ -136,8 +136,8 @@ func (r *run) fail(step Step, err error, next string) error {
 	return &Error{Op: r.op, Step: step, Stored: r.stored, Left: r.account(), Next: next, Err: err}
 }
 
-// because returns an error that matches kind and its cause.
-func because(kind, cause error) error { return fmt.Errorf("%w: %w", kind, cause) }
+// wrap returns an error that matches kind and its cause.
+func wrap(kind, cause error) error { return fmt.Errorf("%w: %w", kind, cause) }
 
 // What to do next.
 const (
@@ -164,8 +164,9 @@ func advice(err error) string {
 	return runAgain
 }
 
-// refusal reports whether err is the tenant's word that a credential is none: not that it could not be asked.
-func refusal(ctx context.Context, err error) bool {
+// credentialRefused reports whether the tenant says that a credential is not valid. That it could not be asked is no
+// refusal.
+func credentialRefused(ctx context.Context, err error) bool {
 	var failure *sailpoint.Error
 	switch {
 	case ctx.Err() != nil || !errors.As(err, &failure):
@@ -176,20 +177,20 @@ func refusal(ctx context.Context, err error) bool {
 	return errors.Is(err, sailpoint.ErrUnauthorized) && failure.Err == nil // else a later attempt had no answer
 }
 
-// accepted reports whether err is an answer that a token gets only if it is one: its bearer was taken, and its scope or
+// bearerAccepted reports whether err shows that the tenant accepted a bearer: there is no error, or the token's scope or
 // its owner may not list tokens.
-func accepted(err error) bool {
+func bearerAccepted(err error) bool {
 	var failure *sailpoint.Error
 	return err == nil || errors.As(err, &failure) && failure.Err == nil &&
 		errors.Is(err, sailpoint.ErrForbidden) && strings.HasPrefix(failure.Op, "GET ")
 }
 
-// rejected reports whether err is the API's word that it did not do what was asked, and would not do it next time.
-func rejected(err error) bool {
+// definitelyRejected reports whether the API says that it did not do what was requested, and would not do it next time.
+func definitelyRejected(err error) bool {
 	var failure *sailpoint.Error
 	return errors.As(err, &failure) && failure.Err == nil && failure.StatusCode/100 == 4 &&
 		!errors.Is(err, sailpoint.ErrOutcomeUnknown) && !errors.Is(err, sailpoint.ErrInvalidCredentials) &&
 		!errors.Is(err, sailpoint.ErrUnauthorized) && !errors.Is(err, sailpoint.ErrRateLimited)
 }
 
-func within(d time.Duration) string { return d.Round(time.Second).String() }
+func rounded(d time.Duration) string { return d.Round(time.Second).String() }

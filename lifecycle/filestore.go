@@ -106,7 +106,7 @@ func (s FileStore) Save(ctx context.Context, c Credential) error {
 // old secret.
 func (s FileStore) resolve() (string, error) {
 	if s.Path == "" {
-		return "", refuse("FileStore: the path is empty")
+		return "", invalidArgument("FileStore: the path is empty")
 	}
 	path, err := filepath.EvalSymlinks(s.Path)
 	if err == nil {

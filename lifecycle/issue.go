@@ -55,32 +55,15 @@ func Issue(ctx context.Context, client *sailpoint.Client, req sailpoint.CreatePe
 	}
 	switch {
 	case strings.TrimSpace(req.Name) == "":
-		return nil, refuse("Name %.80q: a token needs a name", req.Name)
+		return nil, invalidArgument("Name %.80q: a token needs a name", req.Name)
 	case marked(req.Name):
-		return nil, refuse("Name %.80q is a temporary one of this package: choose another", req.Name)
+		return nil, invalidArgument("Name %.80q is a temporary one of this package: choose another", req.Name)
 	case len(req.Scope) == 0:
-		return nil, refuse("Scope is empty, which would grant every right: name the scopes, or say sailpoint.ScopeAll")
+		return nil, invalidArgument("Scope is empty, which would grant every right: name the scopes, or say sailpoint.ScopeAll")
 	}
 	r := newRun("issue", client, store)
 	r.base, r.mark = req.Name, newToken(newNonce())
 	return r.repeat(ctx, func(ctx context.Context) (*Result, error) { return r.issue(ctx, req) })
-}
-
-// checkArguments refuses what Issue and Rotate can't work with. Nothing is sent.
-func checkArguments(ctx context.Context, client *sailpoint.Client, store Store) error {
-	if _, err := service(client); err != nil {
-		return err
-	}
-	switch {
-	case ctx == nil:
-		return refuse("the context is nil: use context.Background")
-	case store == nil:
-		return refuse("no store: use a FileStore, or one of your own")
-	}
-	if save, ok := store.(SaveFunc); ok && save == nil {
-		return refuse("the SaveFunc is nil")
-	}
-	return nil
 }
 
 // issue goes on from whatever it finds.
@@ -129,7 +112,7 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 		return nil, err
 	}
 	if !r.writeOnly {
-		if err := r.prove(ctx); err != nil {
+		if err := r.verifyStored(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -140,14 +123,14 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 // believed: a new token may not be known everywhere yet, and what replaces it costs a slot.
 func (r *run) storedWorks(ctx context.Context) (bool, error) {
 	if baseOf(r.token.Name) != r.base {
-		err := because(ErrStoredCredential, errors.New("it holds another token, "+r.token.ID))
+		err := wrap(ErrStoredCredential, errors.New("it holds another token, "+r.token.ID))
 		return false, r.fail(StepList, err, "use a store of its own for each token")
 	}
 	times := verifyTimes
 	if hasExpired(&r.token) {
 		times = times[:1]
 	}
-	refused, err := r.checkAt(ctx, times, r.cur)
+	refused, err := r.tryCredentialAt(ctx, times, r.cur)
 	if err == nil {
 		r.stored.Working = true
 		return true, nil

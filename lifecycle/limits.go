@@ -2,15 +2,11 @@ package lifecycle
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/sailpoint-go/sailpoint"
 )
 
-const (
-	maxTokens = 10 // of one owner
-	day       = 24 * time.Hour
-)
+const maxTokens = 10 // of one owner
 
 // The most that Audit, Prune and Renew hold in memory: ten tokens for each of 10,000 owners, at about 2.5 KiB each.
 const (

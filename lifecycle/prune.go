@@ -66,20 +66,20 @@ func Prune(ctx context.Context, client *sailpoint.Client, report *Report, opts P
 func (o *PruneOptions) check(client *sailpoint.Client, report *Report) error {
 	switch {
 	case report == nil:
-		return refuse("no report: make one with Audit")
+		return invalidArgument("no report: make one with Audit")
 	case client.ClientID() == "":
-		return refuse("the client's own token is not known: set Config.ClientID beside TokenSource")
+		return invalidArgument("the client's own token is not known: set Config.ClientID beside TokenSource")
 	case len(o.Kinds) == 0:
-		return refuse("Kinds is empty: name the findings whose tokens are to be deleted")
+		return invalidArgument("Kinds is empty: name the findings whose tokens are to be deleted")
 	case min(o.MaxDeletions, o.Concurrency) < 0:
-		return refuse("MaxDeletions and Concurrency are not negative: leave one at 0 for its default")
+		return invalidArgument("MaxDeletions and Concurrency are not negative: leave one at 0 for its default")
 	}
 	for _, kind := range o.Kinds {
 		if !slices.Contains(Kinds(), kind) {
-			return refuse("%.80q is no kind of finding", kind)
+			return invalidArgument("%.80q is no kind of finding", kind)
 		}
 		if kind == FindingNearLimit || kind == FindingUnfinished || kind == FindingManaged {
-			return refuse("a finding of the kind %s is never a reason to delete a token", kind)
+			return invalidArgument("a finding of the kind %s is never a reason to delete a token", kind)
 		}
 	}
 	return nil

@@ -39,9 +39,9 @@ type RenewOptions struct {
 //
 // Secrets stay as they are. That makes it easy, and a rotation better: a secret that has leaked is renewed too.
 //
-// A token is [StatusRenewed] only where the response shows the requested expiry, to the second. One that is shown with another
-// expiry is [StatusFailed] with [ErrNotAsRequested]. The acknowledgement that a token never expires is not compared, because a
-// bulk update does not return it.
+// A token is [StatusRenewed] only where the response shows the requested expiry, to the second. One that is shown with
+// another expiry is [StatusFailed] with [ErrNotAsRequested]. The acknowledgement that a token never expires is not
+// compared, because a bulk update does not return it.
 //
 // It leaves alone managed tokens, those with the mark of an unfinished rotation, and those that would expire sooner
 // than before. What has expired already is not looked at.
@@ -88,13 +88,13 @@ func (r *renewal) check() error {
 	case sailpoint.V2025, sailpoint.V2026, sailpoint.V1:
 	default:
 		return fmt.Errorf("%w in %s: %w", ErrNotRenewable, r.version,
-			refuse("rotate the tokens, or set Config.APIVersion to V2025 or later"))
+			invalidArgument("rotate the tokens, or set Config.APIVersion to V2025 or later"))
 	}
 	switch {
 	case min(r.opts.Within, r.opts.Lifetime) < 0:
-		return refuse("Within and Lifetime are not negative")
+		return invalidArgument("Within and Lifetime are not negative")
 	case (r.opts.Lifetime > 0) == r.opts.NeverExpires:
-		return refuse("set Lifetime, or acknowledge by NeverExpires that the tokens never expire")
+		return invalidArgument("set Lifetime, or acknowledge by NeverExpires that the tokens never expire")
 	}
 	return nil
 }

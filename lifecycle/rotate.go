@@ -62,20 +62,20 @@ func Rotate(ctx context.Context, client *sailpoint.Client, store Store, opts Rot
 
 func (o *RotateOptions) check(version sailpoint.APIVersion, store Store) error {
 	if _, ok := store.(SaveFunc); ok {
-		return refuse("a SaveFunc can't be read: Rotate needs a store that returns what is stored")
+		return invalidArgument("a SaveFunc can't be read: Rotate needs a store that returns what is stored")
 	}
 	if min(o.Lifetime, o.IfOlderThan, o.Grace, o.AbandonAfter) < 0 {
-		return refuse("Lifetime, IfOlderThan, Grace and AbandonAfter are not negative: leave one at 0 for its default")
+		return invalidArgument("Lifetime, IfOlderThan, Grace and AbandonAfter are not negative: leave one at 0 for its default")
 	}
 	if o.NeverExpires && o.Lifetime > 0 {
-		return refuse("Lifetime and NeverExpires exclude each other")
+		return invalidArgument("Lifetime and NeverExpires exclude each other")
 	}
 	if limitsLifetime(version) {
 		if o.NeverExpires {
-			return refuse("NeverExpires: %s knows no token that never expires: use V2025 or later", version)
+			return invalidArgument("NeverExpires: %s knows no token that never expires: use V2025 or later", version)
 		}
 		if now := time.Now(); now.Add(o.Lifetime).After(sixMonthsAfter(now)) {
-			return refuse("Lifetime %s: %s allows six months at most", o.Lifetime, version)
+			return invalidArgument("Lifetime %s: %s allows six months at most", o.Lifetime, version)
 		}
 	}
 	return nil
@@ -101,7 +101,7 @@ func (o *RotateOptions) successor(old *sailpoint.PersonalAccessToken, version sa
 		Scope: old.Scope, AccessTokenValiditySeconds: old.AccessTokenValiditySeconds, UserAwareTokenNeverExpires: o.NeverExpires,
 	}
 	if len(old.Scope) == 0 {
-		return req, refuse("the token %s tells no scope, and a successor without one could do everything: patch its scope first", old.ID)
+		return req, invalidArgument("the token %s tells no scope, and a successor without one could do everything: patch its scope first", old.ID)
 	}
 	lifetime := o.Lifetime
 	if lifetime == 0 && !o.NeverExpires && old.ExpirationDate != nil && !old.Created.IsZero() {
@@ -113,7 +113,7 @@ func (o *RotateOptions) successor(old *sailpoint.PersonalAccessToken, version sa
 	case limitsLifetime(version) && (lifetime <= 0 || expiry.After(sixMonthsAfter(now).AddDate(0, 0, -1))):
 		// Left out: the tenant sets six months by its own clock, which may be behind this one.
 	case lifetime <= 0:
-		return req, refuse("the token %s tells no lifetime that its successor could have: set Lifetime, or NeverExpires", old.ID)
+		return req, invalidArgument("the token %s tells no lifetime that its successor could have: set Lifetime, or NeverExpires", old.ID)
 	default:
 		req.ExpirationDate = expiry
 	}
@@ -150,14 +150,14 @@ func (r *run) requireStored(ctx context.Context) error {
 		return err
 	}
 	if r.cur.ID == "" {
-		return r.fail(StepLoad, because(ErrStoredCredential, errors.New("nothing is stored")), "run Issue, or store the credential of the token that is to be rotated")
+		return r.fail(StepLoad, wrap(ErrStoredCredential, errors.New("nothing is stored")), "run Issue, or store the credential of the token that is to be rotated")
 	}
 	if err := r.list(ctx); err != nil {
 		return err
 	}
 	found, err := r.findStored(ctx)
 	if err == nil && !found {
-		err = r.fail(StepList, because(ErrStoredCredential, errors.New("its token is not listed, and the tenant refuses its secret")), "run Issue")
+		err = r.fail(StepList, wrap(ErrStoredCredential, errors.New("its token is not listed, and the tenant refuses its secret")), "run Issue")
 	}
 	return err
 }
@@ -188,7 +188,7 @@ func (r *run) begin(ctx context.Context, opts RotateOptions) (*Result, error) {
 
 // finish does what is left when the successor is stored.
 func (r *run) finish(ctx context.Context, grace time.Duration, outcome Outcome) (*Result, error) {
-	if err := r.prove(ctx); err != nil {
+	if err := r.verifyStored(ctx); err != nil {
 		return nil, err
 	}
 	replaced, _ := r.cur.replaces()

@@ -98,13 +98,13 @@ func (r *run) load(ctx context.Context) error {
 	c, err := r.read(ctx)
 	if err != nil {
 		r.stored = Stored{}
-		return r.fail(StepLoad, because(ErrStoreUnknown, err), "mend the store and run it again")
+		return r.fail(StepLoad, wrap(ErrStoreUnknown, err), "mend the store and run it again")
 	}
 	r.cur = c
 	r.stored = Stored{ID: c.ID, Known: true, Working: r.stored.Working && r.stored.ID == c.ID}
 	if _, ok := c.replaces(); !ok && laterNote.MatchString(c.Note) {
 		// It may say which token is still to be retired, and the next write would forget it.
-		return r.fail(StepLoad, because(ErrStoredCredential, errors.New("a later version of this package wrote its note")),
+		return r.fail(StepLoad, wrap(ErrStoredCredential, errors.New("a later version of this package wrote its note")),
 			"run that version")
 	}
 	return nil
@@ -113,7 +113,7 @@ func (r *run) load(ctx context.Context) error {
 // list looks at the owner's tokens, without those that this run deleted.
 func (r *run) list(ctx context.Context) error {
 	tokens, err := listMine(ctx, r.acting)
-	if r.acting == r.given && refusal(ctx, err) && r.mayBeReplaced() {
+	if r.acting == r.given && credentialRefused(ctx, err) && r.mayBeReplaced() {
 		// The client's own token is gone, as an earlier run meant it: its successor goes on.
 		if stored, storedErr := r.clientOf(r.cur); storedErr == nil {
 			if tokens, err = listMine(ctx, stored); err == nil {
@@ -186,7 +186,7 @@ func (r *run) findStored(ctx context.Context) (found bool, err error) {
 		}
 		return true, nil
 	}
-	switch refused, err := r.check(ctx, r.cur); {
+	switch refused, err := r.tryCredential(ctx, r.cur); {
 	case refused:
 		return false, nil
 	case err != nil:
@@ -196,17 +196,17 @@ func (r *run) findStored(ctx context.Context) (found bool, err error) {
 	return false, r.fail(StepList, ErrNotListed, "use a client of that token's owner, or run it again later if the list may lag")
 }
 
-// check uses a credential. It is refused only where the tenant says so: no answer is no evidence. The client is a new
-// one, because a bearer that another one keeps proves nothing.
-func (r *run) check(ctx context.Context, c Credential) (refused bool, err error) {
+// tryCredential uses a credential. It is refused only where the tenant says so, because a missing response is no
+// evidence. Each try has a new client: another one may have kept a bearer, or may repeat an earlier refusal.
+func (r *run) tryCredential(ctx context.Context, c Credential) (refused bool, err error) {
 	client, err := r.clientOf(c)
 	if err != nil {
 		return true, err // it is not a credential at all
 	}
-	if _, err = listMine(ctx, client); accepted(err) {
+	if _, err = listMine(ctx, client); bearerAccepted(err) {
 		return false, nil
 	}
-	return refusal(ctx, err), err
+	return credentialRefused(ctx, err), err
 }
 
 // isOurs reports whether a token with this name and mark is of a run for the same token: for Issue by the name that the
@@ -286,7 +286,7 @@ func (r *run) fence(ctx context.Context, t sailpoint.PersonalAccessToken) error 
 	}
 	age := time.Since(t.Created)
 	if r.cur.Version == "" && age < r.abandonAfter {
-		return r.fail(StepSweep, ErrInProgress, fmt.Sprintf(runAgainAfter, within(r.abandonAfter-age)))
+		return r.fail(StepSweep, ErrInProgress, fmt.Sprintf(runAgainAfter, rounded(r.abandonAfter-age)))
 	}
 	before := r.cur.ID
 	if err := r.load(ctx); err != nil {
@@ -370,7 +370,7 @@ func (r *run) replace(ctx context.Context, req sailpoint.CreatePersonalAccessTok
 		return err
 	}
 	next := Credential{ID: created.ID, Secret: created.Secret, Note: note(replaced), Version: r.cur.Version}
-	if err := r.verify(ctx, next); err != nil {
+	if err := r.verifyNew(ctx, next); err != nil {
 		return err
 	}
 	if err := r.save(ctx, next); err != nil {
@@ -409,14 +409,14 @@ func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessToke
 			r.unobserved++
 		case r.unobserved == 0:
 			return nil, r.explain(ctx, err)
-		case !rejected(err):
-			return nil, r.fail(StepCreate, because(sailpoint.ErrOutcomeUnknown, err), runAgain)
+		case !definitelyRejected(err):
+			return nil, r.fail(StepCreate, wrap(sailpoint.ErrOutcomeUnknown, err), runAgain)
 		}
 		if err := r.reconcile(ctx); err != nil {
-			return nil, r.fail(StepCreate, errors.Join(last, because(sailpoint.ErrOutcomeUnknown, err)), runAgain)
+			return nil, r.fail(StepCreate, errors.Join(last, wrap(sailpoint.ErrOutcomeUnknown, err)), runAgain)
 		}
 	}
-	return nil, r.fail(StepCreate, because(sailpoint.ErrOutcomeUnknown, last), runAgain)
+	return nil, r.fail(StepCreate, wrap(sailpoint.ErrOutcomeUnknown, last), runAgain)
 }
 
 // inspect undoes a new token that is not what was requested, as far as the response shows it or the list does. What
@@ -438,15 +438,15 @@ func (r *run) inspect(ctx context.Context, req sailpoint.CreatePersonalAccessTok
 		return nil
 	}
 	secrets := redact.New(created.Secret.Reveal()) // the tenant's texts may repeat it
-	err = because(ErrNotAsRequested, secrets.Error(err))
+	err = wrap(ErrNotAsRequested, secrets.Error(err))
 	return r.fail(StepCreate, r.undo(ctx, created.ID, secrets.Text(created.Name), err),
 		"choose a name, scope, validity and expiry that the tenant keeps as they are, and run it again")
 }
 
 // explain returns the error of a create that certainly made nothing. The API doesn't say which limit it met.
 func (r *run) explain(ctx context.Context, err error) error {
-	if rejected(err) && r.list(ctx) == nil && r.countListed() >= maxTokens {
-		return r.fail(StepCreate, because(ErrNoFreeSlot, err), "delete a token of this owner and run it again")
+	if definitelyRejected(err) && r.list(ctx) == nil && r.countListed() >= maxTokens {
+		return r.fail(StepCreate, wrap(ErrNoFreeSlot, err), "delete a token of this owner and run it again")
 	}
 	return r.fail(StepCreate, err, advice(err))
 }
@@ -499,27 +499,27 @@ func (r *run) reconcile(ctx context.Context) error {
 	return errors.New("two tokens carry the mark of this run")
 }
 
-// verify uses the new secret before it is stored: one that the tenant refuses must never be.
-func (r *run) verify(ctx context.Context, c Credential) error {
-	refused, err := r.checkAt(ctx, verifyTimes, c)
+// verifyNew uses the new secret before it is stored: one that the tenant refuses must never be.
+func (r *run) verifyNew(ctx context.Context, c Credential) error {
+	refused, err := r.tryCredentialAt(ctx, verifyTimes, c)
 	if err == nil {
 		return nil
 	}
 	next := advice(err)
 	if refused {
-		err, next = because(ErrRefused, err), runAgain
+		err, next = wrap(ErrRefused, err), runAgain
 	}
 	return r.fail(StepVerify, r.undo(ctx, c.ID, r.mark.on(r.base), err), next)
 }
 
-// checkAt checks a credential at these times from now until it is accepted, or something else than a refusal happens.
-func (r *run) checkAt(ctx context.Context, times []time.Duration, c Credential) (refused bool, err error) {
+// tryCredentialAt tries a credential at these times from now until the tenant does not refuse it.
+func (r *run) tryCredentialAt(ctx context.Context, times []time.Duration, c Credential) (refused bool, err error) {
 	start := time.Now()
 	for _, after := range times {
 		if err = sleep(ctx, time.Until(start.Add(after))); err != nil {
 			return false, err
 		}
-		if refused, err = r.check(ctx, c); !refused {
+		if refused, err = r.tryCredential(ctx, c); !refused {
 			break
 		}
 	}
@@ -550,7 +550,7 @@ func (r *run) save(ctx context.Context, c Credential) error {
 	limit := r.abandonAfter / 2
 	if took := time.Since(r.began); c.Version == "" && !r.writeOnly && took > limit {
 		// Another run may soon take this token for abandoned, and nothing would keep this one from storing it after.
-		err := fmt.Errorf("%w: %s have passed since the token was asked for, more than %s", ErrNotStored, within(took), within(limit))
+		err := fmt.Errorf("%w: %s have passed since the token was asked for, more than %s", ErrNotStored, rounded(took), rounded(limit))
 		return r.fail(StepSave, r.undo(ctx, c.ID, name, err), runAgain)
 	}
 	returned := false
@@ -610,7 +610,7 @@ func (r *run) settle(ctx context.Context, c Credential, err error) error {
 		r.stored = Stored{ID: now.ID, Known: true}
 		err = r.undo(ctx, c.ID, r.mark.on(r.base), err)
 		if errors.Is(err, ErrStoreConflict) {
-			return r.fail(StepSave, because(ErrSuperseded, err), othersTurn)
+			return r.fail(StepSave, wrap(ErrSuperseded, err), othersTurn)
 		}
 		return r.fail(StepSave, err, "mend the store and run it again")
 	}
@@ -621,9 +621,9 @@ func (r *run) settle(ctx context.Context, c Credential, err error) error {
 	}
 	next := "run it again, and delete none of these tokens before"
 	if c.Version == "" {
-		next = fmt.Sprintf(runAgainAfter, within(r.abandonAfter))
+		next = fmt.Sprintf(runAgainAfter, rounded(r.abandonAfter))
 	}
-	return r.fail(StepSave, because(ErrStoreUnknown, err), next)
+	return r.fail(StepSave, wrap(ErrStoreUnknown, err), next)
 }
 
 // readBack loads what save stored. A token whose Save returned nil is never undone, whatever is read: a read that lags
@@ -633,7 +633,7 @@ func (r *run) readBack(ctx context.Context, c Credential, created *sailpoint.Cre
 	r.token = tokenOf(created)
 	if r.writeOnly {
 		r.cur = c
-		r.stored.Working = true // as verify saw it
+		r.stored.Working = true // as verifyNew saw it
 		return nil
 	}
 	now, err := r.read(ctx)
@@ -656,7 +656,7 @@ func (r *run) readBack(ctx context.Context, c Credential, created *sailpoint.Cre
 	wanted, _ := c.replaces()
 	if !ok || replaces != wanted || !now.Secret.Equal(c.Secret) {
 		r.leaveOld(old, "the store returned the new credential, but not as it was saved")
-		return r.fail(StepSave, because(ErrStoredCredential, errors.New("the store does not keep what is saved: secret and note must come back unchanged")),
+		return r.fail(StepSave, wrap(ErrStoredCredential, errors.New("the store does not keep what is saved: secret and note must come back unchanged")),
 			"mend the store; the token that was stored before still works")
 	}
 	return nil
@@ -676,10 +676,11 @@ func tokenOf(c *sailpoint.CreatePersonalAccessTokenResponse) sailpoint.PersonalA
 	}
 }
 
-// prove uses what the store returned, before the old token goes: somebody may have deleted the new one, and a store may
-// have cut its secret. The old secret is not put back: another run may have its proof already, and delete the old token.
-func (r *run) prove(ctx context.Context) error {
-	refused, err := r.check(ctx, r.cur)
+// verifyStored uses what the store returned, before the old token goes: somebody may have deleted the new one, and a store
+// may have cut its secret. The old secret is not put back: another run may have verified the new one already, and may
+// delete the old token.
+func (r *run) verifyStored(ctx context.Context) error {
+	refused, err := r.tryCredential(ctx, r.cur)
 	if err == nil {
 		r.stored.Working = true
 		return nil
@@ -699,7 +700,7 @@ func (r *run) prove(ctx context.Context) error {
 	if len(r.left) > 0 {
 		next += "; delete none of those left before"
 	}
-	return r.fail(StepProve, because(ErrStoredCredential, err), next)
+	return r.fail(StepProve, wrap(ErrStoredCredential, err), next)
 }
 
 // rename gives the stored token the name that it is to have. It is the last step because the name is free only once the
@@ -722,7 +723,7 @@ func (r *run) rename(ctx context.Context) error {
 			return r.fail(StepRename, ErrSuperseded, othersTurn)
 		}
 		r.stored.Working = false
-		return r.fail(StepRename, because(ErrStoredCredential, err), "somebody deleted the stored token: run Issue")
+		return r.fail(StepRename, wrap(ErrStoredCredential, err), "somebody deleted the stored token: run Issue")
 	}
 	if r.list(ctx) == nil {
 		if now, ok := r.listed(r.cur.ID); ok && now.Name == r.base {
@@ -731,7 +732,7 @@ func (r *run) rename(ctx context.Context) error {
 		}
 		if other, ok := r.holder(r.base); ok {
 			r.leave(other.ID, other.Name, "it has the name that the stored token is to have")
-			return r.fail(StepRename, because(ErrNameTaken, err), "rename or delete that token and run it again; the stored one works under its temporary name")
+			return r.fail(StepRename, wrap(ErrNameTaken, err), "rename or delete that token and run it again; the stored one works under its temporary name")
 		}
 	}
 	return r.fail(StepRename, err, advice(err)+"; the stored token works under the name that it has now")
@@ -767,16 +768,4 @@ func (r *run) result(outcome Outcome) *Result {
 		}
 	}
 	return &Result{Outcome: outcome, Token: r.token, Replaced: replaced, Client: client, Left: r.account(), Warning: r.warning}
-}
-
-// sleep waits, unless ctx ends before.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(max(d, 0))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return context.Cause(ctx) // both may have come
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
