@@ -254,10 +254,52 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	a := c.begin(req.Context())
 	c.attempt = a
 	c.attempts++
-	req = req.WithContext(httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { a.connecting.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { a.connected.Store(true) },
-	}))
+	req = c.outgoing(req)
+
+	transport := c.client.cfg.HTTPClient.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	_, isHTTPTransport := transport.(*http.Transport)
+	a.ownTransport = !isHTTPTransport
+	resp, err := transport.RoundTrip(req)
+	c.attempts += a.replays()
+	c.retries += a.replays()
+	if err == nil && resp == nil {
+		err = errNoResponse
+	}
+	if resp != nil && resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	if err != nil {
+		if resp != nil {
+			_ = resp.Body.Close()
+		}
+		a.mayHaveBeenSent = a.sent()
+		a.end()
+		return nil, withoutServerBytes(err, a.ownTransport)
+	}
+	if resp.StatusCode/100 == 3 {
+		if to, err := req.URL.Parse(resp.Header.Get("Location")); err == nil {
+			a.redirect = to.Host
+		}
+		resp.Header.Del("Location") // without it http.Client follows no redirect, and needs to understand none
+	}
+	a.body, resp.Body = resp.Body, a
+	return resp, nil
+}
+
+// errNoResponse is a transport that breaks the contract of http.RoundTripper.
+var errNoResponse = errors.New("the transport returned neither an answer nor an error")
+
+// outgoing returns req as the transport gets it.
+func (c *call) outgoing(req *http.Request) *http.Request {
+	req = req.WithContext(httptrace.WithClientTrace(c.attempt.ctx, c.attempt.trace()))
+	req.GetBody = nil // net/http would send the body again by itself, also where the API may have carried the request out
+	req.Cancel = nil  //nolint:staticcheck // http.Client sets it beside the context, which alone tells when it ended
+	// What follows the response's end on the same connection would be printed by net/http, or be read as the response to
+	// the next request: here it may be a secret.
+	req.Close = c.column == create || c.column == fetch
 	if c.attempts > 1 {
 		req.Header = req.Header.Clone() // the transport may still read the last attempt's
 	}
@@ -269,33 +311,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c.bearer != nil {
 		req.Header.Set("Authorization", c.bearer.authorization.Reveal())
 	}
-
-	transport := c.client.cfg.HTTPClient.Transport
-	if transport == nil {
-		transport = http.DefaultTransport
-	}
-	resp, err := transport.RoundTrip(req)
-	if err == nil && resp == nil {
-		err = errors.New("the transport returned neither an answer nor an error")
-	}
-	if resp != nil && resp.Body == nil {
-		resp.Body = http.NoBody
-	}
-	if err != nil {
-		if resp != nil {
-			_ = resp.Body.Close()
-		}
-		a.end()
-		return nil, err
-	}
-	if resp.StatusCode/100 == 3 {
-		if to, err := req.URL.Parse(resp.Header.Get("Location")); err == nil {
-			a.redirect = to.Host
-		}
-		resp.Header.Del("Location") // without it http.Client follows no redirect, and needs to understand none
-	}
-	a.body, resp.Body = resp.Body, a
-	return resp, nil
+	return req
 }
 
 // check is told how an attempt ended, and reports whether to send again.
@@ -319,11 +335,14 @@ func (c *call) check(_ context.Context, resp *http.Response, err error) (bool, e
 // examine reads an answer and returns what is wrong with it, or with not getting one; nil: nothing.
 func (c *call) examine(resp *http.Response, err error) (event, *Error) {
 	if err != nil {
-		sent := c.attempt != nil && (c.attempt.connected.Load() || !c.attempt.connecting.Load())
 		failure := c.lastFailure()
 		failure.Err = c.cause(err)
 		ended := c.ctx.Err()
 		failure.noReply = ended == nil || !errors.Is(failure.Err, ended)
+		sent := 0
+		if c.attempt != nil {
+			sent = c.attempt.mayHaveBeenSent
+		}
 		return transportEvent(err, sent), failure
 	}
 
@@ -530,12 +549,11 @@ func (c *call) cause(err error) error {
 	for wrapper := (*url.Error)(nil); errors.As(err, &wrapper) && wrapper.Err != nil; {
 		err = wrapper.Err
 	}
-	var timeout *timeoutError
 	switch ended := c.ctx.Err(); {
 	case ended != nil && !errors.Is(err, ended):
 		err = errors.Join(ended, err)
-	case c.attempt != nil && errors.As(context.Cause(c.attempt.ctx), &timeout):
-		err = timeout
+	case c.attempt != nil && c.attempt.limitReached() != nil:
+		err = c.attempt.limitReached()
 	}
 	return c.redactor().Error(err)
 }
@@ -606,9 +624,14 @@ type attempt struct {
 	waited            time.Duration // in reads, for received
 	received          int
 
-	// A connection was asked for and not got: the request provably never left. A transport that tells nothing
-	// proves nothing.
-	connecting, connected atomic.Bool
+	// What the transport told by httptrace. One that tells nothing proves nothing.
+	hooks           httptrace.ClientTrace
+	connecting      atomic.Bool
+	connected       atomic.Bool
+	headersWritten  atomic.Int32
+	mayHaveBeenSent int // how often, as told when the transport returned its error
+
+	ownTransport bool // not net/http's
 
 	redirect string // the host that an answer points to
 	body     io.ReadCloser
@@ -629,6 +652,56 @@ func (c *call) begin(ctx context.Context) *attempt {
 		a.within(limit, &timeoutError{"no answer", limit})
 	}
 	return a
+}
+
+// maxReplays is how often net/http may send a request without a body again within an attempt. Once is its repair of a
+// connection that the server had closed.
+const maxReplays = 1
+
+// errReplays is a request that net/http would send again and again.
+var errReplays = errors.New("net/http sent the request again, and the connection failed each time")
+
+// trace returns the hooks by which the transport tells what it does. They may be called by other goroutines.
+func (a *attempt) trace() *httptrace.ClientTrace {
+	a.hooks = httptrace.ClientTrace{
+		GetConn: func(string) {
+			a.connecting.Store(true)
+			if a.headersWritten.Load() > maxReplays {
+				a.cancel(errReplays)
+			}
+		},
+		GotConn:      func(httptrace.GotConnInfo) { a.connected.Store(true) },
+		WroteHeaders: func() { a.headersWritten.Add(1) },
+	}
+	return &a.hooks
+}
+
+// replays returns how often the transport sent the request again by itself.
+func (a *attempt) replays() int { return max(int(a.headersWritten.Load())-1, 0) }
+
+// sent returns how often the request may have been sent. It is 0 where the transport proves that no header left.
+func (a *attempt) sent() int {
+	switch written := int(a.headersWritten.Load()); {
+	case written > 0:
+		return written
+	case !a.connecting.Load():
+		return 1
+	case a.connected.Load() && a.ctx.Err() != nil: // HTTP/2 doesn't wait for the end of a header that is being written
+		return 1
+	}
+	return 0
+}
+
+// limitReached returns the limit of this package that ended the attempt, or nil.
+func (a *attempt) limitReached() error {
+	var timeout *timeoutError
+	switch cause := context.Cause(a.ctx); {
+	case errors.As(cause, &timeout):
+		return timeout
+	case errors.Is(cause, errReplays):
+		return errReplays
+	}
+	return nil
 }
 
 // within replaces the time limit.
@@ -692,6 +765,7 @@ func (a *attempt) Read(p []byte) (int, error) {
 func (a *attempt) read(p []byte) (int, error) {
 	n, err := a.body.Read(p)
 	if err != nil && err != io.EOF {
+		err = withoutServerBytes(err, a.ownTransport)
 		a.readErr = err
 	}
 	return n, err

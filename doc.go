@@ -14,7 +14,8 @@
 // A call is sent again only where that can do no harm, at most Config.MaxRetries times, with full jitter, and never
 // before a Retry-After has passed:
 //
-//   - every operation after 429, once after 425, once with a new bearer after 401, and when no connection was got;
+//   - every operation after 429, once after 425, once with a new bearer after 401, and when it was never sent,
+//     or not processed as HTTP/2 says;
 //   - List, All up to its first token, Delete, and a Patch or BulkUpdate that only replaces whole fields also after
 //     408, 500, 502, 503, 504 and any failure of the connection;
 //   - Create, and any other Patch or BulkUpdate, not: what may have been carried out is reported as ErrOutcomeUnknown.

@@ -6,7 +6,7 @@ import "fmt"
 // what was there. column is the cell's, or -1 for a row's certainty.
 func FlipMatrix(try func(cell string, column int)) {
 	names := [events]string{
-		notSent: "notSent", hostUnknown: "hostUnknown", peerRefused: "peerRefused", unanswered: "unanswered",
+		notSent: "notSent", peerRefused: "peerRefused", unanswered: "unanswered",
 		cutShort: "cutShort", untrusted: "untrusted", incomplete: "incomplete", tooLarge: "tooLarge",
 		redirected: "redirected", seeOther: "seeOther", rejected: "rejected", unauthorized: "unauthorized",
 		notFound: "notFound", unrouted: "unrouted",

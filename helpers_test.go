@@ -120,6 +120,7 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 		trace.GetConn(req.URL.Host)
 		if !r.unsent {
 			trace.GotConn(httptrace.GotConnInfo{})
+			trace.WroteHeaders()
 		}
 	}
 	if r.after > 0 {

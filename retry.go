@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -55,9 +56,8 @@ const (
 type event int
 
 const (
-	notSent      event = iota // no connection: never sent, as httptrace proves
-	hostUnknown               // the same, because the name of the host does not exist
-	peerRefused               // the same, because TLS can't be agreed on, or the proxy wants authentication
+	notSent      event = iota // never sent, as httptrace proves, or not processed, as HTTP/2 says
+	peerRefused               // never sent, because TLS can't be agreed on, or the proxy wants authentication
 	unanswered                // may have been sent; no answer came, or not the whole header of one
 	cutShort                  // the answer of success ended too early
 	untrusted                 // an answer of success that isn't the API's: an intermediary may have sent it
@@ -84,7 +84,6 @@ var matrix = [events]struct {
 }{
 	//                       read    remove  replace patch  create  fetch
 	notSent:      {no, [...]verdict{again, again, again, again, again, again}},
-	hostUnknown:  {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
 	peerRefused:  {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
 	unanswered:   {maybe, [...]verdict{again, again, again, stop, stop, again}},
 	cutShort:     {yes, [...]verdict{again, again, stop, stop, stop, again}},
@@ -136,26 +135,36 @@ func statusEvent(status int, own bool) event {
 	return unexpected
 }
 
-// transportEvent returns the row of a request that ended in err. sent says whether it may have left: it went on a
-// connection, or nothing is known of that.
-func transportEvent(err error, sent bool) event {
-	if sent {
-		// net/http has no types for these: of HTTP/1.1, of HTTP/2, and of HTTP/2 where a single field is beyond the bound.
-		for _, text := range []string{"server response headers exceeded", "response header list larger than", "COMPRESSION_ERROR"} {
-			if strings.Contains(err.Error(), text) {
-				return tooLarge
-			}
-		}
+// notCarriedOut are the texts by which net/http says that the server processed nothing of a request: a stream that was
+// refused, or one beyond the last that a GOAWAY names (RFC 9113 sections 8.7 and 6.8). PROTOCOL_ERROR is not among them:
+// servers send it for requests that they processed too.
+var notCarriedOut = []string{
+	"; REFUSED_STREAM; received from peer", "received Server's graceful shutdown GOAWAY", "Transport received GOAWAY from server",
+}
+
+// tooLargeHeader are the texts of HTTP/1.1, of HTTP/2, and of HTTP/2 where a single field is beyond the bound.
+var tooLargeHeader = []string{"server response headers exceeded", "response header list larger than", "COMPRESSION_ERROR"}
+
+// transportEvent returns the row of a request that ended in err, by withoutServerBytes, because net/http has no types for
+// most of it. sent says how often the request's header may have been written.
+func transportEvent(err error, sent int) event {
+	says := func(texts []string) bool {
+		return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), text) })
+	}
+	switch {
+	case sent == 1 && says(notCarriedOut): // of two, it is said of the last one only
+		return notSent
+	case sent > 0 && says(tooLargeHeader):
+		return tooLarge
+	case sent > 0:
 		// Whatever else it says: a TLS alert, for one, may come after the request was carried out.
 		return unanswered
 	}
-	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var network *net.OpError
+	var proxy *proxyError
 	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return hostUnknown
-	case errors.As(err, &certificate), errors.Is(err, http.ErrSchemeMismatch), errors.Is(err, errProxyAuthentication),
+	case errors.As(err, &certificate), errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &proxy) && proxy.wantsAuthentication(),
 		errors.As(err, &network) && (network.Op == "remote error" || network.Op == "local error"): // TLS alerts
 		return peerRefused
 	}

@@ -50,6 +50,7 @@ func (h *byHand) do(ctx context.Context, method, path, contentType string, body 
 	if err != nil {
 		return nil, err
 	}
+	req.Close = method == http.MethodPost // as the client has it, so that nothing of the secret is left on the connection
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Authorization", "Bearer "+bearer)
 	if contentType != "" {

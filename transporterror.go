@@ -1,0 +1,183 @@
+package sailpoint
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"reflect"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// notShown stands for a text that nothing is known about.
+const notShown = "the transport failed with an error that may repeat what the server sent, so it is not shown"
+
+// knownText matches the start of the texts of net/http and crypto/tls that hold nothing from the server. What comes
+// behind the match is the server's. Numbers and the names of HTTP/2's error codes are the only parts that vary.
+var knownText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:` + strings.Join(knownTexts, "|") + `)`) })
+
+var knownTexts = []string{
+	`EOF`, `unexpected EOF`, `context canceled`, `io: read/write on closed pipe`, `gzip: invalid (?:header|checksum)`,
+	`net/http: invalid header`,
+
+	// A response that is not HTTP/1.1.
+	`malformed HTTP (?:response|status code|version)`, `malformed MIME header(?: initial line| line|: missing colon)?`,
+	`header line too long`, `net/http: server response headers exceeded \d+ bytes; aborted`, `read limit of \d+ bytes exhausted`,
+	`bad Content-Length`, `invalid empty Content-Length`, `http: message cannot contain multiple Content-Length headers`,
+	`too many transfer encodings`, `unsupported transfer encoding`, `bad trailer key`, `invalid Trailer key`,
+	`http: unexpected EOF reading trailer`, `http: suspiciously long trailer after chunked body`,
+	`malformed chunked encoding`, `chunked encoding contains too much non-data`, `chunked line ends with bare LF`,
+	`invalid CR in chunked line`, `empty hex number for chunk length`, `invalid byte in chunk length`,
+	`http chunk length too large`, `http: server gave HTTP response to HTTPS client`,
+
+	// A connection that ended.
+	`http: server closed idle connection`, `http: putIdleConn: [a-zA-Z :]+`, `http: CloseIdleConnections called`,
+	`http: persistConn\.readLoop exiting`, `http: idle connection timeout`,
+	`net/http: request canceled(?: while waiting for connection)?`, `net/http: timeout awaiting response headers`,
+	`net/http: TLS handshake timeout`, `net/http: cannot rewind body after connection loss`,
+	`http: invalid Read on closed Body`, `http: read on closed response body`, `http: concurrent read on response body`,
+	`http: Request\.ContentLength=\d+ with nil Body`, `http: ContentLength=\d+ with Body length \d+`, `unknown status code`,
+	`net/http: Transport\.Dial(?:Context)? hook returned \(nil, nil\)`,
+
+	// HTTP/2.
+	`stream error: stream ID \d+; ` + http2Code + `(?:; (?:` + strings.Join(http2Causes, "|") + `))?`, `connection error: ` + http2Code,
+	`http2: server sent GOAWAY and closed the connection; LastStreamID=\d+, ErrCode=` + http2Code,
+	`http2: Transport received GOAWAY from server ErrCode:` + http2Code,
+	`http2: Transport received Server's graceful shutdown GOAWAY`,
+	`http2: client conn(?: is closed| not usable| could not be established)`, `http2: client connection (?:lost|force closed)`,
+	`http2: (?:timeout awaiting response headers|frame too large|stream closed|response body closed|canceling request)`,
+	`http2: response header list larger than advertised limit`, `http2: request header list larger than peer's advertised limit`,
+	`http2: no cached connection was available`, `http2: could not negotiate protocol mutually`, `http2: unexpected ALPN protocol`,
+	`http2: concurrent read on response body`, `connection exceeded flow control window size`,
+	`malformed response from server: [a-z -]+ pseudo header`,
+	`1xx informational response with END_STREAM flag`, `header list too large`,
+	`net/http: server replied with more than declared Content-Length; truncated`,
+
+	// TLS before a request was sent: only the text about a certificate that can't be parsed holds bytes of the server.
+	`tls: failed to parse certificate from server`, `tls: [^"\n]*`,
+}
+
+// http2Causes are what may stand behind the code of a stream's error.
+var http2Causes = []string{
+	`received from peer`, `http2: response header list larger than advertised limit`, `(?:invalid|duplicate) pseudo-header`,
+	`invalid header field (?:name|value)`, `mix of request and response pseudo headers`, `pseudo header field after regular`,
+	`protocol error: headers after END_STREAM`, `malformed response from server: [a-z -]+ pseudo header`,
+}
+
+const http2Code = `(?:NO_ERROR|PROTOCOL_ERROR|INTERNAL_ERROR|FLOW_CONTROL_ERROR|SETTINGS_TIMEOUT|STREAM_CLOSED|FRAME_SIZE_ERROR|` +
+	`REFUSED_STREAM|CANCEL|COMPRESSION_ERROR|CONNECT_ERROR|ENHANCE_YOUR_CALM|INADEQUATE_SECURITY|HTTP_1_1_REQUIRED|` +
+	`unknown error code 0x[0-9a-f]{1,8})`
+
+// http2NotRewound is what net/http puts around the failure of a request whose body it can't send again.
+const http2NotRewound = "http2: Transport: cannot retry err ["
+
+// transportError is an error of a transport without the bytes of the server that net/http repeats in its texts.
+type transportError struct {
+	text  string
+	shown []error      // the errors in the chain that repeat nothing
+	whole func() error // a closure, so that nothing prints it
+}
+
+func (e *transportError) Error() string { return e.text }
+
+// Unwrap returns the errors in the chain that repeat nothing.
+func (e *transportError) Unwrap() []error { return e.shown }
+
+// Is matches all that the error of the transport matches, also what is not shown.
+func (e *transportError) Is(target error) bool { return errors.Is(e.whole(), target) }
+
+// As finds the types of transports other than net/http's too.
+func (e *transportError) As(target any) bool {
+	t := reflect.TypeOf(target).Elem()
+	return t.Kind() != reflect.Interface && !anonymous(t) && errors.As(e.whole(), target)
+}
+
+// withoutServerBytes returns err, an error of a transport or of reading a body, as this package keeps it. Types of
+// net, crypto/tls and whatever else has a type of its own keep their text. A text of errors.New, fmt.Errorf or
+// net/http is cut to the part that is known to be constant. ownTransport says that the transport isn't an
+// *http.Transport: the part of its text before any quoted part is shown, since net/http quotes what the server sent.
+func withoutServerBytes(err error, ownTransport bool) error {
+	if err == nil || repeatsNothing(err) {
+		return err
+	}
+	e := &transportError{whole: func() error { return err }}
+	walk(err, func(link error) (deeper bool) {
+		if repeatsNothing(link) {
+			e.shown = append(e.shown, link)
+			return false
+		}
+		if e.text == "" {
+			e.text = constantText(link)
+		}
+		return true
+	})
+	if e.text == "" && ownTransport {
+		before, _, _ := strings.Cut(err.Error(), `"`)
+		e.text = strings.TrimRight(before, " :=[(")
+	}
+	switch {
+	case e.text != "":
+	case len(e.shown) > 0:
+		e.text = e.shown[0].Error()
+	default:
+		e.text = notShown
+	}
+	return e
+}
+
+// repeatsNothing reports whether the text of err holds no bytes of the server.
+func repeatsNothing(err error) bool {
+	switch err.(type) { //nolint:errorlint // this is about one link of the chain
+	case *net.OpError, *net.DNSError, *tls.CertificateVerificationError, *timeoutError:
+		return true
+	}
+	if anonymous(reflect.TypeOf(err)) {
+		return err.Error() != "" && constantText(err) == err.Error()
+	}
+	clean := true
+	walk(err, func(link error) (deeper bool) {
+		if link != err && clean {
+			clean = repeatsNothing(link)
+		}
+		return link == err
+	})
+	return clean
+}
+
+// anonymous reports whether t says nothing about where an error's text comes from, or is of net/http or its parts.
+func anonymous(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch path := t.PkgPath(); path {
+	case "", "errors", "fmt", "strconv", "net/url", "net/textproto", "golang.org/x/net/http2":
+		return true
+	default:
+		return path == "net/http" || strings.HasPrefix(path, "net/http/")
+	}
+}
+
+// constantText returns the part of err's own text that is constant.
+func constantText(err error) string {
+	text := err.Error()
+	if inner, ok := strings.CutPrefix(text, http2NotRewound); ok {
+		text = inner
+	}
+	return knownText().FindString(text)
+}
+
+// walk calls visit for err, and for what it wraps where visit says so.
+func walk(err error, visit func(error) (deeper bool)) {
+	if err == nil || !visit(err) {
+		return
+	}
+	switch wrapper := err.(type) { //nolint:errorlint // this is the walk itself
+	case interface{ Unwrap() error }:
+		walk(wrapper.Unwrap(), visit)
+	case interface{ Unwrap() []error }:
+		for _, inner := range wrapper.Unwrap() {
+			walk(inner, visit)
+		}
+	}
+}
