@@ -65,6 +65,13 @@ type Config struct {
 
 	// HTTPClient sends the requests; nil: one on NewTransport. It is copied, never modified, and no redirect is
 	// followed whatever it says: a bearer goes to BaseURL only.
+	//
+	// A transport of your own should bound the header of a response, and its writes over HTTP/2: set its
+	// MaxResponseHeaderBytes, and the SendPingTimeout and WriteByteTimeout of its HTTP2 field. Without them a server that
+	// reads nothing can hold a call beyond the end of its context. A RoundTripper that isn't an *http.Transport should
+	// call the hooks of net/http/httptrace: without them every failure counts as possibly sent. The text of its errors
+	// is shown up to the first double quote, because net/http quotes what a server sent. Errors of a type of your own
+	// keep their text, and errors.Is and errors.As match as before.
 	HTTPClient *http.Client
 
 	// Limiter is asked before every request to the API, also before one that is sent again; nil: none. The documented

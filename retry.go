@@ -143,7 +143,7 @@ var notCarriedOut = []string{
 }
 
 // tooLargeHeader are the texts of HTTP/1.1, of HTTP/2, and of HTTP/2 where a single field is beyond the bound.
-var tooLargeHeader = []string{"server response headers exceeded", "response header list larger than", "COMPRESSION_ERROR"}
+var tooLargeHeader = []string{"server response headers exceeded", "response header list larger than", "connection error: COMPRESSION_ERROR"}
 
 // transportEvent returns the row of a request that ended in err, by withoutServerBytes, because net/http has no types for
 // most of it. sent says how often the request's header may have been written.

@@ -1,15 +1,24 @@
 package sailpoint_test
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -185,4 +194,299 @@ func TestErrorsOfTheNetworkKeepTheirTypes(t *testing.T) {
 	client := onTransport(t, "https://"+silent, func(transport *http.Transport) { transport.TLSHandshakeTimeout = 1 })
 	require.ErrorAs(t, list(t.Context(), client), &timeout)
 	require.True(t, timeout.Timeout())
+}
+
+// resetWith returns a handler that ends every stream with this error code.
+func resetWith(code byte) func(io.Writer, int, uint32) bool {
+	return func(conn io.Writer, _ int, stream uint32) bool {
+		_, _ = conn.Write(frame(frameReset, 0, stream, []byte{0, 0, 0, code}))
+		return true
+	}
+}
+
+// TestHTTP2FailuresAreJudgedByTheMatrix: net/http sends no body again, whatever the server says. Only REFUSED_STREAM and
+// a GOAWAY that names an earlier stream as the last prove that a request was not carried out.
+func TestHTTP2FailuresAreJudgedByTheMatrix(t *testing.T) {
+	const protocolError, refusedStream, codes = 1, 7, 14
+	goAway := func(last uint32, code byte) func(io.Writer, int, uint32) bool {
+		return func(conn io.Writer, _ int, _ uint32) bool {
+			_, _ = conn.Write(frame(frameGoAway, 0, 0, []byte{0, 0, 0, byte(last), 0, 0, 0, code}))
+			return false
+		}
+	}
+	type failure struct {
+		name         string
+		handle       func(io.Writer, int, uint32) bool
+		notProcessed bool
+	}
+	failures := []failure{
+		{"GOAWAY before the stream", goAway(0, 0), true},
+		{"GOAWAY before the stream with an error", goAway(0, protocolError), true},
+		{"GOAWAY after the stream", goAway(1, 0), false},
+		{"GOAWAY after the stream with an error", goAway(1, protocolError), false},
+	}
+	for code := range byte(codes + 1) {
+		failures = append(failures, failure{fmt.Sprintf("reset with code %d", code), resetWith(code), code == refusedStream})
+	}
+	for _, f := range failures {
+		for _, op := range operations[3:6] { // those with a body
+			t.Run(f.name+"/"+op.name, func(t *testing.T) {
+				client, streams := overHTTP2(t, f.handle)
+				err := op.call(t.Context(), client)
+				resent := f.notProcessed || op.column == columnPatchReplace
+				want := map[bool]int{false: 1, true: 2}[resent]
+				assert.EqualValues(t, want, streams.Load())
+				assert.Equal(t, want, requireOneError(t, err).Attempts)
+				assert.Equal(t, !f.notProcessed, errors.Is(err, sailpoint.ErrOutcomeUnknown))
+			})
+		}
+	}
+}
+
+// TestStreamThatWasRefusedIsSentAgain: also a Create, because the server processed nothing of it.
+func TestStreamThatWasRefusedIsSentAgain(t *testing.T) {
+	client, streams := overHTTP2(t, func(conn io.Writer, n int, stream uint32) bool {
+		if n == 1 {
+			return resetWith(7)(conn, n, stream)
+		}
+		respondOverHTTP2(conn, stream, created)
+		return true
+	})
+	require.NoError(t, create(t.Context(), client))
+	require.EqualValues(t, 2, streams.Load())
+}
+
+// TestReplaysOfTheTransportAreCounted: net/http sends a List or a Delete again for PROTOCOL_ERROR, REFUSED_STREAM and
+// GOAWAY, without end where the connection is lost each time.
+func TestReplaysOfTheTransportAreCounted(t *testing.T) {
+	for name, handle := range map[string]func(io.Writer, int, uint32) bool{
+		"PROTOCOL_ERROR":                    resetWith(1),
+		"PROTOCOL_ERROR, and the end of it": func(conn io.Writer, n int, stream uint32) bool { resetWith(1)(conn, n, stream); return false },
+		"REFUSED_STREAM":                    resetWith(7),
+		"REFUSED_STREAM, and the end of it": func(conn io.Writer, n int, stream uint32) bool { resetWith(7)(conn, n, stream); return false },
+		"GOAWAY before the stream, and the end of it": func(conn io.Writer, _ int, _ uint32) bool {
+			_, _ = conn.Write(frame(frameGoAway, 0, 0, make([]byte, 8)))
+			return false
+		},
+	} {
+		for _, op := range []operation{operations[0], operations[2]} {
+			t.Run(name+"/"+op.name, func(t *testing.T) {
+				t.Parallel() // net/http waits a second before it sends a third time
+				client, streams := overHTTP2With(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = 3 }, handle)
+				err := op.call(t.Context(), client)
+				failure := requireOneError(t, err)
+				// What was written to a connection that had ended counts too: nobody knows whether it arrived.
+				assert.GreaterOrEqual(t, failure.Attempts, int(streams.Load()))
+				if !strings.HasSuffix(name, "the end of it") {
+					assert.EqualValues(t, streams.Load(), failure.Attempts)
+				}
+				// A replay counts against MaxRetries. The one that is cancelled may still leave, because net/http
+				// chooses at random between writing and the end of a context.
+				assert.GreaterOrEqual(t, failure.Attempts, 2)
+				assert.LessOrEqual(t, failure.Attempts, 3+1+2)
+				require.NotErrorIs(t, err, context.Canceled)
+			})
+		}
+	}
+}
+
+// TestStaleConnections says who repairs a connection that the server closed while it was idle. The server takes it for
+// lost only when the second request has arrived, so that nobody can know whether it was carried out.
+func TestStaleConnections(t *testing.T) {
+	for _, tt := range []struct {
+		op             operation
+		withoutRetries bool // net/http repairs it alone
+		withRetries    bool // the matrix does
+	}{
+		{operations[0], true, true},   // a List: net/http
+		{operations[2], false, true},  // a Delete: the matrix, because net/http takes only GET for idempotent
+		{operations[3], false, true},  // a Patch that replaces: the matrix
+		{operations[4], false, false}, // any other Patch: nobody
+		{operations[5], false, false}, // a Create: nobody
+	} {
+		for _, retries := range []int{-1, 1} {
+			t.Run(fmt.Sprintf("%s with %d retries", tt.op.name, retries), func(t *testing.T) {
+				var requests atomic.Int64
+				address, connections := hostile(t, func(conn *net.TCPConn, n int) {
+					reader := bufio.NewReader(conn)
+					for i := 1; ; i++ {
+						req, err := http.ReadRequest(reader)
+						if err != nil {
+							return
+						}
+						_, _ = io.Copy(io.Discard, req.Body)
+						if requests.Add(1); n == 1 && i == 2 {
+							return
+						}
+						body := tt.op.success.body
+						if requests.Load() == 1 {
+							body = `[]`
+						}
+						_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+					}
+				})
+				client := onTransportWith(t, "http://"+address, func(cfg *sailpoint.Config) { cfg.MaxRetries = retries })
+				require.NoError(t, list(t.Context(), client))
+				err := tt.op.call(t.Context(), client)
+				if retries < 0 && tt.withoutRetries || retries > 0 && tt.withRetries {
+					require.NoError(t, err)
+					require.EqualValues(t, 3, requests.Load())
+					require.EqualValues(t, 2, connections.Load())
+					return
+				}
+				require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+				require.Equal(t, 1, requireOneError(t, err).Attempts)
+				require.EqualValues(t, 2, requests.Load())
+			})
+		}
+	}
+}
+
+// unwritable is a connection that can't be written to any more, once it is broken.
+type unwritable struct {
+	net.Conn
+	broken *atomic.Bool
+}
+
+func (c unwritable) Write(p []byte) (int, error) {
+	if c.broken.Load() {
+		return 0, &net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE}
+	}
+	return c.Conn.Write(p)
+}
+
+// TestConnectionsThatTakeNoByte: net/http sends a List and a Delete again by itself. What has a body is the matrix's,
+// for which the header may have left.
+func TestConnectionsThatTakeNoByte(t *testing.T) {
+	for i, op := range operations[:6] {
+		if i == 1 {
+			continue // All is a List
+		}
+		t.Run(op.name, func(t *testing.T) {
+			var requests atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				if requests.Add(1) == 1 {
+					_, _ = io.WriteString(w, `[]`)
+					return
+				}
+				_, _ = io.WriteString(w, op.success.body)
+			}))
+			t.Cleanup(server.Close)
+			broken := make([]atomic.Bool, 3)
+			dials := 0
+			client := onTransportWith(t, server.URL, withoutRetries, dialing(func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, network, address)
+				dials++
+				return unwritable{conn, &broken[dials]}, err
+			}))
+			require.NoError(t, list(t.Context(), client))
+			broken[1].Store(true)
+			err := op.call(t.Context(), client)
+			if i <= 2 {
+				require.NoError(t, err)
+				require.EqualValues(t, 2, requests.Load())
+				return
+			}
+			require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+			require.EqualValues(t, 1, requests.Load())
+		})
+	}
+}
+
+// TestSecretsStayOnTheirConnection: what a server sends behind the end of a response that holds a secret is neither
+// printed by net/http nor read as the response to the next call.
+func TestSecretsStayOnTheirConnection(t *testing.T) {
+	whole := `{"id":"86f1","secret":"` + leakPATSecret + `","name":"deploy"}`
+	bearer := `{"access_token":"` + leakBearer + `","expires_in":60}`
+	length := func(n int, body string) string {
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", n, body)
+	}
+	twice := func(body string) string { return length(len(body), body) + length(len(body), body) }
+	for name, tt := range map[string]struct{ create, bearer string }{
+		"a Create whose length is too small":   {create: length(30, whole)},
+		"a Create answered twice":              {create: twice(whole)},
+		"a Create of length 0":                 {create: length(0, whole)},
+		"a Create answered without a header":   {create: whole + "\r\n\r\n"},
+		"a bearer whose length is too small":   {bearer: length(30, bearer)},
+		"a bearer answered twice":              {bearer: twice(bearer)},
+		"a Create with 500 and a later answer": {create: "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n" + whole},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var printed, records bytes.Buffer
+			log.SetOutput(&printed)
+			defer log.SetOutput(os.Stderr)
+			ended := make(chan struct{}, 10)
+			address, _ := hostile(t, func(conn *net.TCPConn, _ int) {
+				defer func() { ended <- struct{}{} }()
+				_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second)) // of a connection that the client keeps
+				reader := bufio.NewReader(conn)
+				for {
+					req, err := http.ReadRequest(reader)
+					if err != nil {
+						return
+					}
+					_, _ = io.Copy(io.Discard, req.Body)
+					response := length(2, `[]`)
+					switch {
+					case strings.HasSuffix(req.URL.Path, "/token"):
+						response = cmp.Or(tt.bearer, length(len(bearer), bearer))
+					case req.Method == http.MethodPost:
+						response = tt.create
+					}
+					_, _ = io.WriteString(conn, response)
+				}
+			})
+			client := onTransportWith(t, "http://"+address, func(cfg *sailpoint.Config) {
+				logging(&records)(cfg)
+				cfg.ClientSecret, cfg.TokenSource = sailpoint.NewSecret(leakClientSecret), nil
+			})
+			var errs []error
+			if tt.create != "" {
+				errs = append(errs, create(t.Context(), client))
+				<-ended // of the bearer
+				<-ended // of the Create: by then net/http has printed what it prints
+			}
+			err := list(t.Context(), client)
+			if tt.create != "" {
+				require.NoError(t, err)
+			} else {
+				<-ended
+			}
+			for _, err := range append(errs, err) {
+				requireAbsent(t, fmt.Sprint(err), leakPATSecret, leakBearer)
+			}
+			requireAbsent(t, records.String(), leakPATSecret, leakBearer)
+			require.Empty(t, printed.String())
+		})
+	}
+}
+
+// TestServerThatFloodsPings: it reads nothing, so that net/http can't write the end of the stream.
+func TestServerThatFloodsPings(t *testing.T) {
+	client, _ := overHTTP2With(t, func(*sailpoint.Config) {}, func(conn io.Writer, _ int, stream uint32) bool {
+		_, _ = conn.Write(frame(frameHeaders, endHeaders, stream, []byte("\x88")))
+		_, _ = conn.Write(frame(frameData, 0, stream, []byte(`[`)))
+		pings := bytes.Repeat(frame(framePing, 0, 0, make([]byte, 8)), 1000)
+		for {
+			if _, err := conn.Write(pings); err != nil {
+				return false
+			}
+		}
+	}, func(transport *http.Transport) {
+		transport.HTTP2.SendPingTimeout = 0 // it would end the connection as well, but later
+		transport.HTTP2.WriteByteTimeout = 500 * time.Millisecond
+		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err == nil {
+				err = conn.(*net.TCPConn).SetWriteBuffer(4 << 10) //nolint:forcetypeassert // it was dialled as one
+			}
+			return conn, err
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	started := time.Now()
+	require.Error(t, list(ctx, client))
+	require.Less(t, time.Since(started), 15*time.Second, "with nothing to end a write, it would not end at all")
 }
