@@ -32,6 +32,12 @@ import (
 // onTransport returns a client of a server on a loopback socket, on a transport of its own.
 func onTransport(t *testing.T, baseURL string, change ...func(*http.Transport)) *sailpoint.Client {
 	t.Helper()
+	return onTransportWith(t, baseURL, func(*sailpoint.Config) {}, change...)
+}
+
+// onTransportWith is onTransport with another configuration.
+func onTransportWith(t *testing.T, baseURL string, configure func(*sailpoint.Config), change ...func(*http.Transport)) *sailpoint.Client {
+	t.Helper()
 	transport := sailpoint.NewTransport()
 	t.Cleanup(transport.CloseIdleConnections)
 	for _, f := range change {
@@ -40,6 +46,7 @@ func onTransport(t *testing.T, baseURL string, change ...func(*http.Transport)) 
 	cfg := (&network{}).config()
 	withSource(bearers("the-bearer").ask)(&cfg)
 	cfg.BaseURL, cfg.HTTPClient, cfg.MaxRetries = baseURL, &http.Client{Transport: transport}, 1
+	configure(&cfg)
 	client, err := sailpoint.NewClient(cfg)
 	require.NoError(t, err)
 	return client
@@ -286,8 +293,8 @@ func TestUnknownHost(t *testing.T) {
 	})))
 	requireMatches(t, err, sailpoint.ErrUnreachable)
 	assert.ErrorContains(t, err, "no such host")
-	assert.Equal(t, 1, requireOneError(t, err).Attempts)
-	assert.Equal(t, 1, lookups)
+	assert.Equal(t, 2, requireOneError(t, err).Attempts)
+	assert.Equal(t, 2, lookups, "a cluster's DNS may not know a name for a moment")
 }
 
 func TestTemporaryDNSFailure(t *testing.T) {
@@ -477,9 +484,9 @@ func TestResetDuringTheBody(t *testing.T) {
 
 // The frames of HTTP/2 that the tests write (RFC 9113 section 6).
 const (
-	frameData, frameHeaders, frameReset, frameSettings, frameGoAway = 0, 1, 3, 4, 7
-	endStream, endHeaders, ack                                      = 1, 4, 1
-	internalError                                                   = 2
+	frameData, frameHeaders, frameReset, frameSettings, framePing, frameGoAway = 0, 1, 3, 4, 6, 7
+	endStream, endHeaders, ack                                                 = 1, 4, 1
+	internalError                                                              = 2
 )
 
 func frame(kind, flags byte, stream uint32, payload []byte) []byte {
@@ -493,6 +500,14 @@ func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 // overHTTP2 serves the frames of HTTP/2 by hand. handle is called for every stream, and writes what answers it; ok
 // false ends the connection.
 func overHTTP2(t *testing.T, handle func(conn io.Writer, n int, stream uint32) (ok bool)) (*sailpoint.Client, *atomic.Int64) {
+	t.Helper()
+	return overHTTP2With(t, func(*sailpoint.Config) {}, handle)
+}
+
+// overHTTP2With is overHTTP2 with another configuration.
+func overHTTP2With(
+	t *testing.T, configure func(*sailpoint.Config), handle func(conn io.Writer, n int, stream uint32) (ok bool), change ...func(*http.Transport),
+) (*sailpoint.Client, *atomic.Int64) {
 	t.Helper()
 	server, trust := overTLS(t, true, nil) // for its certificate
 	var streams atomic.Int64
@@ -521,7 +536,7 @@ func overHTTP2(t *testing.T, handle func(conn io.Writer, n int, stream uint32) (
 			}
 		}
 	})
-	return onTransport(t, "https://"+address, trust), &streams
+	return onTransportWith(t, "https://"+address, configure, append(change, trust)...), &streams
 }
 
 func TestHTTP2StreamReset(t *testing.T) {
@@ -537,6 +552,13 @@ func TestHTTP2StreamReset(t *testing.T) {
 	assert.EqualValues(t, 3, streams.Load())
 }
 
+// respondOverHTTP2 writes a response of status 200.
+func respondOverHTTP2(conn io.Writer, stream uint32, body string) {
+	const status200 = "\x88" // of the static table of RFC 7541
+	_, _ = conn.Write(frame(frameHeaders, endHeaders, stream, []byte(status200)))
+	_, _ = conn.Write(frame(frameData, endStream, stream, []byte(body)))
+}
+
 // TestHTTP2GoAway: a stream above the last one that the server names was not processed, and goes to a new connection.
 func TestHTTP2GoAway(t *testing.T) {
 	client, streams := overHTTP2(t, func(conn io.Writer, n int, stream uint32) bool {
@@ -544,9 +566,7 @@ func TestHTTP2GoAway(t *testing.T) {
 			_, _ = conn.Write(frame(frameGoAway, 0, 0, make([]byte, 8)))
 			return false
 		}
-		const status200 = "\x88" // of the static table of RFC 7541
-		_, _ = conn.Write(frame(frameHeaders, endHeaders, stream, []byte(status200)))
-		_, _ = conn.Write(frame(frameData, endStream, stream, []byte(created)))
+		respondOverHTTP2(conn, stream, created)
 		return true
 	})
 	require.NoError(t, create(t.Context(), client))
@@ -554,7 +574,9 @@ func TestHTTP2GoAway(t *testing.T) {
 }
 
 func TestSilentHTTP2Server(t *testing.T) {
-	require.Equal(t, &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}, sailpoint.NewTransport().HTTP2)
+	require.Equal(t, &http.HTTP2Config{
+		SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second, WriteByteTimeout: 5 * time.Second,
+	}, sailpoint.NewTransport().HTTP2)
 	released := make(chan struct{})
 	server, trust := overTLS(t, true, nil)
 	address, _ := hostile(t, func(raw *net.TCPConn, _ int) {
@@ -692,4 +714,11 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Contains(t, string(out), "--- PASS: TestProxyOfTheEnvironment")
+}
+
+// throughProxy makes a transport use the HTTP proxy at an address.
+func throughProxy(address string) func(*http.Transport) {
+	return func(transport *http.Transport) {
+		transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: address})
+	}
 }
