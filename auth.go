@@ -26,14 +26,18 @@ const (
 	maxLifetime       = 24 * time.Hour  // the API's own maximum is 12 h
 	renewalMargin     = time.Minute     // before the end of a bearer, or a quarter of its lifetime if that is less
 	renewalRetryDelay = 5 * time.Second // after a renewal failed while the old bearer is still good
+	refusalLifetime   = 5 * time.Second // for which a refusal is returned again instead of sending the secret again
+	abandonedWait     = 5 * time.Second // for a cancelled fetch to end, before another begins beside it
 )
 
 // bearer is an access token and when to replace it.
 type bearer struct {
 	Secret
-	authorization   Secret // the header with it, made once: a bearer is a kilobyte or two
-	renewAt, expiry time.Time
-	redactor        func() *redact.Redactor
+	authorization              Secret // the header with it, made once: a bearer is a kilobyte or two
+	requested, renewAt, expiry time.Time
+	redactor                   func() *redact.Redactor
+
+	accepted atomic.Bool // the API has carried out a call with it
 }
 
 // newBearer checks what a token endpoint or a TokenSource returned. requested is when it was asked: the lifetime may
@@ -55,7 +59,7 @@ func newBearer(secret Secret, requested, expiry time.Time) (*bearer, error) {
 	expiry = requested.Add(lifetime)
 	return &bearer{
 		Secret: secret, authorization: NewSecret("Bearer " + value), redactor: newRedactor(secret),
-		renewAt: expiry.Add(-min(renewalMargin, lifetime/4)), expiry: expiry,
+		requested: requested, renewAt: expiry.Add(-min(renewalMargin, lifetime/4)), expiry: expiry,
 	}, nil
 }
 
@@ -64,21 +68,25 @@ type bearerSource struct {
 	fetch func(ctx context.Context, refused Secret) (*bearer, error)
 
 	current atomic.Pointer[bearer] // nil: none
+	pause   pause                  // of the fetches
 
-	mu      sync.Mutex
-	flight  *flight // the fetch under way
-	refused Secret  // by the API, since the last fetch that succeeded
-	renewAt time.Time
+	mu          sync.Mutex
+	flight      *flight // the fetch under way
+	refused     Secret  // by the API, since the last fetch that succeeded
+	nextAttempt time.Time
 }
 
 // flight is one fetch. It is cancelled when nobody waits for it any more, so that it outlives no caller.
 type flight struct {
 	waiters int
+	left    time.Time // when the last waiter left
 	cancel  context.CancelFunc
 	done    chan struct{}
 	bearer  *bearer
 	err     error
 }
+
+func (f *flight) abandoned() bool { return !f.left.IsZero() }
 
 // cached returns the bearer, if it needs no renewal.
 func (s *bearerSource) cached() *bearer {
@@ -88,50 +96,79 @@ func (s *bearerSource) cached() *bearer {
 	return nil
 }
 
+// usable returns the bearer, if it has not expired.
+func (s *bearerSource) usable() *bearer {
+	if b := s.current.Load(); b != nil && time.Now().Before(b.expiry) {
+		return b
+	}
+	return nil
+}
+
 // get returns a bearer. Each caller waits until its own ctx ends, whoever began the fetch. One caller renews a bearer
-// that is about to expire, while the others go on with it; so does the one if the renewal fails.
+// that is about to expire, and the others use the old one meanwhile. The old one is also used where the renewal fails.
 func (s *bearerSource) get(ctx context.Context) (*bearer, error) {
 	for {
-		s.mu.Lock()
-		old := s.current.Load()
-		good := old != nil && time.Now().Before(old.expiry)
-		if good && (s.flight != nil || time.Now().Before(old.renewAt) || time.Now().Before(s.renewAt)) {
-			s.mu.Unlock()
+		old, f, abandoned := s.join(ctx)
+		switch {
+		case f == nil:
 			return old, nil
+		case abandoned:
+			if err := f.awaitEnd(ctx); err != nil {
+				return nil, err
+			}
+			continue
 		}
-		f := s.flight
-		abandoned := f != nil && f.waiters == 0 // and cancelled: its end is waited for, so that there is one fetch at a time
-		if f == nil {
-			f = s.start(ctx)
-		}
-		if !abandoned {
-			f.waiters++
-		}
-		s.mu.Unlock()
-
 		select {
 		case <-f.done:
 		case <-ctx.Done():
-			if !abandoned {
-				s.leave(f)
-			}
+			s.leave(f)
 			return nil, ended(ctx)
 		}
-		switch {
-		case abandoned:
-		case f.err != nil && good && time.Now().Before(old.expiry):
+		if f.err != nil && old != nil && time.Now().Before(old.expiry) {
 			return old, nil
-		default:
-			return f.bearer, f.err
 		}
+		return f.bearer, f.err
 	}
+}
+
+// join returns the fetch to wait for, which it begins if necessary. There is none where the old bearer is to be used.
+func (s *bearerSource) join(ctx context.Context) (old *bearer, f *flight, abandoned bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.flight; f != nil && f.abandoned() && time.Since(f.left) >= abandonedWait {
+		s.flight = nil // it ignores its context
+	}
+	now := time.Now()
+	if old = s.usable(); old != nil &&
+		(s.flight != nil || s.pause.left() > 0 || now.Before(old.renewAt) || now.Before(s.nextAttempt)) {
+		return old, nil, false
+	}
+	if s.flight == nil {
+		s.flight = s.start(ctx)
+	}
+	if abandoned = s.flight.abandoned(); !abandoned {
+		s.flight.waiters++
+	}
+	return old, s.flight, abandoned
+}
+
+// awaitEnd waits for an abandoned fetch, so that one fetch runs at a time, but not for one that ignores its context.
+func (f *flight) awaitEnd(ctx context.Context) error {
+	timer := time.NewTimer(time.Until(f.left.Add(abandonedWait)))
+	defer timer.Stop()
+	select {
+	case <-f.done:
+	case <-timer.C:
+	case <-ctx.Done():
+		return ended(ctx)
+	}
+	return nil
 }
 
 // start begins a fetch with the values of ctx, but not its end.
 func (s *bearerSource) start(ctx context.Context) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &flight{cancel: cancel, done: make(chan struct{})}
-	s.flight = f
 	refused := s.refused
 	go func() {
 		// What stands for a fetch that doesn't return: a panic of a TokenSource or a transport, which would end the
@@ -151,9 +188,12 @@ func (s *bearerSource) land(f *flight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.cancel()
+	if s.flight != f {
+		return // another was begun beside it
+	}
 	s.flight = nil
 	if f.err != nil {
-		s.renewAt = time.Now().Add(renewalRetryDelay)
+		s.nextAttempt = time.Now().Add(renewalRetryDelay)
 		return
 	}
 	s.refused = Secret{}
@@ -164,17 +204,26 @@ func (s *bearerSource) leave(f *flight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.waiters--; f.waiters == 0 {
+		f.left = time.Now()
 		f.cancel()
 	}
 }
 
-// refuse drops b after a 401, if it is still the one that is kept: another call may have renewed it meanwhile.
-func (s *bearerSource) refuse(b *bearer) {
+// refuse drops b after a 401, and reports whether to retry with another bearer. Without pay's consent it reports false
+// for a bearer that the API has never accepted, because the next one would be refused too. Such a bearer is replaced by a
+// later call, and only after a while, so that an API that refuses everything costs one request a call.
+func (s *bearerSource) refuse(b *bearer, pay func() bool) (retry bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.current.CompareAndSwap(b, nil) {
+	if s.current.Load() != b {
+		return true // another call has dropped it
+	}
+	retry = b.accepted.Load() || pay()
+	if retry || time.Since(b.requested) >= renewalRetryDelay {
+		s.current.Store(nil)
 		s.refused = b.Secret
 	}
+	return retry
 }
 
 // ended returns why ctx ended, in an error that matches its Err.
@@ -205,8 +254,36 @@ func askTokenSource(source func(context.Context, Secret) (AccessToken, error)) f
 	}
 }
 
-// fetchBearer gets a bearer for the client's credentials (RFC 6749 section 4.4).
+// refusal is the token endpoint's refusal of a client's credentials.
+type refusal struct {
+	err   error
+	until time.Time // when the credentials may be sent again
+}
+
+// fetchBearer gets a bearer for the client's credentials. Refused credentials are not sent again for a while.
 func (c *Client) fetchBearer(ctx context.Context, _ Secret) (*bearer, error) {
+	if r := c.refusal.Load(); r != nil && time.Now().Before(r.until) {
+		return nil, r.err
+	}
+	b, err := c.requestBearer(ctx)
+	if errors.Is(err, ErrInvalidCredentials) {
+		c.refusal.Store(&refusal{err, time.Now().Add(refusalLifetime)})
+	}
+	return b, err
+}
+
+// tokenOperation returns the request of a bearer, without its form.
+func (c *Client) tokenOperation() operation {
+	template, below := strings.CutPrefix(c.cfg.TokenURL, c.cfg.BaseURL+"/")
+	if !below {
+		_, template, _ = strings.Cut(c.cfg.TokenURL, "://")
+		_, template, _ = strings.Cut(template, "/")
+	}
+	return operation{method: http.MethodPost, url: c.cfg.TokenURL, template: "/" + template, column: fetch}
+}
+
+// requestBearer asks the token endpoint (RFC 6749 section 4.4).
+func (c *Client) requestBearer(ctx context.Context) (*bearer, error) {
 	var fetched *bearer
 	// clientcredentials writes the request. It is sent like any other of this package: bounded, not redirected, sent
 	// again by the matrix. The answer is read here, because clientcredentials takes any lifetime and token type, and
@@ -217,14 +294,8 @@ func (c *Client) fetchBearer(ctx context.Context, _ Secret) (*bearer, error) {
 		if err != nil {
 			return nil, err
 		}
-		template, below := strings.CutPrefix(c.cfg.TokenURL, c.cfg.BaseURL+"/")
-		if !below {
-			template = strings.TrimPrefix(req.URL.Path, "/")
-		}
-		op := operation{
-			method: req.Method, url: c.cfg.TokenURL, template: "/" + template, column: fetch,
-			contentType: req.Header.Get("Content-Type"), body: form,
-		}
+		op := c.tokenOperation()
+		op.contentType, op.body = req.Header.Get("Content-Type"), form
 		var exchange *call
 		exchange = c.call(req.Context(), op, func(body io.Reader) (err error) {
 			// The lifetime may have begun when the answered request left, but not before.

@@ -232,6 +232,116 @@ func TestFetchThatNobodyWaitsForIsNotJoined(t *testing.T) {
 	})
 }
 
+// TestTokenSourceThatIgnoresItsContext doesn't keep later calls from another try.
+func TestTokenSourceThatIgnoresItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		never := make(chan struct{})
+		defer close(never)
+		n := &network{}
+		client := n.client(t, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+			if asked++; asked == 1 {
+				<-never
+			}
+			return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(fmt.Sprint("bearer-", asked))}, nil
+		}))
+		started := time.Now()
+		within := func(limit time.Duration) error {
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			return list(ctx, client)
+		}
+		require.ErrorIs(t, within(time.Second), context.DeadlineExceeded)
+		require.ErrorIs(t, within(2*time.Second), context.DeadlineExceeded)
+		assert.Equal(t, 3*time.Second, time.Since(started))
+		var calls sync.WaitGroup
+		for range 10 {
+			calls.Go(func() { assert.NoError(t, within(4*time.Second)) })
+		}
+		calls.Wait()
+		assert.Equal(t, 6*time.Second, time.Since(started), "1 s, and 5 s for the first to end")
+		assert.Equal(t, 2, asked)
+		assert.Equal(t, slices.Repeat([]string{"bearer-2"}, 10), n.bearersSent())
+	})
+}
+
+// TestLateBearerOfAnAbandonedFetchIsDropped: a newer one is in use.
+func TestLateBearerOfAnAbandonedFetchIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		n := &network{}
+		client := n.client(t, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+			asked++
+			mine := asked
+			if mine == 1 {
+				<-time.After(time.Minute)
+			}
+			return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(fmt.Sprint("bearer-", mine))}, nil
+		}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, list(ctx, client), context.DeadlineExceeded)
+		require.NoError(t, list(t.Context(), client))
+		<-time.After(2 * time.Minute)
+		require.NoError(t, list(t.Context(), client))
+		assert.Equal(t, []string{"bearer-2", "bearer-2"}, n.bearersSent())
+	})
+}
+
+// TestErrorNamesTheLimitThatEndedTheWait for a bearer.
+func TestErrorNamesTheLimitThatEndedTheWait(t *testing.T) {
+	hangs := func(ctx context.Context, _ sailpoint.Secret) (sailpoint.AccessToken, error) {
+		<-ctx.Done()
+		return sailpoint.AccessToken{}, ctx.Err()
+	}
+	endpoint := func(*sailpoint.Config) {}
+	noTimeout := func(cfg *sailpoint.Config) { cfg.AttemptTimeout = -1 }
+	fiftySeconds := func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 50 * time.Second }
+	const (
+		callers = "context deadline exceeded"
+		attempt = "no answer within 30s"
+		whole   = "no answer to a call without a deadline within 2m0s"
+	)
+	for name, tt := range map[string]struct {
+		change   func(*sailpoint.Config)
+		retries  func(*sailpoint.Config)
+		deadline time.Duration // of the caller's context
+		after    time.Duration
+		text     string
+	}{
+		"source, caller's deadline":     {withSource(hangs), endpoint, 5 * time.Second, 5 * time.Second, callers},
+		"source, late deadline":         {withSource(hangs), endpoint, 5 * time.Minute, 5 * time.Minute, callers},
+		"source, no deadline":           {withSource(hangs), endpoint, 0, 2 * time.Minute, whole},
+		"endpoint, caller's deadline":   {endpoint, withoutRetries, 5 * time.Second, 5 * time.Second, callers},
+		"endpoint, attempt":             {endpoint, withoutRetries, 0, 30 * time.Second, attempt},
+		"endpoint, attempt before call": {endpoint, withoutRetries, time.Minute, 30 * time.Second, attempt},
+		"endpoint, no limit but one":    {noTimeout, withoutRetries, 0, 2 * time.Minute, whole},
+		"endpoint, what is left":        {fiftySeconds, endpoint, 0, 2 * time.Minute, whole},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{token: always(silence)}
+				client := n.client(t, tt.change, tt.retries)
+				ctx, cancel := t.Context(), func() {}
+				if tt.deadline > 0 {
+					ctx, cancel = context.WithTimeout(ctx, tt.deadline)
+				}
+				defer cancel()
+				started := time.Now()
+				err := list(ctx, client)
+				assert.Equal(t, tt.after, time.Since(started))
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.ErrorContains(t, err, tt.text)
+				for _, other := range []string{callers, attempt, whole} {
+					if other != tt.text {
+						assert.NotContains(t, err.Error(), other)
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestFetchThatPanics is an error of the calls that wait, and the next call begins another.
 func TestFetchThatPanics(t *testing.T) {
 	for name, crash := range map[string]func(){
@@ -306,10 +416,63 @@ func TestRefusedCredentialsAreTriedOnce(t *testing.T) {
 				assert.Len(t, distinct, len(errs), "each caller may change its own")
 
 				require.ErrorIs(t, list(t.Context(), client), sailpoint.ErrInvalidCredentials)
+				n.requireCounts(t, 0, 1)
+				<-time.After(5 * time.Second)
+				require.ErrorIs(t, list(t.Context(), client), sailpoint.ErrInvalidCredentials)
 				n.requireCounts(t, 0, 2)
 			})
 		})
 	}
+}
+
+// TestRefusalIsRepeatedForFiveSeconds, instead of sending the secret again.
+func TestRefusalIsRepeatedForFiveSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{token: inTurn(answer{status: 401}, ok(`{"error":"invalid_client"}`), issued("the-bearer", 60))}
+		client := n.client(t)
+		for _, fetches := range []int{1, 2} {
+			for range 50 {
+				err := list(t.Context(), client)
+				requireMatches(t, err, sailpoint.ErrInvalidCredentials)
+				assert.Equal(t, "POST /oauth/token", requireOneError(t, err).Op)
+			}
+			<-time.After(5*time.Second - 1)
+			require.ErrorIs(t, list(t.Context(), client), sailpoint.ErrInvalidCredentials)
+			n.requireCounts(t, 0, fetches)
+			<-time.After(1)
+		}
+		require.NoError(t, list(t.Context(), client))
+		n.requireCounts(t, 1, 3)
+	})
+}
+
+// TestRefusalIsNotShared: a client of its own asks for itself, also with the same credentials.
+func TestRefusalIsNotShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{token: inTurn(answer{status: 401}, issued("the-bearer", 60))}
+		client := n.client(t)
+		require.ErrorIs(t, list(t.Context(), client), sailpoint.ErrInvalidCredentials)
+		other, err := client.WithCredentials("the-client-id", sailpoint.NewSecret("the-client-secret"))
+		require.NoError(t, err)
+		require.NoError(t, list(t.Context(), other))
+		require.ErrorIs(t, list(t.Context(), client), sailpoint.ErrInvalidCredentials)
+		n.requireCounts(t, 1, 2)
+	})
+}
+
+// TestRefusalOfATokenSourceIsNotRepeated: how often it is asked is its own business.
+func TestRefusalOfATokenSourceIsNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		client := (&network{}).client(t, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+			asked++
+			return sailpoint.AccessToken{}, sailpoint.ErrInvalidCredentials
+		}))
+		for range 10 {
+			require.ErrorIs(t, list(t.Context(), client), sailpoint.ErrInvalidCredentials)
+		}
+		assert.Equal(t, 10, asked)
+	})
 }
 
 // TestTemporaryTokenEndpointFailure is not the caller's.
@@ -723,6 +886,103 @@ func TestRetryAfterOfTheTokenEndpoint(t *testing.T) {
 	}
 }
 
+// TestTokenEndpointHoldsBackFetches: no fetch leaves before the time that the token endpoint asked for.
+func TestTokenEndpointHoldsBackFetches(t *testing.T) {
+	for _, tt := range []struct {
+		status     int
+		retryAfter string
+		held       time.Duration
+		want       error
+	}{
+		{429, "10", 10 * time.Second, sailpoint.ErrRateLimited},
+		{429, "soon", 30 * time.Second, sailpoint.ErrRateLimited},
+		{429, "120", 120 * time.Second, sailpoint.ErrRateLimited},
+		{503, "10", 10 * time.Second, sailpoint.ErrServer},
+		{503, "soon", 30 * time.Second, sailpoint.ErrServer},
+		{503, "120", 120 * time.Second, sailpoint.ErrServer},
+		{503, "99999999999999999999", time.Hour, sailpoint.ErrServer},
+	} {
+		t.Run(fmt.Sprint(tt.status, " ", tt.retryAfter), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				busy := answer{status: tt.status, header: map[string]string{"Retry-After": tt.retryAfter}}
+				n := &network{token: inTurn(busy, issued("the-bearer", 3600))}
+				client := n.client(t, withoutRetries)
+				started := time.Now()
+				requireMatches(t, list(t.Context(), client), tt.want)
+
+				hurried, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				for range 20 {
+					err := list(hurried, client)
+					requireMatches(t, err, tt.want)
+					require.ErrorContains(t, err, "held back")
+					failure := requireOneError(t, err)
+					assert.Equal(t, "POST /oauth/token", failure.Op)
+					assert.Zero(t, failure.Attempts)
+					assert.GreaterOrEqual(t, failure.RetryAfter, tt.held)
+					assert.LessOrEqual(t, failure.RetryAfter, tt.held+250*time.Millisecond)
+				}
+				assert.Zero(t, time.Since(started), "it can't wait long enough, and doesn't begin to")
+				n.requireCounts(t, 0, 1)
+
+				<-time.After(tt.held - 10*time.Second)
+				var calls sync.WaitGroup
+				for range 20 {
+					calls.Go(func() { assert.NoError(t, list(t.Context(), client), "the rest may be waited for") })
+				}
+				calls.Wait()
+				n.requireCounts(t, 20, 2)
+				assert.GreaterOrEqual(t, n.fetches[1].at.Sub(started), tt.held)
+				assert.Less(t, n.fetches[1].at.Sub(started), tt.held+time.Second)
+			})
+		})
+	}
+}
+
+// TestFailureWithoutRetryAfterHoldsBackNoFetch: 503 says nothing of the next request, and 500 and 502 never do.
+func TestFailureWithoutRetryAfterHoldsBackNoFetch(t *testing.T) {
+	for name, failure := range map[string]answer{
+		"503":                  {status: 503},
+		"503 with a past date": {status: 503, header: map[string]string{"Retry-After": "Fri, 31 Dec 1999 00:00:00 GMT"}},
+		"502":                  {status: 502, header: map[string]string{"Retry-After": "10"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{token: inTurn(failure, issued("the-bearer", 60))}
+				client := n.client(t, withoutRetries)
+				started := time.Now()
+				requireMatches(t, list(t.Context(), client), sailpoint.ErrServer)
+				require.NoError(t, list(t.Context(), client))
+				assert.Zero(t, time.Since(started))
+				n.requireCounts(t, 1, 2)
+			})
+		})
+	}
+}
+
+// TestHeldBackFetchesAreNotMissed while the old bearer is good, and a client with other credentials is not held back.
+func TestHeldBackFetchesAreNotMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy := answer{status: 429, header: map[string]string{"Retry-After": "40"}}
+		n := &network{token: inTurn(issued("bearer-1", 400), busy, issued("bearer-2", 400))}
+		client := n.client(t, withoutRetries)
+		require.NoError(t, list(t.Context(), client))
+		<-time.After(345 * time.Second)
+		started := time.Now()
+		for range 35 {
+			require.NoError(t, list(t.Context(), client))
+			<-time.After(time.Second)
+		}
+		assert.Equal(t, 35*time.Second, time.Since(started))
+		n.requireCounts(t, 36, 2)
+
+		other, err := client.WithCredentials("other", sailpoint.NewSecret("other-secret"))
+		require.NoError(t, err)
+		require.NoError(t, list(t.Context(), other))
+		n.requireCounts(t, 37, 3)
+	})
+}
+
 const expired = `{"error":"JWT validation failed: JWT is expired"}`
 
 // refuses answers 401 to these bearers.
@@ -791,6 +1051,56 @@ func TestBearerRefusedToManyCalls(t *testing.T) {
 		sent := n.bearersSent()
 		slices.Sort(sent)
 		assert.Equal(t, append(slices.Repeat([]string{"bearer-1"}, 50), slices.Repeat([]string{"bearer-2"}, 50)...), sent)
+	})
+}
+
+// TestRefusalOfEveryBearerCostsAboutOneRequestACall: it is an outage, and renewals don't help.
+func TestRefusalOfEveryBearerCostsAboutOneRequestACall(t *testing.T) {
+	for name, tt := range map[string]struct {
+		between time.Duration
+		retries int // with a new bearer: each fetch that succeeds gives a tenth of one back
+		later   int // fetches, one in 5 s
+	}{
+		"at once":      {0, 11, 0},
+		"every 10 ms":  {10 * time.Millisecond, 11, 1},
+		"every 100 ms": {100 * time.Millisecond, 13, 19},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{api: always(answer{status: 401, body: expired})}
+				client := n.client(t)
+				for range 1000 {
+					requireMatches(t, list(t.Context(), client), sailpoint.ErrUnauthorized)
+					<-time.After(tt.between)
+				}
+				n.requireCounts(t, 1000+tt.retries, 1+tt.retries+tt.later)
+
+				<-time.After(5 * time.Second)
+				n.api = refuses(ok(`[]`), n.bearersSent()...)
+				requireMatches(t, list(t.Context(), client), sailpoint.ErrUnauthorized)
+				require.NoError(t, list(t.Context(), client), "the next bearer is accepted")
+			})
+		})
+	}
+}
+
+// TestBearerThatWasAcceptedIsRenewed whatever else failed before: its end is no outage.
+func TestBearerThatWasAcceptedIsRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{}
+		client := n.client(t)
+		require.NoError(t, list(t.Context(), client))
+		n.api = always(answer{status: 503})
+		for range 20 {
+			requireMatches(t, list(t.Context(), client), sailpoint.ErrServer)
+		}
+		sent, _ := n.counts()
+		require.Equal(t, 1+20+10, sent, "no budget is left")
+		for i := 1; i <= 50; i++ {
+			n.api = refuses(ok(`[]`), fmt.Sprintf("bearer-%d", i))
+			require.NoError(t, list(t.Context(), client))
+			n.requireCounts(t, sent+2*i, 1+i)
+		}
 	})
 }
 

@@ -36,6 +36,7 @@ type Client struct {
 	budget      budget
 	clockOffset atomic.Int64            // of the server's clock, in nanoseconds
 	redactor    func() *redact.Redactor // of the client secret
+	refusal     atomic.Pointer[refusal] // of its credentials, the last one
 }
 
 // NewClient returns a client for cfg, or every problem of cfg at once, each wrapping ErrInvalidArgument. It reads no
@@ -203,18 +204,24 @@ func (c *call) send() error {
 // prepare gets what an attempt needs before it may leave: the end of a pause, the limiter's consent, a bearer.
 func (c *call) prepare(*http.Request) error {
 	c.attempt = nil
-	if err := c.ctx.Err(); err != nil || c.column == fetch {
+	if err := c.ctx.Err(); err != nil {
 		return err
 	}
 	limiter, bearers := c.client.cfg.Limiter, c.client.bearers
-	if b := bearers.cached(); b != nil && limiter == nil && c.client.pause.left() == 0 {
-		c.use(b)
+	if c.column == fetch && bearers.pause.left() == 0 {
+		return nil
+	}
+	if b := bearers.cached(); b != nil && limiter == nil && c.client.pause.left() == 0 && c.column != fetch {
+		c.bearer = b
 		return nil
 	}
 
-	ctx, cancel := context.WithDeadlineCause(c.ctx, c.deadline, &timeoutError{"no answer", callTimeout})
+	ctx, cancel := c.bounded()
 	defer cancel()
-	if err := c.waitOutPause(ctx); err != nil {
+	if c.column == fetch {
+		return c.waitOut(ctx, &bearers.pause)
+	}
+	if err := c.waitOut(ctx, &c.client.pause); err != nil {
 		return err
 	}
 	if limiter != nil {
@@ -222,31 +229,53 @@ func (c *call) prepare(*http.Request) error {
 			return fmt.Errorf("limiter: %w", err)
 		}
 	}
-	bearer, err := bearers.get(ctx)
+	bearer, err := c.getBearer(ctx)
 	if err != nil {
 		return err
 	}
-	if c.renewed && bearer.Equal(c.bearer.Secret) {
-		return c.failure // the 401: with the same bearer the answer would be the same
-	}
-	c.use(bearer)
-	return c.waitOutPause(ctx) // another may have begun meanwhile
+	c.bearer = bearer
+	return c.waitOut(ctx, &c.client.pause) // another may have begun meanwhile
 }
 
-// waitOutPause waits until no call of the client is held back any more.
-func (c *call) waitOutPause(ctx context.Context) error {
-	for left := c.client.pause.left(); left > 0; left = c.client.pause.left() {
+// bounded returns the caller's context with the end of the call, if it has none of its own.
+func (c *call) bounded() (context.Context, context.CancelFunc) {
+	if _, ok := c.ctx.Deadline(); ok {
+		return c.ctx, func() {}
+	}
+	return context.WithDeadlineCause(c.ctx, c.deadline, errCallTimeout)
+}
+
+// getBearer returns the bearer for the next attempt.
+func (c *call) getBearer(ctx context.Context) (*bearer, error) {
+	bearers := c.client.bearers
+	if left := bearers.pause.left(); left > 0 && bearers.usable() == nil && !c.mayWait(left, left) {
+		op := c.client.tokenOperation()
+		return nil, bearers.pause.heldBack(&Error{Op: op.name()})
+	}
+	bearer, err := bearers.get(ctx)
+	if err == nil && c.renewed && bearer.Equal(c.bearer.Secret) {
+		return nil, c.failure // the 401: with the same bearer the response would be the same
+	}
+	return bearer, err
+}
+
+// waitOut waits until nothing is held back by p any more.
+func (c *call) waitOut(ctx context.Context, p *pause) error {
+	for left := p.left(); left > 0; left = p.left() {
 		wait := left + jitter(spread)
-		if left-spread > c.client.cfg.MaxRetryWait || !c.fits(wait) {
-			failure := c.lastFailure()
-			failure.RetryAfter, failure.paused = left, true
-			return failure
+		if !c.mayWait(left, wait) {
+			return p.heldBack(c.lastFailure())
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// mayWait reports whether a pause with so much left is short enough, and the wait for its end ends before the call has to.
+func (c *call) mayWait(left, wait time.Duration) bool {
+	return left-spread <= c.client.cfg.MaxRetryWait && c.fits(wait)
 }
 
 // RoundTrip sends one attempt.
@@ -322,6 +351,7 @@ func (c *call) check(_ context.Context, resp *http.Response, err error) (bool, e
 	verdict := row.verdicts[c.column]
 	if failure == nil || verdict == gone && c.carriedOut != no {
 		c.client.budget.give(c.paid)
+		c.accepted()
 		return false, nil
 	}
 	c.failure = failure
@@ -456,12 +486,10 @@ func (c *call) damage(failure *Error, err error) (event, *Error) {
 func (c *call) repeats(verdict verdict, event event) bool {
 	switch verdict {
 	case renew:
-		if c.renewed {
+		if c.renewed || !c.client.bearers.refuse(c.bearer, c.pay) {
 			return false
 		}
-		c.renewed = true
-		c.wait = 0
-		c.client.bearers.refuse(c.bearer)
+		c.renewed, c.wait = true, 0
 		return true
 	case once:
 		if c.repeated {
@@ -481,8 +509,8 @@ func (c *call) repeats(verdict verdict, event event) bool {
 	if asked > 0 {
 		c.wait = max(asked, asked+jitter(spread)) // the sum may overflow
 	}
-	if event == rateLimited && c.column != fetch {
-		c.client.pause.extend(time.Now().Add(min(c.wait, maxPause)))
+	if p := c.pausedBy(event, asked); p != nil {
+		p.extend(time.Now().Add(min(c.wait, maxPause)), c.failure.StatusCode)
 	}
 	if asked > c.client.cfg.MaxRetryWait {
 		return false
@@ -495,14 +523,39 @@ func (c *call) repeats(verdict verdict, event event) bool {
 	if c.retries >= c.client.cfg.MaxRetries || !c.fits(c.wait) {
 		return false
 	}
-	if event != rateLimited {
-		if !c.client.budget.take() {
-			return false
-		}
-		c.paid++
+	if event != rateLimited && !c.pay() {
+		return false
 	}
 	c.retries++
 	return true
+}
+
+// pay reports whether the client's budget allows one more retry, and takes it from there.
+func (c *call) pay() bool {
+	if !c.client.budget.take() {
+		return false
+	}
+	c.paid++
+	return true
+}
+
+// accepted notes that the API has accepted the call's bearer.
+func (c *call) accepted() {
+	if c.bearer != nil && !c.bearer.accepted.Load() {
+		c.bearer.accepted.Store(true)
+	}
+}
+
+// pausedBy returns the pause that a response begins, or nil. The gateway of the API counts all calls of a client, and
+// the token endpoint, whose 503 counts if it asks to wait, all fetches.
+func (c *call) pausedBy(event event, asked time.Duration) *pause {
+	switch {
+	case c.column == fetch && (event == rateLimited || asked > 0 && event == serverFailed && c.failure.StatusCode == http.StatusServiceUnavailable):
+		return &c.client.bearers.pause
+	case c.column != fetch && event == rateLimited:
+		return &c.client.pause
+	}
+	return nil
 }
 
 // fits reports whether a wait ends before the call has to.
@@ -645,7 +698,8 @@ func (c *call) begin(ctx context.Context) *attempt {
 	limit := c.client.cfg.AttemptTimeout
 	if _, bounded := c.ctx.Deadline(); !bounded {
 		if left := time.Until(c.deadline); limit < 0 || left < limit {
-			limit = left
+			a.within(left, errCallTimeout)
+			return a
 		}
 	}
 	if limit >= 0 {
@@ -794,6 +848,8 @@ type timeoutError struct {
 }
 
 func (e *timeoutError) Error() string { return fmt.Sprintf("%s within %s", e.missing, e.limit) }
+
+var errCallTimeout = &timeoutError{"no answer to a call without a deadline", callTimeout}
 
 // Is matches context.DeadlineExceeded, as the time limits of net/http do.
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }

@@ -82,7 +82,8 @@ type Error struct {
 	invalid bool // an answer of success that can't be trusted
 	noReply bool // no complete header of a response came to the last attempt
 	unknown bool // the call may have been carried out
-	paused  bool // held back after an earlier 429 of the same client
+
+	heldBackBy int // the status of the earlier response because of which nothing was sent
 
 	retryAfterUnreadable bool
 }
@@ -114,8 +115,10 @@ func (e *Error) reasons() (parts []string) {
 	switch {
 	case e.refused:
 		parts = append(parts, "the client id or secret was refused")
-	case e.paused:
+	case e.heldBackBy == http.StatusTooManyRequests:
 		parts = append(parts, "held back: an earlier call was rate limited")
+	case e.heldBackBy != 0:
+		parts = append(parts, "held back: an earlier response was "+strconv.Itoa(e.heldBackBy)+" and asked to wait")
 	}
 	if e.Err != nil {
 		parts = append(parts, redact.Printable(e.Err.Error()))
@@ -161,7 +164,7 @@ func (e *Error) Is(target error) bool {
 	case ErrOutcomeUnknown:
 		return e.unknown
 	case ErrRateLimited:
-		return e.StatusCode == http.StatusTooManyRequests || e.paused
+		return e.StatusCode == http.StatusTooManyRequests || e.heldBackBy == http.StatusTooManyRequests
 	}
 	if e.refused {
 		return false
@@ -178,7 +181,7 @@ func (e *Error) Is(target error) bool {
 	case http.StatusConflict:
 		return target == ErrConflict
 	}
-	return e.StatusCode >= http.StatusInternalServerError && target == ErrServer
+	return max(e.StatusCode, e.heldBackBy) >= http.StatusInternalServerError && target == ErrServer
 }
 
 // Format implements [fmt.Formatter]: every verb prints the text of Error, so that no verb prints the Body.

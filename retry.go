@@ -242,17 +242,21 @@ func retryAfter(h http.Header, now time.Time) (wait time.Duration, readable bool
 	return max(at.Sub(now), 0), true
 }
 
-// pause is what all calls of a client wait for after one of them was rate limited. Where it is longer than a call may
-// wait, the call fails without being sent.
-type pause struct {
-	until atomic.Pointer[time.Time]
+// pause is a time before which nothing is sent, because an earlier response asked for that. Where it is longer than a
+// call may wait, the call fails without being sent.
+type pause struct{ hold atomic.Pointer[hold] }
+
+// hold is the end of a pause, and the status of the response that began it.
+type hold struct {
+	until  time.Time
+	status int
 }
 
 // extend makes calls wait until t.
-func (p *pause) extend(t time.Time) {
+func (p *pause) extend(t time.Time, status int) {
 	for {
-		old := p.until.Load()
-		if old != nil && !old.Before(t) || p.until.CompareAndSwap(old, &t) {
+		old := p.hold.Load()
+		if old != nil && !old.until.Before(t) || p.hold.CompareAndSwap(old, &hold{t, status}) {
 			return
 		}
 	}
@@ -260,11 +264,18 @@ func (p *pause) extend(t time.Time) {
 
 // left returns how long calls have to wait from now on.
 func (p *pause) left() time.Duration {
-	t := p.until.Load()
-	if t == nil {
+	h := p.hold.Load()
+	if h == nil {
 		return 0
 	}
-	return max(time.Until(*t), 0)
+	return max(time.Until(h.until), 0)
+}
+
+// heldBack sets what is wrong with a call that can't wait for the end of p.
+func (p *pause) heldBack(failure *Error) *Error {
+	h := p.hold.Load()
+	failure.RetryAfter, failure.heldBackBy = time.Until(h.until), h.status
+	return failure
 }
 
 const (
