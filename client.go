@@ -54,6 +54,7 @@ func NewClient(cfg Config) (*Client, error) {
 	if cfg.TokenSource != nil {
 		c.bearers.fetch = askTokenSource(cfg.TokenSource)
 	}
+	c.bearers.fetch = c.logFetches(c.bearers.fetch)
 	c.PersonalAccessTokens = &PersonalAccessTokensService{client: c}
 	return c, nil
 }
@@ -266,6 +267,7 @@ func (c *call) waitOut(ctx context.Context, p *pause) error {
 		if !c.mayWait(left, wait) {
 			return p.heldBack(c.lastFailure())
 		}
+		c.logWait(wait, "an earlier call was rate limited", "earlier call")
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
@@ -358,6 +360,13 @@ func (c *call) check(_ context.Context, resp *http.Response, err error) (bool, e
 	c.carriedOut = max(c.carriedOut, row.carriedOut)
 	if !c.repeats(verdict, event) {
 		return false, failure
+	}
+	if c.wait > 0 { // a new bearer has a record of its own
+		from := ""
+		if failure.RetryAfter > 0 {
+			from = "response"
+		}
+		c.logWait(c.wait, failure.reason(), from)
 	}
 	return true, nil
 }
@@ -633,27 +642,82 @@ func (c *call) redactor() *redact.Redactor {
 
 // log writes the record of an attempt.
 func (c *call) log(resp *http.Response, failure *Error) {
-	// A handler that panics must not cost the caller the secret of a token that was just created.
-	defer func() { _ = recover() }()
-	logger := c.client.cfg.Logger
-	if logger == nil || c.attempt == nil || !logger.Enabled(c.ctx, slog.LevelDebug) {
+	if c.attempt == nil || !c.client.logs(c.ctx, slog.LevelDebug) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 8)
-	attrs = append(attrs,
-		slog.String("operation", c.name()),
-		slog.String("method", c.method),
-		slog.String("path", c.template),
-		slog.Int("attempt", c.attempts),
-		slog.Duration("duration", time.Since(c.attempt.started)),
-	)
+	attrs := append(c.logAttrs(8), slog.String("method", c.method), slog.String("path", c.template),
+		slog.Int("attempt", c.attempts), slog.Duration("duration", time.Since(c.attempt.started)))
 	if resp != nil {
 		attrs = append(attrs, slog.Int("status", resp.StatusCode), slog.String("request_id", redact.Printable(c.requestID(resp))))
+		if strings.EqualFold(resp.Header.Get("X-Deprecated"), "true") {
+			attrs = append(attrs, slog.Bool("deprecated", true))
+		}
 	}
-	if failure != nil && failure.Err != nil {
-		attrs = append(attrs, slog.String("error", redact.Printable(failure.Err.Error())))
+	if failure != nil {
+		attrs = append(attrs, slog.String("error", failure.reason()))
 	}
-	logger.LogAttrs(c.ctx, slog.LevelDebug, "sailpoint: request", attrs...)
+	c.client.record(c.ctx, slog.LevelDebug, "sailpoint: request", attrs...)
+}
+
+// logWait writes the record of a wait before the next attempt. from says whose Retry-After it is; "": nobody's.
+func (c *call) logWait(wait time.Duration, reason, from string) {
+	if !c.client.logs(c.ctx, slog.LevelInfo) {
+		return
+	}
+	attrs := append(c.logAttrs(4), slog.Int("attempt", c.attempts+1), slog.Duration("wait", wait), slog.String("reason", reason))
+	if from != "" {
+		attrs = append(attrs, slog.String("retry_after_from", from))
+	}
+	c.client.record(c.ctx, slog.LevelInfo, "sailpoint: wait", attrs...)
+}
+
+// logAttrs returns what every record of the call begins with, with room for so many more.
+func (c *call) logAttrs(more int) []slog.Attr {
+	attrs := append(make([]slog.Attr, 0, more+2), slog.String("operation", c.name()))
+	if c.tokenID != "" {
+		attrs = append(attrs, slog.String("token_id", c.tokenID))
+	}
+	return attrs
+}
+
+// logFetches returns fetch with a record of each bearer that it got or failed to get.
+func (c *Client) logFetches(fetch func(context.Context, Secret) (*bearer, error)) func(context.Context, Secret) (*bearer, error) {
+	return func(ctx context.Context, refused Secret) (*bearer, error) {
+		reason := "the client has none"
+		switch {
+		case !refused.IsZero():
+			reason = "the API refused the last one"
+		case c.bearers.current.Load() != nil:
+			reason = "the last one expires"
+		}
+		b, err := fetch(ctx, refused)
+		switch {
+		case err == nil:
+			c.record(ctx, slog.LevelInfo, "sailpoint: new bearer", slog.String("reason", reason), slog.Time("expiry", b.expiry))
+		case ctx.Err() == nil: // else nobody waits for it any more
+			var failure *Error
+			if errors.As(err, &failure) {
+				err = failure // without net/http's text, which has the URL
+			}
+			text := redact.Printable(c.redactor().Text(err.Error()))
+			c.record(ctx, slog.LevelWarn, "sailpoint: no new bearer", slog.String("reason", reason), slog.String("error", text))
+		}
+		return b, err
+	}
+}
+
+// logs reports whether records of this level are wanted.
+func (c *Client) logs(ctx context.Context, level slog.Level) (wanted bool) {
+	defer func() { _ = recover() }() // as in record
+	return c.cfg.Logger != nil && c.cfg.Logger.Enabled(ctx, level)
+}
+
+// record writes a record. A handler that panics must not cost the caller the secret of a token that was just created.
+func (c *Client) record(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
+	defer func() { _ = recover() }()
+	if c.cfg.Logger != nil {
+		c.cfg.Logger.LogAttrs(ctx, level, message, attrs...)
+	}
 }
 
 // close ends the last attempt.

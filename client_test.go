@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -334,7 +335,7 @@ func TestLoggerGetsOneRecordARequest(t *testing.T) {
 		n := scripted(
 			answer{err: errReset},
 			answer{status: 503, header: map[string]string{"SLPT-Request-ID": "req-2"}},
-			answer{status: 204, header: map[string]string{"SLPT-Request-ID": "req-3"}},
+			answer{status: 204, header: map[string]string{"SLPT-Request-ID": "req-3", "X-Deprecated": "true"}},
 		)
 		client := n.client(t, func(cfg *sailpoint.Config) {
 			cfg.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{
@@ -349,11 +350,16 @@ func TestLoggerGetsOneRecordARequest(t *testing.T) {
 		})
 		require.NoError(t, client.PersonalAccessTokens.Delete(t.Context(), "secret-id"))
 		const common = `level=DEBUG msg="sailpoint: request" operation="DELETE /v2024/personal-access-tokens/{id}" ` +
-			`method=DELETE path=/v2024/personal-access-tokens/{id} `
+			`token_id=secret-id method=DELETE path=/v2024/personal-access-tokens/{id} `
+		const wait = `level=INFO msg="sailpoint: wait" operation="DELETE /v2024/personal-access-tokens/{id}" token_id=secret-id `
+		got := regexp.MustCompile(`wait=\S+`).ReplaceAllString(out.String(), "wait=d")
 		require.Equal(t, `level=DEBUG msg="sailpoint: request" operation="POST /oauth/token" method=POST path=/oauth/token attempt=1 duration=0s status=200 request_id=""`+"\n"+
+			`level=INFO msg="sailpoint: new bearer" reason="the client has none" expiry=2000-01-01T12:00:00.000Z`+"\n"+
 			common+`attempt=1 duration=0s error="read tcp: connection reset by peer"`+"\n"+
-			common+"attempt=2 duration=0s status=503 request_id=req-2\n"+
-			common+"attempt=3 duration=0s status=204 request_id=req-3\n", out.String())
+			wait+`attempt=2 wait=d reason="read tcp: connection reset by peer"`+"\n"+
+			common+`attempt=2 duration=0s status=503 request_id=req-2 error="503 Service Unavailable"`+"\n"+
+			wait+`attempt=3 wait=d reason="503 Service Unavailable"`+"\n"+
+			common+"attempt=3 duration=0s status=204 request_id=req-3 deprecated=true\n", got)
 	})
 }
 
@@ -610,5 +616,67 @@ func TestEndlessBody(t *testing.T) {
 		}))
 		t.Cleanup(server.Close)
 		requireBounded(t, server.URL)
+	}
+}
+
+// TestLoggerTellsOfWaitsAndBearers at the levels that a program shows by default, and shows nothing else there.
+func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
+	limited := answer{status: 429, header: map[string]string{"Retry-After": "10"}}
+	for name, tt := range map[string]struct {
+		api, token []answer
+		calls      int // a second apart
+		want       []string
+	}{
+		"Retry-After of the call's own response, and of an earlier call": {
+			api: []answer{limited, ok(`[]`)}, calls: 2,
+			want: []string{
+				`INFO sailpoint: new bearer reason="the client has none"`,
+				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=2 reason="429 Too Many Requests" retry_after_from=response`,
+				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=1 reason="an earlier call was rate limited" retry_after_from="earlier call"`,
+			},
+		},
+		"a bearer that was refused": {
+			api: []answer{{status: 401}, ok(`[]`)}, calls: 1,
+			want: []string{
+				`INFO sailpoint: new bearer reason="the client has none"`,
+				`INFO sailpoint: new bearer reason="the API refused the last one"`,
+			},
+		},
+		"a bearer that expires": {
+			token: []answer{issued("a-bearer", 1)}, calls: 2,
+			want: []string{
+				`INFO sailpoint: new bearer reason="the client has none"`,
+				`INFO sailpoint: new bearer reason="the last one expires"`,
+			},
+		},
+		"credentials that are refused": {
+			token: []answer{{status: 401}}, calls: 1,
+			want: []string{
+				`WARN sailpoint: no new bearer reason="the client has none" error="sailpoint: POST /oauth/token: 401 Unauthorized: the client id or secret was refused"`,
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				n := &network{}
+				if tt.api != nil {
+					n.api = inTurn(tt.api...)
+				}
+				if tt.token != nil {
+					n.token = inTurn(tt.token...)
+				}
+				client := n.client(t, func(cfg *sailpoint.Config) { cfg.Logger = slog.New(slog.NewTextHandler(&out, nil)) })
+				var calls sync.WaitGroup
+				for range tt.calls {
+					calls.Go(func() { _ = list(t.Context(), client) })
+					<-time.After(time.Second)
+				}
+				calls.Wait()
+				got := regexp.MustCompile(`time=\S+ level=(\w+) msg="(.*?)"`).ReplaceAllString(out.String(), "$1 $2")
+				got = regexp.MustCompile(` (wait|expiry)=\S+`).ReplaceAllString(got, "")
+				require.Equal(t, strings.Join(tt.want, "\n")+"\n", got)
+			})
+		})
 	}
 }

@@ -27,6 +27,8 @@ import (
 type APIVersion string
 
 // The versions of the API. V1 is the newest despite its number: the first of the per-API versions that follow V2026.
+// All others, V2024 included, are supported until the second quarter of 2028 and announced to end in the first quarter
+// of 2029 (API versioning strategy). Deprecated endpoints answer X-Deprecated: true, which Config.Logger shows.
 // Tokens without an expiry, and changes of an expiry, are known to V2025 and later.
 const (
 	V3    APIVersion = "v3"
@@ -78,7 +80,10 @@ type Config struct {
 	// limit is 100 requests in 10 seconds for a client id and API version; an answer of 429 is waited out in any case.
 	Limiter Limiter
 
-	// Logger gets one debug record for each request, without headers and bodies; nil: silent.
+	// Logger gets a record of each request at level Debug, with the token's id, the status, the error, and
+	// deprecated=true where the response has X-Deprecated: true. At Info it gets one of each wait before an attempt and
+	// of each new bearer, and at Warn one of each bearer that could not be got. No record has a header, a body or a
+	// secret. The default is none.
 	Logger *slog.Logger
 
 	// UserAgent is put before "sailpoint-go/<version>".

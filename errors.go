@@ -129,6 +129,14 @@ func (e *Error) reasons() (parts []string) {
 	return parts
 }
 
+// reason returns why the attempt that e is about failed.
+func (e *Error) reason() string {
+	if e.Err != nil {
+		return redact.Printable(e.Err.Error())
+	}
+	return strings.Join(e.reasons(), ": ")
+}
+
 // notes returns what a reader needs to follow the error up.
 func (e *Error) notes() (notes []string) {
 	if e.TokenID != "" {

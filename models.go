@@ -32,7 +32,7 @@ type PersonalAccessToken struct {
 	ExpirationDate             *time.Time               `json:"expirationDate,omitzero"` // nil: never expires, or not told
 	Managed                    bool                     `json:"managed,omitzero"`        // made and used by the platform, such as for a workflow
 	AccessTokenValiditySeconds int                      `json:"accessTokenValiditySeconds,omitzero"`
-	UserAwareTokenNeverExpires *bool                    `json:"userAwareTokenNeverExpires,omitzero"` // nil: not told; V2025 and later
+	UserAwareTokenNeverExpires *bool                    `json:"userAwareTokenNeverExpires,omitzero"` // nil: not returned, as by BulkUpdate; V2025 and later
 }
 
 // PersonalAccessTokenOwner is the identity that a token belongs to.
@@ -57,8 +57,8 @@ type CreatePersonalAccessTokenRequest struct {
 	UserAwareTokenNeverExpires bool `json:"userAwareTokenNeverExpires,omitzero"`
 }
 
-// MarshalJSON writes the expiry as the API does, in milliseconds and UTC, and leaves out what is not set: versions
-// before V2025 refuse a member that they don't know.
+// MarshalJSON writes the expiry as the API does, in milliseconds and UTC, and leaves out what is not set, as versions
+// before V2025 don't have every member.
 func (r CreatePersonalAccessTokenRequest) MarshalJSON() ([]byte, error) {
 	type fields CreatePersonalAccessTokenRequest // without this method
 	wire := struct {

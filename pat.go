@@ -26,7 +26,8 @@ type PersonalAccessTokensService struct {
 //
 //	POST /{version}/personal-access-tokens
 //
-// Needs sp:my-personal-access-tokens:manage. An owner has at most ten tokens, with unique names.
+// Needs sp:my-personal-access-tokens:manage or sp:all-personal-access-tokens:manage. An owner has at most ten tokens,
+// with unique names.
 //
 // It is sent again only where the API can't have carried it out: never sent, 429, once after 401 and 425. A second
 // Create could not return the first one's secret, so where it was or may have been carried out and the secret is lost,
@@ -163,8 +164,9 @@ const maxBulkIDs = 25
 //
 //	PATCH /personal-access-tokens/v1/bulk-update
 //
-// V1 only. Needs sp:all-personal-access-tokens:manage. It is sent again as Patch is. What the API makes of an id that
-// it doesn't know is not documented: compare what is returned with what was asked for.
+// V1 only. Needs sp:all-personal-access-tokens:manage. It is sent again as Patch is. Every id must be that of a token of
+// the tenant, and none may be blank or there twice. The status for an unknown id is not documented: compare what is
+// returned with what was requested. The acknowledgement is stored, and not returned.
 func (s *PersonalAccessTokensService) BulkUpdate(ctx context.Context, ids []string, patch *PersonalAccessTokenPatch) ([]PersonalAccessToken, error) {
 	op, err := s.collection(ctx, http.MethodPatch, patchAny)
 	if err != nil {

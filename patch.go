@@ -13,7 +13,8 @@ import (
 // PatchOp is an operation of JSON Patch (RFC 6902 section 4).
 type PatchOp string
 
-// The operations of JSON Patch. The API's documents show replace only; what it makes of the others is not known.
+// The operations of JSON Patch. The API's documents show replace, and remove of /expirationDate in a bulk update. What
+// the API does with the others is not documented.
 const (
 	OpAdd     PatchOp = "add"
 	OpRemove  PatchOp = "remove"
