@@ -522,6 +522,18 @@ func without(members ...string) func(what, body string) string {
 	})
 }
 
+// garbling returns a rewriting of responses to a Create in which members have a form that nobody can read.
+func garbling(members ...string) func(what, body string) string {
+	return edit("POST", func(token map[string]any) {
+		for _, member := range members {
+			token[member] = map[string]any{
+				"name": 5, "scope": "every right", "owner": "Ana", "created": "soon", "expirationDate": "never",
+				"accessTokenValiditySeconds": "half a day",
+			}[member]
+		}
+	})
+}
+
 // edit returns a rewriting of the tokens with a temporary name in responses to these requests.
 func edit(kinds string, change func(token map[string]any)) func(what, body string) string {
 	return func(what, body string) string {
@@ -554,8 +566,8 @@ func TestACreateThatShowsLittle(t *testing.T) {
 			if name == "after grace" {
 				continue // it creates nothing
 			}
-			for _, list := range []fault{none, isStale, fails} { // what is left out is then not in the list either
-				t.Run(fmt.Sprintf("%s/%s/%s", members, name, list), func(t *testing.T) {
+			for what, list := range map[string]fault{"left out": none, "garbled": none, "in no list": isStale, "list fails": fails} {
+				t.Run(fmt.Sprintf("%s/%s/%s", members, name, what), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						w := newWorld(true)
 						if j.begin != nil {
@@ -563,6 +575,9 @@ func TestACreateThatShowsLittle(t *testing.T) {
 						}
 						before := w.truth().ID
 						p := &process{w: w, rewrite: without(strings.Fields(members)...), faults: map[int]fault{}}
+						if what == "garbled" {
+							p.rewrite = garbling(strings.Fields(members)...)
+						}
 						p.before = func(call int) {
 							if n := len(p.trace); n > 0 && strings.HasSuffix(p.trace[n-1], "POST") && strings.HasPrefix(p.next, "GET") {
 								p.faults[call] = list
