@@ -106,9 +106,9 @@ func unescapeJSON(dst, src []byte) ([]byte, int) {
 		return dst, 0
 	}
 	switch c := src[1]; c {
-	case 'u':
+	case 'u', 'U':
 		return unescapeUTF16(dst, src)
-	case 'x':
+	case 'x', 'X':
 		if value := hexNumber(src, 2, 2); value >= 0 {
 			return append(dst, byte(value)), 4 //nolint:gosec // two digits
 		}
@@ -128,7 +128,7 @@ func unescapeUTF16(dst, src []byte) ([]byte, int) {
 	if value < 0 {
 		return dst, 0
 	}
-	if len(src) > 7 && src[6] == '\\' && src[7] == 'u' {
+	if len(src) > 7 && src[6] == '\\' && src[7] == src[1] {
 		if r := utf16.DecodeRune(rune(value), rune(hexNumber(src, 8, 4))); r != unicode.ReplacementChar { //nolint:gosec // four digits
 			return utf8.AppendRune(dst, r), 12
 		}

@@ -65,11 +65,14 @@ var Spellings = map[string]func(string) string{
 	"JSON":                      quoteJSON,
 	"JSON, all escaped":         escapeEach(func(r rune) string { return fmt.Sprintf(`\u%04x`, r) }),
 	"JSON, escaped in capitals": escapeEach(func(r rune) string { return fmt.Sprintf(`\u%04X`, r) }),
-	"JSON, slashes":             func(s string) string { return strings.ReplaceAll(quoteJSON(s), "/", `\/`) },
-	"JSON in JSON":              func(s string) string { return quoteJSON(quoteJSON(s)) },
-	"Go":                        func(s string) string { return strings.Trim(strconv.QuoteToASCII(s), `"`) },
-	"backslash and x":           percentEach(`\x%02x`),
-	"HTML, named":               html.EscapeString,
+	"JSON, upper case": func(s string) string {
+		return strings.ToUpper(escapeEach(func(r rune) string { return fmt.Sprintf(`\u%04x`, r) })(s))
+	},
+	"JSON, slashes":   func(s string) string { return strings.ReplaceAll(quoteJSON(s), "/", `\/`) },
+	"JSON in JSON":    func(s string) string { return quoteJSON(quoteJSON(s)) },
+	"Go":              func(s string) string { return strings.Trim(strconv.QuoteToASCII(s), `"`) },
+	"backslash and x": percentEach(`\x%02x`),
+	"HTML, named":     html.EscapeString,
 	"HTML, other names": func(s string) string {
 		return strings.NewReplacer(".", "&period;", "_", "&lowbar;", "=", "&equals;", "%", "&percnt;", "&", "&AMP;", "+", "&plus;").Replace(s)
 	},
@@ -111,7 +114,7 @@ var Spellings = map[string]func(string) string{
 }
 
 var (
-	jsonEscape    = regexp.MustCompile(`\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[^ux])`)
+	jsonEscape    = regexp.MustCompile(`\\([uU][0-9a-fA-F]{4}|[xX][0-9a-fA-F]{2}|[^uxUX])`)
 	percentEscape = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
 	nothingShown  = regexp.MustCompile(`[\s\x{ad}\x{200b}\x00-\x1f]+`)
 	base64Run     = regexp.MustCompile(`[A-Za-z0-9+/]+`)
@@ -121,9 +124,9 @@ var (
 func unescapeJSON(s string) string {
 	return jsonEscape.ReplaceAllStringFunc(s, func(escape string) string {
 		switch escape[1] {
-		case 'u', 'x':
+		case 'u', 'x', 'U', 'X':
 			value, _ := strconv.ParseUint(escape[2:], 16, 32)
-			if escape[1] == 'x' {
+			if len(escape) == 4 {
 				return string([]byte{byte(value)}) //nolint:gosec // two digits
 			}
 			return string(rune(value)) //nolint:gosec // four digits
