@@ -1,9 +1,11 @@
 package lifecycle
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -11,19 +13,26 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/jsonfile"
 )
 
-// FileStore is a [Store] with versions in a file that only its owner can read. The file is replaced as a whole, so that
-// a reader finds the old secret or the new one, also after a loss of power. It holds a JSON object:
+// FileStore is a [Store] with versions in a file. It replaces the file as a whole, so that a reader finds the old secret
+// or the new one, also after a loss of power. The file holds a JSON object:
 //
 //	{"id":"…","secret":"…","note":"…"}
 //
-// A file of one's own with id and secret is a beginning for [Rotate]; one with anything else is none of this store's, and
-// refused, as is a folder or the end of a link that is not there: a disk that is missing is no empty store. While it writes, a Save holds a lock on a file
-// beside it, Path with ".lock". That file stays, and says nothing: the lock is the operating system's, which ends it
-// with the process that holds it, so that no crash leaves a lock behind. Where the file system has no such locks, or
-// the operating system is not Unix or Windows, Save returns an error. Programs on hosts that share a directory need
-// locks that the hosts share.
+// You may write the first file yourself, with id and secret, for [Rotate]. Other content, more than 1 MiB, a directory, a
+// named pipe, a device and a link to nothing are errors, never an empty store.
+//
+// A new file can be read and written by its owner only. A file that is replaced keeps its owner, its group, its mode
+// without the bits of all other users, and on Linux its POSIX ACL. Where the process may not keep them, Save stores
+// nothing. It also refuses a file with several hard links, because the others would keep the old secret, and a file that
+// is mounted by itself, which can't be replaced: mount its folder. On Windows the new file inherits the folder's rights.
+//
+// Save writes a new file, Path with ".next", and renames it. It holds a lock on a third file, Path with ".lock", which
+// stays and is empty. The operating system ends the lock with the process, so that no crash leaves one behind. Where the
+// file system has no such locks, or the operating system is not Unix or Windows, Save returns an error. Programs on hosts
+// that share a directory need locks that the hosts share. Nobody else should have the right to write to the folder.
 type FileStore struct {
 	Path string
 }
@@ -38,9 +47,16 @@ type storedFile struct {
 const (
 	lockTimeout = 30 * time.Second // of a lock that is held for milliseconds
 	lockPause   = 20 * time.Millisecond
+
+	lockSuffix = ".lock"
+	nextSuffix = ".next"
 )
 
-// Load reads the file. One that doesn't exist is an empty store.
+// placeholder is what CheckSave writes: about as much as a credential, so that a full disk is found.
+var placeholder = bytes.Repeat([]byte("-"), 1024)
+
+// Load reads the file. A file that doesn't exist is an empty store. Load changes nothing, so that it needs only the
+// right to read.
 func (s FileStore) Load(context.Context) (Credential, error) {
 	path, err := s.resolve()
 	if err != nil {
@@ -53,10 +69,10 @@ func (s FileStore) Load(context.Context) (Credential, error) {
 }
 
 func load(path string) (Credential, error) {
-	content, err := os.ReadFile(path) //nolint:gosec // the path is the caller's to choose
+	content, err := jsonfile.Read(path)
 	var file storedFile
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return Credential{}, err
 	case json.Unmarshal(content, &file, json.RejectUnknownMembers(true)) != nil: // whose text could hold a part of the secret
@@ -68,14 +84,31 @@ func load(path string) (Credential, error) {
 	}, nil
 }
 
-// Save replaces the file, unless it has been written since c was loaded. A Credential without Version is stored in any
-// case: one that no Load has returned.
-func (s FileStore) Save(ctx context.Context, c Credential) error {
-	path, err := s.resolve()
+// CheckSave is the [SaveChecker] of FileStore. It does what Save does with a file of dashes, except the rename, so that
+// it also finds a full disk and a folder that can't be synced.
+func (s FileStore) CheckSave(ctx context.Context) error {
+	path, unlock, err := s.lock(ctx)
 	if err != nil {
 		return errors.Join(ErrNotStored, err)
 	}
-	unlock, err := lock(ctx, path+".lock")
+	defer unlock()
+	if err = writeNext(path, placeholder); err == nil {
+		err = errors.Join(os.Remove(path+nextSuffix), syncFolder(filepath.Dir(path)))
+	}
+	if err != nil {
+		return errors.Join(ErrNotStored, err)
+	}
+	return nil
+}
+
+// Save replaces the file, unless it has been written since c was loaded. A Credential without Version is stored in any
+// case: one that no Load has returned.
+func (s FileStore) Save(ctx context.Context, c Credential) error {
+	content, err := json.Marshal(storedFile{c.ID, c.Secret.Reveal(), c.Note})
+	if err != nil {
+		return errors.Join(ErrNotStored, errors.New("the credential is not UTF-8")) // err could hold a part of the secret
+	}
+	path, unlock, err := s.lock(ctx)
 	if err != nil {
 		return errors.Join(ErrNotStored, err)
 	}
@@ -89,14 +122,17 @@ func (s FileStore) Save(ctx context.Context, c Credential) error {
 			return ErrStoreConflict
 		}
 	}
-	next := path + ".next"
-	if err := write(next, storedFile{c.ID, c.Secret.Reveal(), c.Note}); err != nil {
-		_ = os.Remove(next)
+	if err := writeNext(path, append(content, '\n')); err != nil {
 		return errors.Join(ErrNotStored, err)
 	}
 	// From here on c may be stored.
-	if err := os.Rename(next, path); err != nil {
-		_ = os.Remove(next) // if it is still there: nobody would use the secret, or delete it
+	if err := os.Rename(path+nextSuffix, path); err != nil {
+		if isMountPoint(err) {
+			err = errMounted(path)
+		}
+		if os.Remove(path+nextSuffix) == nil { // it was not renamed, and can't be any more
+			err = errors.Join(ErrNotStored, err)
+		}
 		return err
 	}
 	return syncFolder(filepath.Dir(path))
@@ -118,35 +154,57 @@ func (s FileStore) resolve() (string, error) {
 	return s.Path, nil
 }
 
-// lock gets the lock on the file with this path.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout, fmt.Errorf("another process has held the lock %q for %s", path, lockTimeout))
+// lock gets the lock of the file, and returns the file's path.
+func (s FileStore) lock(ctx context.Context) (path string, unlock func(), err error) {
+	if path, err = s.resolve(); err != nil {
+		return "", nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout, fmt.Errorf("another process has held the lock %q for %s", path+lockSuffix, lockTimeout))
 	defer cancel()
 	for {
 		unlock, err := tryLock(path)
 		if err != nil || unlock != nil {
-			return unlock, err
+			return path, unlock, err
 		}
 		if err := sleep(ctx, lockPause); err != nil {
-			return nil, err
+			return "", nil, err
 		}
 	}
 }
 
-// write makes a file with this content, which is on stable storage when it returns nil.
-func write(path string, content storedFile) error {
-	data, err := json.Marshal(content)
-	if err != nil {
-		return errors.New("the credential is not UTF-8") // err could hold a part of the secret
+// writeNext writes the file that is to replace the one with this path. When it returns nil the content is on stable
+// storage, otherwise there is no such file.
+func writeNext(path string, content []byte) error {
+	old, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		old = nil
+	case err != nil:
+		return err
+	default:
+		if err := errors.Join(jsonfile.CheckRegular(path, old), checkReplaceable(path, old)); err != nil {
+			return err
+		}
 	}
-	// One that a crash left. A new one can't be one that somebody else prepared for reading.
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	next := path + nextSuffix
+	// One that a crash left. A new one can't be one that somebody else prepared for reading, or a link.
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // as above
+	f, err := os.OpenFile(next, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // beside the caller's own path
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(data, '\n'))
-	return errors.Join(err, f.Sync(), f.Close())
+	if err = keepAttributes(f, path, old); err == nil { // before the secret is in it
+		_, err = f.Write(content)
+	}
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		_ = os.Remove(next)
+	}
+	return err
+}
+
+// errMounted says why a file can't be replaced and what to do.
+func errMounted(path string) error {
+	return fmt.Errorf("the file %q is mounted by itself, so that it can't be replaced: mount its folder instead", path)
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -67,4 +68,91 @@ func TestLockOfAProcessThatIsKilled(t *testing.T) {
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
 	require.NoError(t, store.Save(t.Context(), credential(1)), "the lock ended with its process")
+}
+
+// TestFileStoreNeverWaitsForAPipe, nor reads a device: what isn't a regular file is an error at once.
+func TestFileStoreNeverWaitsForAPipe(t *testing.T) {
+	store := inFile(t)
+	require.NoError(t, syscall.Mkfifo(store.Path, 0o600))
+	for path, want := range map[string]string{store.Path: "is a named pipe", "/dev/zero": "is a device"} {
+		odd := lifecycle.FileStore{Path: path}
+		_, err := odd.Load(t.Context())
+		require.ErrorContains(t, err, want)
+		if path == "/dev/zero" {
+			continue // a lock beside it is nobody's to make
+		}
+		for _, err := range []error{odd.CheckSave(t.Context()), odd.Save(t.Context(), credential(1))} {
+			require.ErrorIs(t, err, lifecycle.ErrNotStored)
+			require.ErrorContains(t, err, want)
+		}
+	}
+	info, err := os.Lstat(store.Path)
+	require.NoError(t, err)
+	assert.Equal(t, os.ModeNamedPipe, info.Mode().Type())
+	assert.NoFileExists(t, store.Path+".next")
+}
+
+// TestFileStoreFollowsNoPlantedLink: what somebody put in the place of its files is an error, or is replaced.
+func TestFileStoreFollowsNoPlantedLink(t *testing.T) {
+	const content = "of somebody else"
+	for suffix, want := range map[string]string{".lock": "is a symbolic link", ".next": ""} {
+		for _, exists := range []bool{true, false} {
+			store := inFile(t)
+			victim := filepath.Join(t.TempDir(), "victim")
+			if exists {
+				require.NoError(t, os.WriteFile(victim, []byte(content), 0o600))
+			}
+			require.NoError(t, os.Symlink(victim, store.Path+suffix))
+			for _, err := range []error{store.CheckSave(t.Context()), store.Save(t.Context(), credential(1))} {
+				if want == "" {
+					require.NoError(t, err)
+					continue
+				}
+				require.ErrorIs(t, err, lifecycle.ErrNotStored)
+				require.ErrorContains(t, err, want)
+			}
+			if exists {
+				got, err := os.ReadFile(victim)
+				require.NoError(t, err)
+				assert.Equal(t, content, string(got))
+			} else {
+				assert.NoFileExists(t, victim)
+			}
+		}
+	}
+	store := inFile(t)
+	require.NoError(t, syscall.Mkfifo(store.Path+".lock", 0o600))
+	require.ErrorContains(t, store.CheckSave(t.Context()), "is a named pipe")
+}
+
+func TestFileStoreRefusesAHardLink(t *testing.T) {
+	store := inFile(t)
+	require.NoError(t, store.Save(t.Context(), credential(1)))
+	other := filepath.Join(t.TempDir(), "other")
+	require.NoError(t, os.Link(store.Path, other))
+	for _, err := range []error{store.CheckSave(t.Context()), store.Save(t.Context(), credential(2))} {
+		require.ErrorIs(t, err, lifecycle.ErrNotStored)
+		require.ErrorContains(t, err, "has 2 hard links")
+	}
+	got, err := store.Load(t.Context())
+	require.NoError(t, err, "a reader is not concerned")
+	assert.Equal(t, "id-1", got.ID)
+	assert.NoFileExists(t, store.Path+".next")
+	require.NoError(t, os.Remove(other))
+	require.NoError(t, store.Save(t.Context(), credential(2)))
+}
+
+func TestFileStoreKeepsTheMode(t *testing.T) {
+	for _, tt := range []struct{ before, after os.FileMode }{
+		{0o600, 0o600}, {0o400, 0o400}, {0o640, 0o640}, {0o660, 0o660}, {0o644, 0o640}, {0o666, 0o660}, {0o777, 0o770}, {0o604, 0o600},
+	} {
+		store := inFile(t)
+		require.NoError(t, store.Save(t.Context(), credential(1)))
+		require.NoError(t, os.Chmod(store.Path, tt.before))
+		require.NoError(t, store.CheckSave(t.Context()))
+		require.NoError(t, store.Save(t.Context(), credential(2)))
+		info, err := os.Stat(store.Path)
+		require.NoError(t, err)
+		assert.Equal(t, tt.after, info.Mode(), tt.before)
+	}
 }

@@ -6,14 +6,17 @@ import (
 	"syscall"
 )
 
-// tryLock gets the lock on the file with this path; nil: another has it. It is the file being open to nobody else.
+// tryLock gets the lock of the file with this path. It returns nil if another process has it. The lock is a file beside
+// it that nobody else can open. A link in its place is opened itself, not followed.
 func tryLock(path string) (unlock func(), err error) {
 	const sharingViolation = syscall.Errno(32)
+	path += lockSuffix
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {
 		return nil, &os.PathError{Op: "lock", Path: path, Err: err}
 	}
-	h, err := syscall.CreateFile(name, syscall.GENERIC_WRITE, 0, nil, syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL, 0)
+	h, err := syscall.CreateFile(name, syscall.GENERIC_WRITE, 0, nil, syscall.OPEN_ALWAYS,
+		syscall.FILE_ATTRIBUTE_NORMAL|syscall.FILE_FLAG_OPEN_REPARSE_POINT, 0)
 	switch {
 	case err == nil:
 		return func() { _ = syscall.CloseHandle(h) }, nil
@@ -22,6 +25,12 @@ func tryLock(path string) (unlock func(), err error) {
 	}
 	return nil, &os.PathError{Op: "lock", Path: path, Err: err}
 }
+
+// A new file inherits its rights from the folder, and no file is mounted by itself.
+
+func checkReplaceable(string, os.FileInfo) error         { return nil }
+func keepAttributes(*os.File, string, os.FileInfo) error { return nil }
+func isMountPoint(error) bool                            { return false }
 
 // syncFolder does nothing: Windows has no such call, and its file system keeps a journal of names.
 func syncFolder(string) error { return nil }

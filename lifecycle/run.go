@@ -298,13 +298,21 @@ func (r *run) fence(ctx context.Context, t sailpoint.PersonalAccessToken) error 
 	if r.cur.Version == "" {
 		return nil // the contract of such a store: one run at a time, and nothing late after abandonAfter
 	}
-	switch err := r.write(ctx, rewritten(r.cur)); {
+	next := rewritten(r.cur)
+	switch err := r.write(ctx, next); {
 	case errors.Is(err, ErrStoreConflict):
 		return errMoved
-	case err != nil:
+	case err != nil && !r.holds(ctx, next):
 		return r.fail(StepSweep, err, "mend the store and run it again")
 	}
 	return nil
+}
+
+// holds reports whether the store holds what the write of c was to store, although it failed: a folder that can't be
+// synced must not keep a leftover for ever. Note differs at each write.
+func (r *run) holds(ctx context.Context, c Credential) bool {
+	now, err := r.store.Load(ctx)
+	return err == nil && now.ID == c.ID && now.Note == c.Note
 }
 
 // rewritten returns c as it is, to be saved again.
@@ -365,6 +373,9 @@ func (r *run) isOwn(name string) bool {
 // replace makes a new token and stores its secret in place of what is stored. replaced is the id of the token that is
 // to be retired, "" if none is.
 func (r *run) replace(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest, replaced string) error {
+	if err := r.checkSave(ctx); err != nil {
+		return err
+	}
 	created, err := r.create(ctx, req)
 	if err != nil {
 		return err
@@ -377,6 +388,18 @@ func (r *run) replace(ctx context.Context, req sailpoint.CreatePersonalAccessTok
 		return err
 	}
 	return r.readBack(ctx, next, created)
+}
+
+// checkSave asks the store, if it can tell, whether a Save can be carried out, before there is a token to lose.
+func (r *run) checkSave(ctx context.Context) error {
+	checker, ok := r.store.(SaveChecker)
+	if !ok {
+		return nil
+	}
+	if err := checker.CheckSave(ctx); err != nil {
+		return r.fail(StepSave, wrap(ErrNotStored, r.storeError(err)), "mend the store and run it again")
+	}
+	return nil
 }
 
 // create makes the new token, under its temporary name. A lost answer is a lost secret: what it may have made is looked

@@ -30,6 +30,8 @@ type Credential struct {
 //
 // A store without versions must be used by one instance at a time, Load must see the last Save, and a Save that has
 // returned an error must take effect within [RotateOptions].AbandonAfter (Issue: 15 minutes) or never.
+//
+// A store that can tell beforehand whether a Save would fail should also be a [SaveChecker].
 type Store interface {
 	// Load returns what is stored, or a Credential without ID if nothing is.
 	Load(ctx context.Context) (Credential, error)
@@ -37,6 +39,13 @@ type Store interface {
 	// ErrNotStored say that nothing was changed; after any other error c may be stored. A Credential without ID is
 	// saved while nothing is stored yet, for its new Version.
 	Save(ctx context.Context, c Credential) error
+}
+
+// SaveChecker is an optional interface of a [Store]. Issue and Rotate call CheckSave directly before they create a token,
+// so that a store that can't be written costs no token.
+type SaveChecker interface {
+	// CheckSave returns an error if a Save would fail now. It must not change what the store holds, nor its Version.
+	CheckSave(ctx context.Context) error
 }
 
 var (

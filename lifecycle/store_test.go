@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/assert"
@@ -129,12 +131,134 @@ func TestFileStoreOnTheDisk(t *testing.T) {
 	assert.Equal(t, `{"id":"id-1","secret":"`+storedSecret+`","note":"note-1"}`+"\n", string(content))
 	info, err := os.Stat(store.Path)
 	require.NoError(t, err)
-	assert.Equal(t, fs.FileMode(0o600), info.Mode())
+	assert.Equal(t, fs.FileMode(0o640), info.Mode(), "that of the file, without the bits of all other users")
 	var before bytes.Buffer
 	_, err = before.ReadFrom(reader)
 	require.NoError(t, err)
 	assert.Equal(t, `{"id": "by-hand", "secret": "s"}`, before.String(), "replaced, not overwritten")
 	assert.NoFileExists(t, store.Path+".next")
+}
+
+// TestFileStoreReadsWhatWindowsWrites: a file of one's own may have a byte order mark, or be UTF-16.
+func TestFileStoreReadsWhatWindowsWrites(t *testing.T) {
+	const text = `{"id":"a","secret":"` + storedSecret + `"}`
+	var utf16 strings.Builder
+	for _, c := range []byte("\r\n" + text) {
+		utf16.Write([]byte{c, 0})
+	}
+	for name, content := range map[string]string{
+		"UTF-8": text, "a byte order mark": "\xef\xbb\xbf" + text, "UTF-16": "\xff\xfe" + utf16.String(),
+	} {
+		store := inFile(t)
+		require.NoError(t, os.WriteFile(store.Path, []byte(content), 0o600))
+		got, err := store.Load(t.Context())
+		require.NoError(t, err, name)
+		assert.Equal(t, "a", got.ID, name)
+		assert.Equal(t, storedSecret, got.Secret.Reveal(), name)
+		c := credential(1)
+		c.Version = got.Version
+		require.NoError(t, store.Save(t.Context(), c), name)
+		after, err := os.ReadFile(store.Path)
+		require.NoError(t, err)
+		assert.Equal(t, `{"id":"id-1","secret":"`+storedSecret+`","note":"note-1"}`+"\n", string(after), name)
+	}
+}
+
+// TestCheckSaveOfFileStore changes nothing but the lock, whether a file is there or not.
+func TestCheckSaveOfFileStore(t *testing.T) {
+	store := inFile(t)
+	require.NoError(t, os.WriteFile(store.Path+".next", []byte("half"), 0o644), "a crash left it")
+	require.NoError(t, store.CheckSave(t.Context()))
+	assert.NoFileExists(t, store.Path)
+	assert.NoFileExists(t, store.Path+".next")
+	require.NoError(t, store.Save(t.Context(), credential(1)))
+	before, err := store.Load(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, store.CheckSave(t.Context()))
+	after, err := store.Load(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, before.Version, after.Version)
+	assert.Equal(t, storedSecret, after.Secret.Reveal())
+	assert.NoFileExists(t, store.Path+".next")
+}
+
+// checkedStore is a store that says beforehand that it can't be written.
+type checkedStore struct {
+	lifecycle.Store
+	check func() error
+}
+
+func (s checkedStore) CheckSave(context.Context) error { return s.check() }
+
+// TestNoTokenIsCreatedForAStoreThatCantBeWritten: the store is asked once, and directly before the create.
+func TestNoTokenIsCreatedForAStoreThatCantBeWritten(t *testing.T) {
+	broken := errors.New("the disk is full")
+	for name, run := range map[string]func(context.Context, *sailpoint.Client, lifecycle.Store) error{
+		"issue": func(ctx context.Context, client *sailpoint.Client, store lifecycle.Store) error {
+			_, err := lifecycle.Issue(ctx, client, sailpoint.CreatePersonalAccessTokenRequest{
+				Name: "new", Scope: jobScope, ExpirationDate: time.Now().Add(day),
+			}, store)
+			return err
+		},
+		"rotate": func(ctx context.Context, client *sailpoint.Client, store lifecycle.Store) error {
+			_, err := lifecycle.Rotate(ctx, client, store, lifecycle.RotateOptions{})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				if name == "rotate" {
+					w.adopt()
+				}
+				p := &process{w: w}
+				asked := 0
+				store := checkedStore{p, func() error { asked++; return broken }}
+				err := run(t.Context(), p.client(t), store)
+				var failure *lifecycle.Error
+				require.ErrorAs(t, err, &failure)
+				require.ErrorIs(t, err, broken)
+				require.ErrorIs(t, err, lifecycle.ErrNotStored)
+				assert.Equal(t, lifecycle.StepSave, failure.Step)
+				assert.Equal(t, "mend the store and run it again; nothing was changed", failure.Next)
+				assert.Empty(t, failure.Left)
+				assert.Equal(t, 1, asked)
+				assert.NotRegexp(t, "POST|PATCH|DELETE|Save", strings.Join(p.trace, "\n"))
+
+				calls := 0
+				store.check = func() error { calls = p.calls; return nil }
+				require.NoError(t, run(t.Context(), p.client(t), store))
+				assert.Contains(t, p.trace[calls], " POST", "the next call is the create")
+			})
+		})
+	}
+}
+
+// TestLeftoverWhereSaveNeverSucceeds: a folder that can't be synced makes each Save an error after the file is replaced.
+// What a killed run left must not block every later run.
+func TestLeftoverWhereSaveNeverSucceeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		w.adopt()
+		killed := &process{w: w}
+		killed.before = func(int) {
+			if killed.like["POST"] == 1 {
+				killed.crashAt = killed.calls
+			}
+		}
+		_, err := lifecycle.Rotate(t.Context(), killed.client(t), killed, lifecycle.RotateOptions{})
+		require.ErrorIs(t, err, errCrash)
+		require.Len(t, w.made(), 2)
+
+		later := &process{w: w, on: map[string]fault{"Save 1": loses, "Save 2": loses, "Save 3": loses}}
+		result, err := lifecycle.Rotate(t.Context(), later.client(t), later, lifecycle.RotateOptions{})
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.OutcomeRotated, result.Outcome)
+		assert.Empty(t, result.Left)
+		assert.Len(t, w.made(), 1)
+		require.NoError(t, w.works())
+		assert.GreaterOrEqual(t, later.like["Save"], 2, "the leftover's and the successor's")
+	})
 }
 
 func TestFileStoreBehindALink(t *testing.T) {
@@ -165,6 +289,8 @@ func TestFileStoreFailures(t *testing.T) {
 		"a list":            {write(`["` + storedSecret + `"]`), false, true, "is not a JSON object"},
 		"another type":      {write(`{"id":"a","secret":1}`), false, true, "is not a JSON object"},
 		"a repeated member": {write(`{"id":"a","id":"` + storedSecret + `"}`), false, true, "is not a JSON object"},
+		"too long":          {write(`{"id":"a","secret":"` + storedSecret + `"}` + strings.Repeat(" ", 1<<20)), false, true, "has more than 1 MiB"},
+		"broken UTF-16":     {write("\xff\xfe{\x00\""), false, true, "is not valid UTF-16"},
 		"written meanwhile": {write(`{"id":"a","secret":"b","note":"c"}`), true, true, "has been written since it was loaded"},
 	} {
 		t.Run(name, func(t *testing.T) {
