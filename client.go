@@ -883,8 +883,8 @@ func (a *attempt) Read(p []byte) (int, error) {
 func (a *attempt) read(p []byte) (int, error) {
 	n, err := a.body.Read(p)
 	if err != nil && err != io.EOF {
-		err = withoutServerBytes(err, a.ownTransport)
-		a.readErr = err
+		a.readErr = withoutServerBytes(err, a.ownTransport)
+		return n, a.readErr
 	}
 	return n, err
 }

@@ -90,6 +90,7 @@ type Config struct {
 	UserAgent string
 
 	// MaxRetries is how often a call is sent again at most; 0: 3; negative: never, but for a bearer that was refused.
+	// A List or Delete that net/http itself sends once more, to repair a connection that the server closed, counts too.
 	MaxRetries int
 
 	// MaxRetryWait is the longest Retry-After that is waited for; 0: 60 s. A longer one is returned at once, as

@@ -6,6 +6,7 @@ import (
 	"net"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -135,14 +136,7 @@ func repeatsNothing(err error) bool {
 	if anonymous(reflect.TypeOf(err)) {
 		return err.Error() != "" && constantText(err) == err.Error()
 	}
-	clean := true
-	walk(err, func(link error) (deeper bool) {
-		if link != err && clean {
-			clean = repeatsNothing(link)
-		}
-		return link == err
-	})
-	return clean
+	return !slices.ContainsFunc(wrapped(err), func(inner error) bool { return !repeatsNothing(inner) })
 }
 
 // anonymous reports whether t says nothing about where an error's text comes from, or is of net/http or its parts.
@@ -169,15 +163,22 @@ func constantText(err error) string {
 
 // walk calls visit for err, and for what it wraps where visit says so.
 func walk(err error, visit func(error) (deeper bool)) {
-	if err == nil || !visit(err) {
-		return
-	}
-	switch wrapper := err.(type) { //nolint:errorlint // this is the walk itself
-	case interface{ Unwrap() error }:
-		walk(wrapper.Unwrap(), visit)
-	case interface{ Unwrap() []error }:
-		for _, inner := range wrapper.Unwrap() {
+	if visit(err) {
+		for _, inner := range wrapped(err) {
 			walk(inner, visit)
 		}
 	}
+}
+
+// wrapped returns the errors that err wraps itself.
+func wrapped(err error) []error {
+	switch wrapper := err.(type) { //nolint:errorlint // this is about one link of the chain
+	case interface{ Unwrap() error }:
+		if inner := wrapper.Unwrap(); inner != nil {
+			return []error{inner}
+		}
+	case interface{ Unwrap() []error }:
+		return slices.DeleteFunc(slices.Clone(wrapper.Unwrap()), func(inner error) bool { return inner == nil })
+	}
+	return nil
 }
