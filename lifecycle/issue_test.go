@@ -546,7 +546,7 @@ func edit(kinds string, change func(token map[string]any)) func(what, body strin
 			tokens = []any{value}
 		}
 		for _, token := range tokens {
-			if token := token.(map[string]any); strings.Contains(fmt.Sprint(token["name"]), "-ne") {
+			if token, ok := token.(map[string]any); ok && strings.Contains(fmt.Sprint(token["name"]), "-ne") {
 				change(token)
 			}
 		}

@@ -32,7 +32,8 @@ func TestMarkRoundTrip(t *testing.T) {
 			assert.Equal(t, base, baseOf(successorOf(oldID, newNonce()).on(name)), "any mark is removed")
 		}
 	}
-	assert.NotEqual(t, newNonce(), newNonce(), "one a run")
+	one, other := newNonce(), newNonce()
+	assert.NotEqual(t, one, other, "one a run")
 }
 
 // TestLookAlikes: what a person types is not taken for a run's.
