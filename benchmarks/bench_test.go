@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,7 +19,7 @@ func serve(tb testing.TB) string {
 
 func BenchmarkList(b *testing.B) {
 	url := serve(b)
-	for _, shape := range shapes {
+	for _, shape := range append(slices.Clone(shapes), full) {
 		for _, n := range []int{1, 100, 10_000, 100_000} {
 			if shape != usual && n != 10_000 {
 				continue

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,6 +17,7 @@ const (
 	usual   shape = "usual"
 	unknown shape = "unknown" // an object that the client doesn't know, in each token
 	escaped shape = "escaped" // an escape in the name of each token
+	full    shape = "full"    // every member that may be missing, in each token
 )
 
 var shapes = []shape{usual, unknown, escaped}
@@ -27,7 +29,7 @@ const blockTokens = 1000
 // token, POST one with a secret, DELETE 204.
 func newServer() *httptest.Server {
 	blocks := map[string]*block{}
-	for _, s := range shapes {
+	for _, s := range append(slices.Clone(shapes), full) {
 		blocks[string(s)] = newBlock(s)
 	}
 	one := token(0, usual)
@@ -105,13 +107,16 @@ func token(i int, s shape) string {
 		name += ` \"prod\"`
 	case unknown:
 		more = fmt.Sprintf(`,"usage":{"calls":%d,"last":{"from":"10.0.%d.%d","agents":["curl","go"]}}`, i, i/256%256, i%256)
-	case usual:
+	case usual, full:
 	}
 	lastUsed, expiry := "null", "null"
-	if i%4 > 0 {
+	if s == full {
+		more = `,"userAwareTokenNeverExpires":false`
+	}
+	if i%4 > 0 || s == full {
 		lastUsed = fmt.Sprintf(`"2025-%02d-%02dT%02d:%02d:05.%03dZ"`, 1+i%12, 1+i%28, i%24, i%60, i%1000)
 	}
-	if i%2 > 0 {
+	if i%2 > 0 || s == full {
 		expiry = fmt.Sprintf(`"2026-%02d-%02dT23:59:59.999Z"`, 1+i%12, 1+i%28)
 	}
 	return fmt.Sprintf(`{"id":"%08x%024x","name":"%s","scope":%s,`+
