@@ -99,12 +99,15 @@ type Config struct {
 	// likewise without being sent, for an hour at most.
 	MaxRetryWait time.Duration
 
-	// AttemptTimeout bounds each request; 0: 30 s; negative: none. For List it includes the last byte of the answer,
-	// for All the first token, and from there each wait for more. Where the context has no deadline, a call ends
-	// after 2 minutes in all; the loop over All does not.
+	// AttemptTimeout bounds each request. The default is 30 s; a negative one is no limit. For List it includes the
+	// last byte of the response, for All the first token. From there All counts only its own waits for the server: each
+	// may last as long as AttemptTimeout, and at least 1 KiB must arrive in ten times as long. Behind the last token
+	// the response must end within 5 s. Where the context has no deadline, a call ends after 2 minutes in all; the
+	// loop over All does not.
 	AttemptTimeout time.Duration
 
-	// MaxListBytes bounds the decoded answer to List or BulkUpdate; 0: 256 MiB. All needs no such bound.
+	// MaxListBytes bounds the memory that List or BulkUpdate needs for the tokens, however large the response is. The
+	// default is 256 MiB; a token with a short name and a few scopes takes about 600 bytes. All needs no such bound.
 	MaxListBytes int64
 }
 
@@ -217,7 +220,7 @@ func (cfg Config) complete() (Config, error) {
 		problem("MaxRetryWait %s is negative: use MaxRetries for no retries", cfg.MaxRetryWait)
 	}
 	if cfg.MaxListBytes < 0 {
-		problem("MaxListBytes %d is negative", cfg.MaxListBytes)
+		problem("MaxListBytes %d is negative: leave it 0 for the default", cfg.MaxListBytes)
 	}
 	if len(problems) > 0 {
 		return Config{}, errors.Join(problems...)

@@ -71,7 +71,8 @@ func (r CreatePersonalAccessTokenRequest) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wire)
 }
 
-// CreatePersonalAccessTokenResponse is the token that Create made, with its secret.
+// CreatePersonalAccessTokenResponse is the token that Create made, with its secret. Where the response holds an unreadable
+// value, everything but ID and Secret may be zero.
 type CreatePersonalAccessTokenResponse struct {
 	ID                         string                   `json:"id"` // also the OAuth2 client id
 	Name                       string                   `json:"name"`

@@ -31,7 +31,8 @@ type PersonalAccessTokensService struct {
 //
 // It is sent again only where the API can't have carried it out: never sent, 429, once after 401 and 425. A second
 // Create could not return the first one's secret, so where it was or may have been carried out and the secret is lost,
-// the error is a [CreateOutcomeError]. A complete answer is returned even if ctx has ended meanwhile.
+// the error is a [CreateOutcomeError]. A response with a whole id and a whole secret is a success, even if it is cut
+// short behind them or ctx has ended meanwhile. Any other member that can't be read is zero in the result.
 func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePersonalAccessTokenRequest) (*CreatePersonalAccessTokenResponse, error) {
 	op, err := s.collection(ctx, http.MethodPost, create)
 	if err != nil {
@@ -73,8 +74,11 @@ func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePers
 //	GET /{version}/personal-access-tokens
 //
 // Needs sp:my-personal-access-tokens:read for OwnerMe, sp:all-personal-access-tokens:read otherwise; managed tokens
-// are listed only with idn:managed-personal-access-tokens:read. It is sent again after any failure that may pass. An
-// answer of more than Config.MaxListBytes is ErrInvalidResponse: use All, which needs no more memory than one token.
+// are listed only with idn:managed-personal-access-tokens:read. It is sent again after any failure that may pass.
+//
+// It fails with ErrInvalidResponse where the tokens need more memory than Config.MaxListBytes (use All instead), where
+// a token takes more than 1 MiB of JSON, and where a member can't be read; the error names the token and the member. A
+// name that isn't valid UTF-8 is returned with U+FFFD in place of what is lost.
 func (s *PersonalAccessTokensService) List(ctx context.Context, opts ListPersonalAccessTokensOptions) ([]PersonalAccessToken, error) {
 	op, err := s.collection(ctx, http.MethodGet, read)
 	if err != nil {
@@ -90,8 +94,9 @@ func (s *PersonalAccessTokensService) List(ctx context.Context, opts ListPersona
 //	GET /{version}/personal-access-tokens
 //
 // Each range over it is a request of its own, sent again only before its first token. The answer stays open while the
-// loop runs; after the first token the attempt's time limit applies to each wait for more of it, not to the whole.
-// Rights as for List.
+// loop runs. After the first token only the time in which All waits for the server is limited, not the loop's own:
+// Config.AttemptTimeout says how. A token takes at most 1 MiB of JSON and a few MiB of memory. Rights and unreadable
+// members as for List.
 func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonalAccessTokensOptions) iter.Seq2[PersonalAccessToken, error] {
 	return func(yield func(PersonalAccessToken, error) bool) {
 		op, err := s.collection(ctx, http.MethodGet, read)

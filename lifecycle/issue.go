@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sailpoint-go/sailpoint"
 )
@@ -56,6 +57,8 @@ func Issue(ctx context.Context, client *sailpoint.Client, req sailpoint.CreatePe
 	switch {
 	case strings.TrimSpace(req.Name) == "":
 		return nil, invalidArgument("Name %.80q: a token needs a name", req.Name)
+	case strings.ContainsRune(req.Name, utf8.RuneError):
+		return nil, invalidArgument("Name %.80q holds U+FFFD, which stands for a lost character: choose another", req.Name)
 	case marked(req.Name):
 		return nil, invalidArgument("Name %.80q is a temporary one of this package: choose another", req.Name)
 	case len(req.Scope) == 0:

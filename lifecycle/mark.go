@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // The kinds of marks.
@@ -45,10 +46,11 @@ func digest(s string) string {
 
 var markForm = regexp.MustCompile(`(?s)^(.+)-(?:(new)-|(next)-([0-9a-f]{8}))([0-9a-f]{8})([0-9a-f]{8})$`)
 
-// markOf returns the name without its mark, and the mark; false: it has none.
+// markOf returns the name without its mark, and the mark; false: it has none. A name of which a part was lost has none:
+// what it was is not known.
 func markOf(name string) (base string, m mark, ok bool) {
 	parts := markForm.FindStringSubmatch(name)
-	if parts == nil {
+	if parts == nil || strings.ContainsRune(name, utf8.RuneError) {
 		return name, mark{}, false
 	}
 	m = mark{parts[2] + parts[3], parts[4], parts[5]}

@@ -43,6 +43,7 @@ func TestLookAlikes(t *testing.T) {
 	for _, name := range []string{
 		"", "deploy", "deploy-next", "deploy-next-", "deploy-new-", "deploy-next-86f1dc6f", "deploy-next-86f1dc6f0123456789abcdef",
 		next + "0", next[:len(next)-1], next[:len(next)-1] + string("01"[strings.Count(next[len(next)-1:], "0")]), next + " ", "-next-" + next[len("deploy-next-"):],
+		strings.Replace(next, "deploy", "deplo\ufffd", 1), strings.Replace(fresh, "deploy", "\ufffd", 1), "\ufffd" + next,
 		strings.ToUpper(next), strings.Replace(next, "-next-", "-new-", 1), strings.Replace(fresh, "-new-", "-next-", 1),
 	} {
 		assert.False(t, marked(name), "%q", name)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sailpoint-go/sailpoint"
 )
@@ -102,6 +103,9 @@ func (o *RotateOptions) successor(old *sailpoint.PersonalAccessToken, version sa
 	}
 	if len(old.Scope) == 0 {
 		return req, invalidArgument("the token %s tells no scope, and a successor without one could do everything: patch its scope first", old.ID)
+	}
+	if strings.ContainsRune(old.Name, utf8.RuneError) {
+		return req, invalidArgument("the name of token %s has characters that are lost, so that no successor can be known by it: rename the token first", old.ID)
 	}
 	lifetime := o.Lifetime
 	if lifetime == 0 && !o.NeverExpires && old.ExpirationDate != nil && !old.Created.IsZero() {
