@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -128,12 +129,13 @@ func TestSuccessor(t *testing.T) {
 		"an expiry before its creation":    {sailpoint.V1, func() pat { return pat{ExpirationDate: in(-day)} }, lifecycle.RotateOptions{}, "", "set Lifetime"},
 		"its scope":                        {sailpoint.V2024, func() pat { return pat{Scope: []string{"a:read", "b"}, AccessTokenValiditySeconds: 77} }, lifecycle.RotateOptions{}, `"scope":["a:read","b"],"accessTokenValiditySeconds":77}`, ""},
 		"no scope":                         {sailpoint.V2024, func() pat { return pat{Scope: []string{}} }, lifecycle.RotateOptions{}, "", "tells no scope"},
+		"a lost character in its name":     {sailpoint.V2024, func() pat { return pat{Name: "deplo\ufffd"} }, lifecycle.RotateOptions{}, "", "rename the token first"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(true)
 				old := tt.old()
-				old.Name = jobName
+				old.Name = cmp.Or(old.Name, jobName)
 				id, secret := w.tenant.Add(old)
 				require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: id, Secret: secret}))
 				cfg := w.tenant.Config()
