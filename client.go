@@ -213,7 +213,7 @@ func (c *call) prepare(*http.Request) error {
 		return nil
 	}
 	if b := bearers.cached(); b != nil && limiter == nil && c.client.pause.left() == 0 && c.column != fetch {
-		c.bearer = b
+		c.use(b)
 		return nil
 	}
 
@@ -234,7 +234,7 @@ func (c *call) prepare(*http.Request) error {
 	if err != nil {
 		return err
 	}
-	c.bearer = bearer
+	c.use(bearer)
 	return c.waitOut(ctx, &c.client.pause) // another may have begun meanwhile
 }
 
@@ -267,7 +267,7 @@ func (c *call) waitOut(ctx context.Context, p *pause) error {
 		if !c.mayWait(left, wait) {
 			return p.heldBack(c.lastFailure())
 		}
-		c.logWait(wait, "an earlier call was rate limited", "earlier call")
+		c.logWait(wait, p.heldBack(&Error{}).reason(), "earlier call")
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
@@ -699,7 +699,8 @@ func (c *Client) logFetches(fetch func(context.Context, Secret) (*bearer, error)
 			if errors.As(err, &failure) {
 				err = failure // without net/http's text, which has the URL
 			}
-			text := redact.Printable(c.redactor().Text(err.Error()))
+			secrets := redact.Join(c.redactor(), redact.New(refused.Reveal())) // which a TokenSource was given
+			text := redact.Printable(secrets.Text(err.Error()))
 			c.record(ctx, slog.LevelWarn, "sailpoint: no new bearer", slog.String("reason", reason), slog.String("error", text))
 		}
 		return b, err

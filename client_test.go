@@ -625,6 +625,7 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 	for name, tt := range map[string]struct {
 		api, token []answer
 		calls      int // a second apart
+		source     func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error)
 		want       []string
 	}{
 		"Retry-After of the call's own response, and of an earlier call": {
@@ -632,7 +633,7 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 			want: []string{
 				`INFO sailpoint: new bearer reason="the client has none"`,
 				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=2 reason="429 Too Many Requests" retry_after_from=response`,
-				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=1 reason="an earlier call was rate limited" retry_after_from="earlier call"`,
+				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=1 reason="held back: an earlier call was rate limited" retry_after_from="earlier call"`,
 			},
 		},
 		"a bearer that was refused": {
@@ -647,6 +648,18 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 			want: []string{
 				`INFO sailpoint: new bearer reason="the client has none"`,
 				`INFO sailpoint: new bearer reason="the last one expires"`,
+			},
+		},
+		"a TokenSource that repeats the bearer that was refused": {
+			api: []answer{{status: 401}}, calls: 1, source: func(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
+				if refused.IsZero() {
+					return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(leakBearer)}, nil
+				}
+				return sailpoint.AccessToken{}, errors.New("no good: " + refused.Reveal())
+			},
+			want: []string{
+				`INFO sailpoint: new bearer reason="the client has none"`,
+				`WARN sailpoint: no new bearer reason="the API refused the last one" error="TokenSource: no good: [REDACTED]"`,
 			},
 		},
 		"credentials that are refused": {
@@ -666,7 +679,12 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 				if tt.token != nil {
 					n.token = inTurn(tt.token...)
 				}
-				client := n.client(t, func(cfg *sailpoint.Config) { cfg.Logger = slog.New(slog.NewTextHandler(&out, nil)) })
+				client := n.client(t, func(cfg *sailpoint.Config) {
+					cfg.Logger = slog.New(slog.NewTextHandler(&out, nil))
+					if tt.source != nil {
+						withSource(tt.source)(cfg)
+					}
+				})
 				var calls sync.WaitGroup
 				for range tt.calls {
 					calls.Go(func() { _ = list(t.Context(), client) })
