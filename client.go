@@ -76,7 +76,7 @@ func (c *Client) APIVersion() APIVersion {
 }
 
 // WithCredentials returns a client that works with another PAT of the same tenant: on the same transport, limiter and
-// logger, but with a bearer of its own.
+// logger, but with a bearer of its own. It doesn't repeat a refusal of c's credentials.
 func (c *Client) WithCredentials(clientID string, clientSecret Secret) (*Client, error) {
 	if c == nil || c.PersonalAccessTokens == nil {
 		return nil, invalidArgument("no client: make one with NewClient")

@@ -56,7 +56,8 @@ type Config struct {
 
 	// TokenSource replaces ClientSecret. It is asked only for a new bearer: the client keeps the bearer until shortly
 	// before its Expiry, and asks once for all calls that wait. refused is the bearer that the API has just answered
-	// with 401; zero otherwise. ctx ends when the last call that waits for it has left.
+	// with 401; zero otherwise. ctx ends when the last call that waits for it has left. A TokenSource that hasn't
+	// returned 5 s later is called again beside itself.
 	TokenSource func(ctx context.Context, refused Secret) (AccessToken, error)
 
 	// TokenURL is where bearers are fetched. "": BaseURL + /oauth/token.
@@ -89,14 +90,16 @@ type Config struct {
 	// UserAgent is put before "sailpoint-go/<version>".
 	UserAgent string
 
-	// MaxRetries is how often a call is sent again at most; 0: 3; negative: never, but for a bearer that was refused.
-	// A List or Delete that net/http itself sends once more, to repair a connection that the server closed, counts too.
+	// MaxRetries is how often a call is sent again at most; 0: 3; negative: never. A List or Delete that net/http itself
+	// sends once more, to repair a connection that the server closed, counts too. A retry with a new bearer, after a 401,
+	// does not. It happens once in a call, and rarely while the API refuses every bearer.
 	MaxRetries int
 
 	// MaxRetryWait is the longest Retry-After that is waited for; 0: 60 s. A longer one is returned at once, as
 	// Error.RetryAfter: waiting less than was asked for makes a rate limit worse. A Retry-After that can't be read
 	// counts as 30 s, or as MaxRetryWait if that is less. After a 429 the client's other calls wait too, or fail
-	// likewise without being sent, for an hour at most.
+	// likewise without being sent, for an hour at most. The token endpoint's 429, and its 503 with a Retry-After, hold
+	// back the requests for bearers in the same way.
 	MaxRetryWait time.Duration
 
 	// AttemptTimeout bounds each request. The default is 30 s; a negative one is no limit. For List it includes the

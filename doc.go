@@ -21,8 +21,8 @@
 //   - Create, and any other Patch or BulkUpdate, not: what may have been carried out is reported as ErrOutcomeUnknown.
 //
 // A wait that would not fit the context's deadline is not begun: the failure is returned at once. Across all calls of
-// a client the retries are bounded too, so that an outage of the API costs about one request a call. After a 429 all
-// calls of the client wait together.
+// a client the retries are bounded too, so that an outage of the API costs about one request a call, also where it
+// answers 401 to everything. After a 429 all calls of the client wait together.
 //
 // # Errors
 //

@@ -42,7 +42,8 @@ var (
 	// ErrOutcomeUnknown as well.
 	ErrUnreachable = errors.New("sailpoint: no response")
 
-	// ErrInvalidCredentials says that the token endpoint refused the client id or secret. It matches instead of the
+	// ErrInvalidCredentials says that the token endpoint refused the client id or secret. For 5 s after that the client's
+	// calls return the same refusal, and the secret isn't sent again. It matches instead of the
 	// status: ErrUnauthorized is about a bearer.
 	ErrInvalidCredentials = errors.New("sailpoint: invalid credentials")
 
