@@ -282,38 +282,46 @@ func (c *Client) tokenOperation() operation {
 	return operation{method: http.MethodPost, url: c.cfg.TokenURL, template: "/" + template, column: fetch}
 }
 
-// requestBearer asks the token endpoint (RFC 6749 section 4.4).
+// requestBearer asks the token endpoint. clientcredentials writes the request of RFC 6749 section 4.4, and an exchange
+// carries it out.
 func (c *Client) requestBearer(ctx context.Context) (*bearer, error) {
-	var fetched *bearer
-	// clientcredentials writes the request. It is sent like any other of this package: bounded, not redirected, sent
-	// again by the matrix. The answer is read here, because clientcredentials takes any lifetime and token type, and
-	// repeats the whole answer in its errors.
-	transport := roundTripperFunc(func(req *http.Request) (*http.Response, error) {
-		defer req.Body.Close()
-		form, err := io.ReadAll(req.Body)
-		if err != nil {
-			return nil, err
-		}
-		op := c.tokenOperation()
-		op.contentType, op.body = req.Header.Get("Content-Type"), form
-		var exchange *call
-		exchange = c.call(req.Context(), op, func(body io.Reader) (err error) {
-			// The lifetime may have begun when the answered request left, but not before.
-			fetched, err = decodeBearer(body, exchange.attempt.started)
-			return err
-		})
-		if err := exchange.do(); err != nil {
-			return nil, err
-		}
-		const accepted = `{"access_token":"accepted"}`
-		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(accepted))}, nil
-	})
+	exchange := &exchange{client: c}
 	config := clientcredentials.Config{
 		ClientID: c.cfg.ClientID, ClientSecret: c.cfg.ClientSecret.Reveal(),
 		TokenURL: c.cfg.TokenURL, AuthStyle: oauth2.AuthStyleInParams,
 	}
-	_, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: transport}))
-	return fetched, err
+	_, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: exchange}))
+	return exchange.bearer, err
+}
+
+// exchange is the [http.RoundTripper] of one request for a bearer. It sends the request like any other of this package,
+// and checks the response, because clientcredentials accepts any lifetime and token type and repeats the response in its
+// errors. clientcredentials gets the checked bearer alone.
+type exchange struct {
+	client *Client
+	bearer *bearer
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (e *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
+	defer req.Body.Close()
+	form, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	op := e.client.tokenOperation()
+	op.contentType, op.body = req.Header.Get("Content-Type"), form
+	var request *call
+	request = e.client.call(req.Context(), op, func(body io.Reader) (err error) {
+		// The lifetime may have begun when this attempt began, but not before.
+		e.bearer, err = decodeBearer(body, request.attempt.started)
+		return err
+	})
+	if err := request.do(); err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(map[string]string{"access_token": e.bearer.Reveal()})
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(body))}, err
 }
 
 // tokenResponse holds those members of the token endpoint's response that are used. Whatever else the response holds,
@@ -384,7 +392,3 @@ func decodeBearer(body io.Reader, requested time.Time) (*bearer, error) {
 type oauthError struct{ code string }
 
 func (e *oauthError) Error() string { return "an error object instead of an access token" }
-
-type roundTripperFunc func(*http.Request) (*http.Response, error)
-
-func (f roundTripperFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
