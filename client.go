@@ -511,10 +511,7 @@ func (c *call) repeats(verdict verdict, event event) bool {
 	}
 
 	c.wait = backoff(c.retries)
-	asked := c.failure.RetryAfter
-	if c.failure.retryAfterUnreadable {
-		asked = min(unreadableWait, c.client.cfg.MaxRetryWait)
-	}
+	asked := c.askedWait()
 	if asked > 0 {
 		c.wait = max(asked, asked+jitter(spread)) // the sum may overflow
 	}
@@ -537,6 +534,14 @@ func (c *call) repeats(verdict verdict, event event) bool {
 	}
 	c.retries++
 	return true
+}
+
+// askedWait returns how long the last response asked to wait, or the stand-in for what can't be read.
+func (c *call) askedWait() time.Duration {
+	if c.failure.retryAfterUnreadable {
+		return min(unreadableWait, c.client.cfg.MaxRetryWait)
+	}
+	return c.failure.RetryAfter
 }
 
 // pay reports whether the client's budget allows one more retry, and takes it from there.
