@@ -775,7 +775,7 @@ func withoutValues(err error) error {
 
 // decodeNothing accepts a response without a body. Its first byte is enough to know that the API did not send it.
 func decodeNothing(body io.Reader) error {
-	switch _, err := io.ReadFull(body, make([]byte, 1)); err { //nolint:errorlint // io.EOF itself: nothing was read
+	switch _, err := io.ReadFull(body, make([]byte, 1)); err {
 	case nil:
 		return errors.New("a body where none is expected")
 	case io.EOF:

@@ -417,7 +417,7 @@ func TestListSetsTheServersClock(t *testing.T) {
 				req := inAYear
 				req.ExpirationDate = time.Now().Add(time.Hour)
 				_, err := client.PersonalAccessTokens.Create(t.Context(), req)
-				require.Equal(t, tt.want, requireOutcome(t, err).StartedAt.Sub(time.Now()))
+				require.Equal(t, tt.want, time.Until(requireOutcome(t, err).StartedAt))
 			})
 		})
 	}
