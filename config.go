@@ -1,6 +1,7 @@
 package sailpoint
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,10 +27,14 @@ import (
 // APIVersion names a version of the API.
 type APIVersion string
 
-// The versions of the API. V1 is the newest despite its number: the first of the per-API versions that follow V2026.
-// All others, V2024 included, are supported until the second quarter of 2028 and announced to end in the first quarter
-// of 2029 (API versioning strategy). Deprecated endpoints answer X-Deprecated: true, which Config.Logger shows.
-// Tokens without an expiry, and changes of an expiry, are known to V2025 and later.
+// The versions of the API. Despite its number, V1 is the newest. It is the
+// first of the per-API versions that follow V2026. SailPoint supports all other
+// versions, V2024 included, until the second quarter of 2028. They are
+// announced to end in the first quarter of 2029 (API versioning strategy).
+// Responses of deprecated endpoints have X-Deprecated: true, and Config.Logger
+// logs that.
+//
+// V2025 and later allow tokens without an expiry and changes of an expiry.
 const (
 	V3    APIVersion = "v3"
 	Beta  APIVersion = "beta"
@@ -39,96 +44,131 @@ const (
 	V1    APIVersion = "v1"
 )
 
-// hasNeverExpires reports whether a token without an expiry exists in v, and has to be acknowledged.
+// hasNeverExpires reports whether v allows a token without an expiry. Such a
+// token must be acknowledged.
 func (v APIVersion) hasNeverExpires() bool { return v == V2025 || v == V2026 || v == V1 }
 
-// Config says which tenant a client works with, as whom, and how. BaseURL is required, and either ClientID with
-// ClientSecret or TokenSource; the zero value of everything else is a sensible default.
+// Config selects the tenant, the credentials and the behavior of a client.
+// BaseURL is required, and so is either ClientSecret with ClientID or
+// TokenSource. The zero value of every other field selects its default.
 type Config struct {
-	// BaseURL is https://{tenant}.api.identitynow.com or its like, without a version; http only for a loopback address.
+	// BaseURL is the address of the tenant's API without a version, such as
+	// https://{tenant}.api.identitynow.com. Plain http is allowed only for a
+	// loopback address.
 	BaseURL string
 
-	// ClientID is the id of the PAT that the client uses, which is its OAuth2 client_id. With TokenSource it is
-	// optional: the PAT behind its bearers, which DeleteSelf and ErrSelf need.
+	// ClientID is the id of the client's PAT, which is also its OAuth2
+	// client_id. With TokenSource it is optional. DeleteSelf and ErrSelf then
+	// need it to know which PAT the bearers belong to.
 	ClientID string
-	// ClientSecret is that PAT's secret. It is sent to TokenURL only.
+	// ClientSecret is that PAT's secret. It is sent only to TokenURL.
 	ClientSecret Secret
 
-	// TokenSource replaces ClientSecret. It is asked only for a new bearer: the client keeps the bearer until shortly
-	// before its Expiry, and asks once for all calls that wait. refused is the bearer that the API has just answered
-	// with 401; zero otherwise. ctx ends when the last call that waits for it has left. A TokenSource that hasn't
-	// returned 5 s later is called again beside itself.
+	// TokenSource returns a bearer and replaces ClientSecret. The client caches
+	// the bearer until shortly before its Expiry, and makes one call for all
+	// waiting requests. If the API has just rejected a bearer with 401, refused
+	// is that bearer; otherwise it is zero. ctx ends when the last waiting call
+	// gives up. If a TokenSource hasn't returned after 5 s, the client calls it
+	// again while the first call still runs.
 	TokenSource func(ctx context.Context, refused Secret) (AccessToken, error)
 
-	// TokenURL is where bearers are fetched. "": BaseURL + /oauth/token.
+	// TokenURL is the token endpoint. The default is BaseURL + "/oauth/token".
 	TokenURL string
 
-	// APIVersion. "": V2024.
+	// APIVersion selects the API version. The default is V2024.
 	APIVersion APIVersion
 
-	// HTTPClient sends the requests; nil: one on NewTransport. It is copied, never modified, and no redirect is
-	// followed whatever it says: a bearer goes to BaseURL only.
+	// HTTPClient sends the requests. The default uses NewTransport. The client
+	// copies it, never modifies it and never follows a redirect. A bearer is
+	// sent only to BaseURL.
 	//
-	// A transport of your own should bound the header of a response, and its writes over HTTP/2: set its
-	// MaxResponseHeaderBytes, and the SendPingTimeout and WriteByteTimeout of its HTTP2 field. Without them a server that
-	// reads nothing can hold a call beyond the end of its context. A RoundTripper that isn't an *http.Transport should
-	// call the hooks of net/http/httptrace: without them every failure counts as possibly sent. The text of its errors
-	// is shown up to the first double quote, because net/http quotes what a server sent. Errors of a type of your own
-	// keep their text, and errors.Is and errors.As match as before.
+	// Your own transport should limit the size of response headers and the time
+	// of HTTP/2 writes. Set MaxResponseHeaderBytes, and HTTP2 with
+	// SendPingTimeout and WriteByteTimeout. Otherwise a server that reads
+	// nothing can block a call after its context has ended.
+	//
+	// A RoundTripper other than *http.Transport should call the hooks of
+	// net/http/httptrace. Otherwise every failed request is treated as possibly
+	// sent. The texts of its errors are shown only up to the first double
+	// quote, because net/http quotes what a server sent. Error types of your
+	// own keep their text. errors.Is and errors.As match as before.
 	HTTPClient *http.Client
 
-	// Limiter is asked before every request to the API, also before one that is sent again; nil: none. The documented
-	// limit is 100 requests in 10 seconds for a client id and API version; an answer of 429 is waited out in any case.
+	// Limiter is called before every request to the API, retries included. The
+	// default is no limiter. SailPoint documents a limit of 100 requests in 10
+	// seconds for each client id and API version. The client waits after a 429
+	// with or without a Limiter.
 	Limiter Limiter
 
-	// Logger gets a record of each request at level Debug, with the token's id, the status, the error, and
-	// deprecated=true where the response has X-Deprecated: true. At Info it gets one of each wait before an attempt and
-	// of each new bearer, and at Warn one of each bearer that could not be got. No record has a header, a body or a
-	// secret. The default is none.
+	// Logger receives one record for each request at level Debug. It has the
+	// token's id, the status, the error, and deprecated=true if the response
+	// has X-Deprecated: true. Waits before an attempt and new bearers are
+	// logged at Info, and failures to get a bearer at Warn. Headers, bodies and
+	// secrets are never logged. The default is no logging.
 	Logger *slog.Logger
 
-	// UserAgent is put before "sailpoint-go/<version>".
+	// UserAgent is put before "sailpoint-go/<version>" in the User-Agent
+	// header.
 	UserAgent string
 
-	// MaxRetries is how often a call is sent again at most; 0: 3; negative: never. A List or Delete that net/http itself
-	// sends once more, to repair a connection that the server closed, counts too. A retry with a new bearer, after a 401,
-	// does not. It happens once in a call, and rarely while the API refuses every bearer.
+	// MaxRetries is the maximum number of retries of one call. The default is
+	// 3. A negative value disables retries. The count includes a List or Delete
+	// that net/http repeats after the server has closed the connection. It does
+	// not include the retry with a new bearer after a 401. A call has at most
+	// one such retry, and they are rare while the API rejects every bearer.
 	MaxRetries int
 
-	// MaxRetryWait is the longest Retry-After that is waited for; 0: 60 s. A longer one is returned at once, as
-	// Error.RetryAfter: waiting less than was asked for makes a rate limit worse. A Retry-After that can't be read
-	// counts as 30 s, or as MaxRetryWait if that is less. After a 429 the client's other calls wait too, or fail
-	// likewise without being sent, for an hour at most. The token endpoint's 429, and its 503 with a Retry-After, hold
-	// back the requests for bearers in the same way.
+	// MaxRetryWait is the longest Retry-After that the client waits for. The
+	// default is 60 s. If the server asks for more, the call fails at once and
+	// Error.RetryAfter holds the time: a shorter wait would make a rate limit
+	// worse. An unreadable Retry-After counts as 30 s, or as MaxRetryWait if
+	// that is less.
+	//
+	// After a 429 the client's other calls wait too, or fail in the same way
+	// without a request. This lasts for an hour at most. Requests for bearers
+	// have a pause of their own, which begins after the token endpoint's 429,
+	// or its 503 with a Retry-After.
 	MaxRetryWait time.Duration
 
-	// AttemptTimeout bounds each request. The default is 30 s; a negative one is no limit. For List it includes the
-	// last byte of the response, for All the first token. From there All counts only its own waits for the server: each
-	// may last as long as AttemptTimeout, and at least 1 KiB must arrive in ten times as long. Behind the last token
-	// the response must end within 5 s. Where the context has no deadline, a call ends after 2 minutes in all; the
-	// loop over All does not.
+	// AttemptTimeout is the time limit of each request. The default is 30 s. A
+	// negative value means no limit. For List the limit includes the last byte
+	// of the response, and for All the first token.
+	//
+	// After its first token, All counts only the time that it waits for the
+	// server. Each wait may last as long as AttemptTimeout, and at least 1 KiB
+	// must arrive in ten times as long. After the last token the response must
+	// end within 5 s.
+	//
+	// If the context has no deadline, a call takes at most 2 minutes in all.
+	// The loop over All has no such limit.
 	AttemptTimeout time.Duration
 
-	// MaxListBytes bounds the memory that List or BulkUpdate needs for the tokens, however large the response is. The
-	// default is 256 MiB; a token with a short name and a few scopes takes about 600 bytes. All needs no such bound.
+	// MaxListBytes limits the memory for the tokens of one List or BulkUpdate,
+	// however large the response is. The default is 256 MiB. A token with a
+	// short name and a few scopes takes about 600 bytes. All needs no such
+	// limit.
 	MaxListBytes int64
 }
 
-// AccessToken is a bearer as a Config.TokenSource returns it.
+// AccessToken is a bearer that a Config.TokenSource returns.
 type AccessToken struct {
 	Bearer Secret
-	Expiry time.Time // zero: assumed to last 5 minutes
+	Expiry time.Time // the default is 5 minutes from now
 }
 
-// Limiter is asked before every request to the API. *rate.Limiter of golang.org/x/time/rate is one.
+// Limiter delays requests to the API. Package golang.org/x/time/rate has an
+// implementation, *rate.Limiter.
 type Limiter interface {
+	// Wait returns when the next request may be sent. An error ends the call.
 	Wait(ctx context.Context) error
 }
 
-// LoadConfig returns the BaseURL, ClientID and ClientSecret of the environment variables SAIL_BASE_URL, SAIL_CLIENT_ID
-// and SAIL_CLIENT_SECRET, if all are set, and otherwise those of the file ./config.json with BaseURL, ClientId and
-// ClientSecret, if it has all. The two are never mixed, so that a file in the working directory can't send a secret
-// of the environment to a host of its choice.
+// LoadConfig reads BaseURL, ClientID and ClientSecret from the environment or
+// from a file. It uses the variables SAIL_BASE_URL, SAIL_CLIENT_ID and
+// SAIL_CLIENT_SECRET if all three are set. Otherwise it uses BaseURL, ClientId
+// and ClientSecret of the file ./config.json, which must have all three. It
+// never mixes the two, so that a file in the working directory can't redirect a
+// secret from the environment to another host.
 func LoadConfig() (Config, error) {
 	names := []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET"}
 	values := make([]string, len(names))
@@ -147,19 +187,19 @@ func LoadConfig() (Config, error) {
 	}
 	data, err := jsonfile.Read("config.json")
 	if errors.Is(err, fs.ErrNotExist) {
-		return Config{}, invalidArgument("no configuration: the environment has no %s, and there is no file config.json", env)
+		return Config{}, invalidArgument("no configuration: set %s in the environment, or write a file config.json", env)
 	}
 	if err != nil {
-		return Config{}, invalidArgument("the environment has no %s, and config.json can't be read: %w", env, err)
+		return Config{}, invalidArgument("%s not set in the environment, and config.json can't be read: %w", env, err)
 	}
-	// Like the tools that write this file, without regard to the case of its keys.
+	// The tools that write this file ignore the case of its keys too.
 	if err := json.Unmarshal(data, &file, json.MatchCaseInsensitiveNames(true)); err != nil {
-		// Without the library's text, which may hold the secret.
-		return Config{}, invalidArgument("config.json is not JSON with BaseURL, ClientId and ClientSecret, each once and a text")
+		// The library's own error text may hold the secret.
+		return Config{}, invalidArgument("config.json must be a JSON object with BaseURL, ClientId and ClientSecret, each a string and only once")
 	}
 	inFile := missing([]string{"BaseURL", "ClientId", "ClientSecret"}, []string{file.BaseURL, file.ClientID, file.ClientSecret})
 	if inFile != "" {
-		return Config{}, invalidArgument("the environment has no %s, and config.json no %s: one of them has to have all three", env, inFile)
+		return Config{}, invalidArgument("%s not set in the environment, and config.json has no %s: one of them must have all three", env, inFile)
 	}
 	return Config{BaseURL: file.BaseURL, ClientID: file.ClientID, ClientSecret: NewSecret(file.ClientSecret)}, nil
 }
@@ -175,119 +215,122 @@ func missing(names, values []string) string {
 	return strings.Join(list, ", ")
 }
 
-// complete returns cfg with its defaults filled in, or every problem that it has.
+// complete returns cfg with its defaults filled in, or all its problems.
 func (cfg Config) complete() (Config, error) {
-	var problems []error
-	problem := func(format string, args ...any) {
-		problems = append(problems, invalidArgument(format, args...))
-	}
-
 	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/")
-	if err := checkURL(cfg.BaseURL); err != nil {
-		problem("BaseURL: %v", err)
-	} else if err := checkBase(cfg.BaseURL); err != nil {
-		problem("BaseURL: %v", err)
-	}
-	if cfg.TokenURL == "" {
-		cfg.TokenURL = cfg.BaseURL + "/oauth/token"
-	} else if err := checkURL(cfg.TokenURL); err != nil {
-		problem("TokenURL: %v", err)
-	}
-
-	switch {
-	case cfg.TokenSource != nil && !cfg.ClientSecret.IsZero():
-		problem("ClientSecret and TokenSource are both set: keep one")
-	case cfg.TokenSource == nil && cfg.ClientID == "":
-		problem("ClientID is missing: it is the PAT's id")
-	}
-	if cfg.TokenSource == nil && cfg.ClientSecret.IsZero() {
-		problem("ClientSecret is missing: set it, or TokenSource")
-	}
-	if err := checkPasted(cfg.ClientID); err != nil {
-		problem("ClientID %v", err)
-	}
-	if err := checkPasted(cfg.ClientSecret.Reveal()); err != nil {
-		problem("ClientSecret %v", err)
-	}
-
-	versions := []APIVersion{V3, Beta, V2024, V2025, V2026, V1}
-	if cfg.APIVersion == "" {
-		cfg.APIVersion = V2024
-	} else if !slices.Contains(versions, cfg.APIVersion) {
-		problem("APIVersion %.80q: must be one of %q", string(cfg.APIVersion), versions)
-	}
-	if strings.ContainsFunc(cfg.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
-		problem("UserAgent %.80q: a header takes printable ASCII only", cfg.UserAgent)
-	}
-	if cfg.MaxRetryWait < 0 {
-		problem("MaxRetryWait %s is negative: use MaxRetries for no retries", cfg.MaxRetryWait)
-	}
-	if cfg.MaxListBytes < 0 {
-		problem("MaxListBytes %d is negative: leave it 0 for the default", cfg.MaxListBytes)
-	}
+	problems := slices.Concat(cfg.urlProblems(), cfg.credentialProblems(), cfg.settingProblems())
 	if len(problems) > 0 {
 		return Config{}, errors.Join(problems...)
 	}
-
-	if cfg.MaxRetries == 0 {
-		cfg.MaxRetries = 3
-	}
-	if cfg.MaxRetryWait == 0 {
-		cfg.MaxRetryWait = time.Minute
-	}
-	if cfg.AttemptTimeout == 0 {
-		cfg.AttemptTimeout = 30 * time.Second
-	}
-	if cfg.MaxListBytes == 0 {
-		cfg.MaxListBytes = defaultMaxListBytes
-	}
-	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = &http.Client{Transport: NewTransport()}
-	} else {
-		given := *cfg.HTTPClient
-		cfg.HTTPClient = &given
-	}
-	return cfg, nil
+	return cfg.withDefaults(), nil
 }
 
-// checkPasted refuses what was pasted or read together with an id or a secret, and doesn't repeat it.
+func (cfg Config) urlProblems() (problems []error) {
+	if err := cmp.Or(checkURL(cfg.BaseURL), checkBase(cfg.BaseURL)); err != nil {
+		problems = append(problems, invalidArgument("BaseURL %v", err))
+	}
+	if cfg.TokenURL != "" {
+		if err := checkURL(cfg.TokenURL); err != nil {
+			problems = append(problems, invalidArgument("TokenURL %v", err))
+		}
+	}
+	return problems
+}
+
+func (cfg Config) credentialProblems() (problems []error) {
+	switch {
+	case cfg.TokenSource != nil && !cfg.ClientSecret.IsZero():
+		problems = append(problems, invalidArgument("ClientSecret and TokenSource are both set: keep one"))
+	case cfg.TokenSource == nil && cfg.ClientID == "":
+		problems = append(problems, invalidArgument("ClientID is missing: set it to the PAT's id"))
+	}
+	if cfg.TokenSource == nil && cfg.ClientSecret.IsZero() {
+		problems = append(problems, invalidArgument("ClientSecret is missing: set it, or TokenSource"))
+	}
+	if err := checkPasted(cfg.ClientID); err != nil {
+		problems = append(problems, invalidArgument("ClientID %v", err))
+	}
+	if err := checkPasted(cfg.ClientSecret.Reveal()); err != nil {
+		problems = append(problems, invalidArgument("ClientSecret %v", err))
+	}
+	return problems
+}
+
+func (cfg Config) settingProblems() (problems []error) {
+	versions := []APIVersion{V3, Beta, V2024, V2025, V2026, V1}
+	if cfg.APIVersion != "" && !slices.Contains(versions, cfg.APIVersion) {
+		problems = append(problems, invalidArgument("APIVersion %.80q: must be one of %q", string(cfg.APIVersion), versions))
+	}
+	if strings.ContainsFunc(cfg.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
+		problems = append(problems, invalidArgument("UserAgent %.80q: use printable ASCII only", cfg.UserAgent))
+	}
+	if cfg.MaxRetryWait < 0 {
+		problems = append(problems, invalidArgument("MaxRetryWait %s is negative: to disable retries, set MaxRetries to -1", cfg.MaxRetryWait))
+	}
+	if cfg.MaxListBytes < 0 {
+		problems = append(problems, invalidArgument("MaxListBytes %d is negative: leave it 0 for the default", cfg.MaxListBytes))
+	}
+	return problems
+}
+
+func (cfg Config) withDefaults() Config {
+	cfg.TokenURL = cmp.Or(cfg.TokenURL, cfg.BaseURL+"/oauth/token")
+	cfg.APIVersion = cmp.Or(cfg.APIVersion, V2024)
+	cfg.MaxRetries = cmp.Or(cfg.MaxRetries, 3)
+	cfg.MaxRetryWait = cmp.Or(cfg.MaxRetryWait, time.Minute)
+	cfg.AttemptTimeout = cmp.Or(cfg.AttemptTimeout, 30*time.Second)
+	cfg.MaxListBytes = cmp.Or(cfg.MaxListBytes, defaultMaxListBytes)
+	given := cfg.HTTPClient
+	if given == nil {
+		given = &http.Client{Transport: NewTransport()}
+	}
+	own := *given
+	cfg.HTTPClient = &own
+	return cfg
+}
+
+// checkPasted rejects characters that were pasted or read along with an id or a
+// secret. Its error doesn't repeat the value.
 func checkPasted(credential string) error {
 	switch {
 	case strings.ContainsFunc(credential, unprintable):
-		return errors.New("has a space or a control character: is a line break pasted with it?")
+		return errors.New("has a space or a control character: remove it, perhaps a pasted line break")
 	case quoted(credential):
-		return errors.New("is in quotes: leave them out, as some readers of env files keep them")
+		return errors.New("is in quotes: leave them out (some readers of env files keep them)")
 	}
 	return nil
 }
 
-// quoted reports whether text stands in a pair of quotes.
+// quoted reports whether text is enclosed in a pair of quotes.
 func quoted(text string) bool {
 	first, firstSize := utf8.DecodeRuneInString(text)
 	last, lastSize := utf8.DecodeLastRuneInString(text)
 	return len(text) >= firstSize+lastSize && slices.Contains(quotes, string([]rune{first, last}))
 }
 
-// quotes are pairs that are typed, and those that a word processor makes of them.
+// quotes are the pairs that people type or that word processors insert.
 var quotes = []string{`""`, "''", "``", "“”", "‘’"}
 
 func unprintable(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
 
-// plainPath keeps what a path could mean more than one thing by out of a URL: dot segments, escapes, empty segments.
+// plainPath rejects ambiguous paths, which have dot segments, escapes or empty
+// segments.
 var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
 
 // plainHost is a host name in ASCII or an IP address.
 var plainHost = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
 
 var (
-	// versioned is a base URL as the API's documents write their servers. Behind a longer path it may be a gateway's.
+	// versioned matches the servers in the API's documents. At the end of a
+	// longer path, the version may belong to a gateway.
 	versioned = regexp.MustCompile(`(?i)^[^/]+//[^/]+/(v1|v3|v20\d\d|beta)$`)
-	// tokenEndpoint and tokensPath are URLs of an operation.
+	// tokenEndpoint and tokensPath match the URL of an operation.
 	tokenEndpoint = regexp.MustCompile(`(?i)/oauth(/[^/]*)?$`)
 	tokensPath    = regexp.MustCompile(`(?i)/personal-access-tokens(/|$)`)
 )
 
-// checkBase refuses the URL of an operation or a version as BaseURL: every call would be answered with 404.
+// checkBase rejects the URL of an operation or of a version, because every call
+// would get a 404.
 func checkBase(base string) error {
 	switch {
 	case versioned.MatchString(base):
@@ -300,32 +343,33 @@ func checkBase(base string) error {
 	return nil
 }
 
-// checkURL accepts a URL that secrets may be sent to. It doesn't repeat the URL, which may hold a password.
+// checkURL rejects a URL that isn't safe to send secrets to. Its error doesn't
+// repeat the URL, which may hold a password.
 func checkURL(raw string) error {
 	if raw == "" {
-		return errors.New("is missing: it is https://{tenant}.api.identitynow.com or its like")
+		return errors.New("is missing: set it to a URL such as https://{tenant}.api.identitynow.com")
 	}
 	if quoted(raw) {
-		return errors.New("is in quotes: leave them out, as some readers of env files keep them")
+		return errors.New("is in quotes: leave them out (some readers of env files keep them)")
 	}
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return errors.New("is not a URL: it is https://{tenant}.api.identitynow.com or its like")
+		return errors.New("is not a URL: set it to one such as https://{tenant}.api.identitynow.com")
 	case u.User != nil:
-		return errors.New("has a user name or password: credentials go to ClientID and ClientSecret")
+		return errors.New("has a user name or password: put credentials in ClientID and ClientSecret")
 	case strings.ContainsAny(raw, "?#"):
-		return errors.New("has a query or fragment: end it behind the path")
+		return errors.New("has a query or fragment: end it after the path")
 	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
-		return errors.New("is not https: only a loopback address may be http")
+		return errors.New("is not https: use https (http is for loopback addresses only)")
 	case !plainHost.MatchString(u.Hostname()) || strings.HasSuffix(u.Host, ":"):
-		return errors.New("has no host, or one that isn't plain ASCII: write an international name as punycode")
+		return errors.New("has no host, or one that isn't plain ASCII: write an international host name in punycode")
 	case !plainPath.MatchString(u.EscapedPath()):
-		return errors.New("has a path with empty or dot segments or with escapes")
+		return errors.New("has a path with empty segments, dot segments or escapes: remove them")
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return fmt.Errorf("has the port %s: ports are 1 to 65535", port)
+			return fmt.Errorf("has the port %s: use a port from 1 to 65535", port)
 		}
 	}
 	return nil

@@ -88,23 +88,23 @@ func TestLoadConfigSaysWhatIsMissing(t *testing.T) {
 	}{
 		{
 			"nothing at all", nil, "",
-			"sailpoint: invalid argument: no configuration: the environment has no SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET, and there is no file config.json",
+			"sailpoint: invalid argument: no configuration: set SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET in the environment, or write a file config.json",
 		},
 		{
 			"a part of the environment, no file",
 			map[string]string{"SAIL_CLIENT_SECRET": "env-secret"},
 			"",
-			"sailpoint: invalid argument: no configuration: the environment has no SAIL_BASE_URL, SAIL_CLIENT_ID, and there is no file config.json",
+			"sailpoint: invalid argument: no configuration: set SAIL_BASE_URL, SAIL_CLIENT_ID in the environment, or write a file config.json",
 		},
 		{
 			"a part of both, which would be complete together",
 			map[string]string{"SAIL_CLIENT_ID": "env-id", "SAIL_CLIENT_SECRET": "env-secret"},
 			`{"BaseURL":"https://file.example"}`,
-			"sailpoint: invalid argument: the environment has no SAIL_BASE_URL, and config.json no ClientId, ClientSecret: one of them has to have all three",
+			"sailpoint: invalid argument: SAIL_BASE_URL not set in the environment, and config.json has no ClientId, ClientSecret: one of them must have all three",
 		},
 		{
 			"empty texts in the file", nil, `{"ClientId":"","ClientSecret":"file-secret","BaseURL":"https://file.example"}`,
-			"sailpoint: invalid argument: the environment has no SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET, and config.json no ClientId: one of them has to have all three",
+			"sailpoint: invalid argument: SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET not set in the environment, and config.json has no ClientId: one of them must have all three",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestLoadConfigReportsAFileThatCantBeRead(t *testing.T) {
 	require.NoError(t, os.Mkdir("config.json", 0o700))
 	_, err := sailpoint.LoadConfig()
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
-	require.EqualError(t, err, "sailpoint: invalid argument: the environment has no SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET, "+
+	require.EqualError(t, err, "sailpoint: invalid argument: SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET not set in the environment, "+
 		`and config.json can't be read: "config.json" is a directory: it has to be a regular file`)
 }
 
@@ -260,8 +260,8 @@ func TestURLThatIsRefused(t *testing.T) {
 	for name, raw := range refusedURLs {
 		t.Run(name, func(t *testing.T) {
 			for field, set := range map[string]func(*sailpoint.Config){
-				"BaseURL: ":  func(cfg *sailpoint.Config) { cfg.BaseURL = raw },
-				"TokenURL: ": func(cfg *sailpoint.Config) { cfg.TokenURL = raw },
+				"BaseURL ":  func(cfg *sailpoint.Config) { cfg.BaseURL = raw },
+				"TokenURL ": func(cfg *sailpoint.Config) { cfg.TokenURL = raw },
 			} {
 				cfg := (&network{}).config()
 				set(&cfg)
@@ -296,7 +296,7 @@ func TestBaseURLOfMoreThanTheTenantIsRefused(t *testing.T) {
 		cfg.BaseURL = "https://acme.api.identitynow.com" + path
 		_, err := sailpoint.NewClient(cfg)
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, path)
-		assert.EqualError(t, err, "sailpoint: invalid argument: BaseURL: "+want, path)
+		assert.EqualError(t, err, "sailpoint: invalid argument: BaseURL "+want, path)
 		n.requireCounts(t, 0, 0)
 	}
 }

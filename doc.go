@@ -1,4 +1,5 @@
-// Package sailpoint is a client for the personal access tokens (PATs) of SailPoint Identity Security Cloud.
+// Package sailpoint manages the personal access tokens (PATs) of SailPoint
+// Identity Security Cloud.
 //
 //	cfg, err := sailpoint.LoadConfig() // or sailpoint.Config{BaseURL: …, ClientID: …, ClientSecret: …}
 //	if err != nil { … }
@@ -9,40 +10,50 @@
 //		Scope: []string{"sp:my-personal-access-tokens:read"},
 //	})
 //
-// # What is sent again
+// # Retries
 //
-// A call is sent again only where that can do no harm, at most Config.MaxRetries times, with full jitter, and never
-// before a Retry-After has passed:
+// A client retries a call only if that can do no harm. It makes at most
+// Config.MaxRetries retries, with full jitter, and never one before the
+// server's Retry-After has passed:
 //
-//   - every operation after 429, once after 425, once with a new bearer after 401, and when it was never sent,
-//     or not processed as HTTP/2 says;
-//   - List, All up to its first token, Delete, and a Patch or BulkUpdate that only replaces whole fields also after
-//     408, 500, 502, 503, 504 and any failure of the connection;
-//   - Create, and any other Patch or BulkUpdate, not: what may have been carried out is reported as ErrOutcomeUnknown.
+//   - Every operation is retried after 429, once after 425, and once with a new
+//     bearer after 401. It is also retried if the request was never sent, or
+//     was not processed according to HTTP/2.
+//   - List, Delete, All up to its first token, and a Patch or BulkUpdate that
+//     only replaces whole fields are also retried after 408, 500, 502, 503, 504
+//     and any connection failure.
+//   - Create, and any other Patch or BulkUpdate, are not retried if the server
+//     may have carried out the request. The error then matches
+//     ErrOutcomeUnknown.
 //
-// A wait that would not fit the context's deadline is not begun: the failure is returned at once. Across all calls of
-// a client the retries are bounded too, so that an outage of the API costs about one request a call, also where it
-// answers 401 to everything. After a 429 all calls of the client wait together.
+// If the wait for a retry would pass the context's deadline, the call fails at
+// once. All calls of a client share a budget of retries. During an outage each
+// call therefore sends about one request, even if the API rejects everything
+// with 401. After a 429 all calls of the client wait together.
 //
 // # Errors
 //
-// A refused argument matches [ErrInvalidArgument]; nothing was sent. Every other failed call has one [*Error] in its
-// chain, with the status, the token's id, and the ids that SailPoint's support asks for. Most match one of this package's
-// variables:
+// An invalid argument matches [ErrInvalidArgument], and nothing was sent. Every
+// other failed call has one [*Error] in its chain. It holds the status, the
+// token's id, and the ids that SailPoint's support asks for. Most errors match
+// one of this package's variables:
 //
 //	if errors.Is(err, sailpoint.ErrNotFound) { … }
 //
-// [ErrUnreachable] is matched where no response came. Statuses without a variable, such as 302, 405, 408 and 422, match
-// none, nor does an error of the caller's context, Limiter or TokenSource: see [Error].
+// If no response came, the error matches [ErrUnreachable]. Some statuses have
+// no variable, such as 302, 405, 408 and 422. An error from the caller's
+// context, Limiter or TokenSource matches no variable either. See [Error].
 //
-// A [CreateOutcomeError] is the one to prepare for: a token that may exist and whose secret nobody has.
+// Prepare for [CreateOutcomeError]. It means that a token may exist, but its
+// secret is lost.
 //
 // # Secrets
 //
-// Client secrets, bearers and PATs' secrets are of type [Secret], which no verb of fmt, no logger and no encoder
-// prints. Errors hold none either.
+// Client secrets, bearers and PATs' secrets have the type [Secret]. No verb of
+// fmt, no logger and no encoder prints its value. Errors never contain secrets.
 //
 // # Tests
 //
-// Package sailpointtest is a tenant in memory for tests of code that uses this package.
+// Package sailpointtest provides a tenant in memory for tests of code that uses
+// this package.
 package sailpoint

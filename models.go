@@ -7,32 +7,45 @@ import (
 )
 
 const (
-	// ScopeAll grants every right of the token's owner. The API also takes it where scope is left out, which this
-	// package therefore refuses: a grant of everything is said aloud.
+	// ScopeAll grants every right of the token's owner. The API also grants
+	// every right if scope is missing. This package rejects a missing scope, so
+	// that such a grant must be set explicitly.
 	ScopeAll = "sp:scopes:all"
 
-	// OwnerMe as an owner id means the identity that the client acts for.
+	// OwnerMe is an owner id that means the identity that the client acts for.
 	OwnerMe = "me"
 )
 
-// The bounds of AccessTokenValiditySeconds (schema of the create request), and the default where it is not set.
+// These are the bounds of AccessTokenValiditySeconds (schema of the create
+// request).
 const (
 	minValiditySeconds = 15
 	maxValiditySeconds = 43200
 )
 
-// PersonalAccessToken is a personal access token (PAT) as List, All and Patch return it. It never holds the secret.
+// PersonalAccessToken is a personal access token (PAT) as List, All, Patch and
+// BulkUpdate return it. It never holds the secret.
 type PersonalAccessToken struct {
-	ID                         string                   `json:"id"` // also the OAuth2 client id
-	Name                       string                   `json:"name"`
-	Scope                      []string                 `json:"scope"`
-	Owner                      PersonalAccessTokenOwner `json:"owner"`
-	Created                    time.Time                `json:"created"`
-	LastUsed                   *time.Time               `json:"lastUsed,omitzero"`       // nil: never used. The API moves it at most once a day.
-	ExpirationDate             *time.Time               `json:"expirationDate,omitzero"` // nil: never expires, or not told
-	Managed                    bool                     `json:"managed,omitzero"`        // made and used by the platform, such as for a workflow
-	AccessTokenValiditySeconds int                      `json:"accessTokenValiditySeconds,omitzero"`
-	UserAwareTokenNeverExpires *bool                    `json:"userAwareTokenNeverExpires,omitzero"` // nil: not returned, as by BulkUpdate; V2025 and later
+	// ID is also the OAuth2 client id.
+	ID      string                   `json:"id"`
+	Name    string                   `json:"name"`
+	Scope   []string                 `json:"scope"`
+	Owner   PersonalAccessTokenOwner `json:"owner"`
+	Created time.Time                `json:"created"`
+	// LastUsed is nil for a token that was never used. The API updates it at
+	// most once a day.
+	LastUsed *time.Time `json:"lastUsed,omitzero"`
+	// ExpirationDate is nil if the token never expires, or if the API reported
+	// no expiry.
+	ExpirationDate *time.Time `json:"expirationDate,omitzero"`
+	// Managed tokens are created and used by the platform, such as for a
+	// workflow.
+	Managed bool `json:"managed,omitzero"`
+	// AccessTokenValiditySeconds is the lifetime of the token's bearers.
+	AccessTokenValiditySeconds int `json:"accessTokenValiditySeconds,omitzero"`
+	// UserAwareTokenNeverExpires is set in V2025 and later. It is nil if the
+	// API didn't return it, as in the response to BulkUpdate.
+	UserAwareTokenNeverExpires *bool `json:"userAwareTokenNeverExpires,omitzero"`
 }
 
 // PersonalAccessTokenOwner is the identity that a token belongs to.
@@ -42,23 +55,30 @@ type PersonalAccessTokenOwner struct {
 	Name string `json:"name"`
 }
 
-// CreatePersonalAccessTokenRequest says what token Create makes. It belongs to the identity that the client acts for.
+// CreatePersonalAccessTokenRequest describes the token that Create makes. The
+// token belongs to the identity that the client acts for.
 type CreatePersonalAccessTokenRequest struct {
 	// Name is required and unique among the owner's tokens.
 	Name string `json:"name"`
-	// Scope is required: what bearers of the token may do. Every right of the owner is []string{ScopeAll}.
+	// Scope lists the rights of the token's bearers and is required. Use
+	// []string{ScopeAll} to grant every right of the owner.
 	Scope []string `json:"scope"`
-	// AccessTokenValiditySeconds is how long a bearer of the token lasts, 15 to 43200 seconds; 0: 43200.
+	// AccessTokenValiditySeconds is the lifetime of a bearer of the token, from
+	// 15 to 43200 seconds. The default is 43200.
 	AccessTokenValiditySeconds int `json:"accessTokenValiditySeconds,omitzero"`
-	// ExpirationDate is sent in milliseconds. Zero: in V3, Beta and V2024 six months, which is also their maximum;
-	// in V2025 and later the token never expires, which UserAwareTokenNeverExpires has to acknowledge.
+	// ExpirationDate is sent in milliseconds. In V3, Beta and V2024 the default
+	// is six months from now, which is also the maximum. In V2025 and later a
+	// token without it never expires, and UserAwareTokenNeverExpires must be
+	// true.
 	ExpirationDate time.Time `json:"expirationDate,omitzero"`
-	// UserAwareTokenNeverExpires acknowledges a token without an expiry. V2025 and later.
+	// UserAwareTokenNeverExpires acknowledges a token without an expiry. It
+	// needs V2025 or later.
 	UserAwareTokenNeverExpires bool `json:"userAwareTokenNeverExpires,omitzero"`
 }
 
-// MarshalJSON writes the expiry as the API does, in milliseconds and UTC, and leaves out what is not set, as versions
-// before V2025 don't have every member.
+// MarshalJSON writes the expiry as the API does, in milliseconds and UTC. It
+// omits members that are not set, because versions before V2025 don't know all
+// of them.
 func (r CreatePersonalAccessTokenRequest) MarshalJSON() ([]byte, error) {
 	type fields CreatePersonalAccessTokenRequest // without this method
 	wire := struct {
@@ -71,24 +91,34 @@ func (r CreatePersonalAccessTokenRequest) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wire)
 }
 
-// CreatePersonalAccessTokenResponse is the token that Create made, with its secret. Where the response holds an unreadable
-// value, everything but ID and Secret may be zero.
+// CreatePersonalAccessTokenResponse is the token that Create made, with its
+// secret. If the API's response holds an unreadable value, everything but ID
+// and Secret may be zero.
 type CreatePersonalAccessTokenResponse struct {
-	ID                         string                   `json:"id"` // also the OAuth2 client id
-	Name                       string                   `json:"name"`
-	Scope                      []string                 `json:"scope"`
-	Owner                      PersonalAccessTokenOwner `json:"owner"`
-	Created                    time.Time                `json:"created"`
-	ExpirationDate             *time.Time               `json:"expirationDate,omitzero"` // nil: never expires, or not told
-	AccessTokenValiditySeconds int                      `json:"accessTokenValiditySeconds,omitzero"`
-	// Secret is shown only here: store it before anything else. Marshalling it is an error; use Reveal.
+	// ID is also the OAuth2 client id.
+	ID      string                   `json:"id"`
+	Name    string                   `json:"name"`
+	Scope   []string                 `json:"scope"`
+	Owner   PersonalAccessTokenOwner `json:"owner"`
+	Created time.Time                `json:"created"`
+	// ExpirationDate is nil if the token never expires, or if the API reported
+	// no expiry.
+	ExpirationDate             *time.Time `json:"expirationDate,omitzero"`
+	AccessTokenValiditySeconds int        `json:"accessTokenValiditySeconds,omitzero"`
+	// Secret is returned only here, so store it first. Use Reveal to write it
+	// out, because marshalling a Secret is an error.
 	Secret Secret `json:"secret,omitzero"`
 }
 
-// ListPersonalAccessTokensOptions narrows List and All. The zero value asks for every token of the tenant.
+// ListPersonalAccessTokensOptions selects the tokens that List and All return.
+// The zero value selects every token of the tenant.
 type ListPersonalAccessTokensOptions struct {
-	// OwnerID is an identity's id, or OwnerMe. "": the tokens of all owners.
+	// OwnerID is an identity's id, or OwnerMe. The default is the tokens of all
+	// owners.
 	OwnerID string
-	// Filter narrows by lastUsed; see [LastUsedLE] and [LastUsedIsNull].
+	// Filter selects tokens by lastUsed. See [LastUsedLE] and [LastUsedIsNull].
 	Filter PersonalAccessTokenFilter
 }
+
+// formatTime writes t as the API does, in UTC and milliseconds.
+func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }

@@ -10,14 +10,19 @@ import (
 	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
-// Secret is a string that prints, logs and marshals as anything but itself: a client secret, a PAT's secret or a
-// bearer. Only [Secret.Reveal] returns it. The zero Secret is empty.
+// Secret holds a client secret, a PAT's secret or a bearer. It never prints or
+// logs its value, and marshalling it fails. Only [Secret.Reveal] returns the
+// value. The zero Secret is empty.
 //
-// It has no String method, because a call of it would compile where Reveal is meant and store "[REDACTED]".
-// Secrets are compared by [Secret.Equal]; == does not compile, and reflect.DeepEqual, which testify's Equal uses, finds
-// no two of them equal that are not empty.
+// Compare Secrets with [Secret.Equal], because == does not compile.
+// reflect.DeepEqual, and with it testify's Equal, reports any two non-empty
+// Secrets as different.
+//
+// Secret has no String method. It could be called by mistake for Reveal, and
+// "[REDACTED]" would be stored.
 type Secret struct {
-	// A closure, because fmt and reflection print the string of an unexported field but can't look into a func.
+	// A closure, because fmt and reflection can print the string in an
+	// unexported field but can't look into a func.
 	reveal func() string
 }
 
@@ -40,20 +45,22 @@ func (s Secret) Reveal() string {
 // IsZero reports whether the secret is empty.
 func (s Secret) IsZero() bool { return s.reveal == nil }
 
-// Equal reports whether both are the same secret, in a time that does not depend on where they differ.
+// Equal reports whether both are the same secret. The time that it takes does
+// not depend on where they differ.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
 }
 
-// Format implements [fmt.Formatter]: every verb prints "[REDACTED]".
+// Format implements [fmt.Formatter]. Every verb prints "[REDACTED]".
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redact.Placeholder)) }
 
-// LogValue implements [slog.LogValuer]: a log record holds "[REDACTED]".
+// LogValue implements [slog.LogValuer]. A log record holds "[REDACTED]".
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redact.Placeholder) }
 
-// MarshalText always fails, so that marshalling neither leaks a secret nor silently loses it.
+// MarshalText always fails, so that marshalling neither leaks a secret nor
+// silently loses it.
 func (s Secret) MarshalText() ([]byte, error) {
-	return nil, errors.New("sailpoint: a Secret is not marshalled: use Reveal where it is to be written out")
+	return nil, errors.New("sailpoint: a Secret can't be marshalled: use Reveal to write it out")
 }
 
 // UnmarshalText reads a secret from a configuration.
@@ -62,7 +69,8 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// newRedactor returns what makes the Redactor of s when it is first needed, and keeps it: most calls need none.
+// newRedactor returns a function that makes the Redactor of s at its first
+// call. Most calls of the API need none.
 func newRedactor(s Secret) func() *redact.Redactor {
 	return sync.OnceValue(func() *redact.Redactor { return redact.New(s.Reveal()) })
 }

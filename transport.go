@@ -10,21 +10,23 @@ import (
 	"time"
 )
 
-// proxyError is a proxy's refusal to connect to the API. net/http's own error for it is the text that the proxy sent.
+// proxyError reports that a proxy refused to connect to the API. It replaces
+// net/http's error, whose text is what the proxy sent.
 type proxyError struct{ status int }
 
 func (e *proxyError) Error() string {
 	if e.wantsAuthentication() {
-		return "the proxy wants authentication: set Proxy of the transport to a URL with credentials"
+		return "the proxy requires authentication: set the transport's Proxy to a URL with credentials"
 	}
 	return strings.TrimRight(fmt.Sprintf("the proxy refused to connect: %d %s", e.status, http.StatusText(e.status)), " ")
 }
 
 func (e *proxyError) wantsAuthentication() bool { return e.status == http.StatusProxyAuthRequired }
 
-// NewTransport returns a transport like the one that a client uses without Config.HTTPClient: tuned for one host, with
-// bounds on connecting and on the size of an answer's header, and with the proxy of the environment, as
-// http.DefaultTransport has it. Set its Proxy or TLSClientConfig, or wrap it for tracing:
+// NewTransport returns a new transport like a client's default. It is tuned for
+// one host. It limits the time to connect and the size of response headers, and
+// uses the proxy from the environment as http.DefaultTransport does. You can
+// set its Proxy or TLSClientConfig, or wrap it for tracing:
 //
 //	cfg.HTTPClient = &http.Client{Transport: transport}
 func NewTransport() *http.Transport {
@@ -41,15 +43,17 @@ func NewTransport() *http.Transport {
 		ExpectContinueTimeout: time.Second,
 		ForceAttemptHTTP2:     true,
 		HTTP2: &http.HTTP2Config{
-			// A connection that died silently is found by a ping, before a Create is lost on it.
+			// A ping finds a dead connection before a Create is lost on it.
 			SendPingTimeout: 15 * time.Second,
 			PingTimeout:     5 * time.Second,
-			// A server that sends pings and reads nothing would hold a call beyond the end of its context.
+			// A server that sends pings and reads nothing could otherwise block
+			// a call after its context has ended.
 			WriteByteTimeout: 5 * time.Second,
 		},
 		MaxIdleConns:        100,
 		MaxIdleConnsPerHost: 100,
-		// Shorter than the usual idle limit of a load balancer (60 s), so that it is us who close.
+		// This is less than the usual idle limit of a load balancer (60 s), so
+		// that the client closes the connection first.
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
 	}

@@ -156,7 +156,7 @@ func TestProxyThatRefuses(t *testing.T) {
 		want   int64
 		text   string
 	}{
-		{"wants authentication", http.StatusProxyAuthRequired, 1, "the proxy wants authentication"},
+		{"wants authentication", http.StatusProxyAuthRequired, 1, "the proxy requires authentication"},
 		{"has no gateway", http.StatusBadGateway, 2, "Bad Gateway"},
 		{"closes", 0, 2, ""},
 	} {
