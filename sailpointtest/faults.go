@@ -14,63 +14,78 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Fault is one thing that goes wrong, for [Tenant.Inject]. It meets the first request that it matches, before anything
-// else does (the rate limit and the check of credentials too), and is used up by it.
+// Fault describes one failure, for [Tenant.Inject]. A fault applies to the
+// first request that it matches, and only to that one. It comes before the rate
+// limit and before the check of credentials.
 //
-// What it says of the reply decides whether the request is carried out:
+// The fields decide whether the request is carried out, and which response it
+// gets:
 //
-//	Fault{Err: err}                         not carried out; no answer
-//	Fault{Status: 503}                      not carried out; answered 503
-//	Fault{Committed: true}                  carried out; no answer (io.ErrUnexpectedEOF)
-//	Fault{Committed: true, Err: err}        carried out; no answer
-//	Fault{Committed: true, Status: 503}     carried out; answered 503
-//	Fault{CutAfter: 10}                     carried out; ten bytes of the tenant's own answer
-//	Fault{Header: h}, Fault{Body: "<html>"} carried out; the tenant's own answer with that replaced
-//	Fault{Delay: d}                         carried out after d, and answered
-//	Fault{Committed: true, Delay: d}        carried out; after d, no answer
-//	Fault{Committed: true, Delay: -d}       no answer; carried out after d, as a request that a proxy held back
+//	Fault{Err: err}                         not carried out; no response
+//	Fault{Status: 503}                      not carried out; response 503
+//	Fault{Committed: true}                  carried out; no response (io.ErrUnexpectedEOF)
+//	Fault{Committed: true, Err: err}        carried out; no response
+//	Fault{Committed: true, Status: 503}     carried out; response 503
+//	Fault{CutAfter: 10}                     carried out; ten bytes of the tenant's own response
+//	Fault{Header: h}, Fault{Body: "<html>"} carried out; the tenant's own response with that replaced
+//	Fault{Delay: d}                         carried out after d; the tenant's own response
+//	Fault{Committed: true, Delay: d}        carried out; no response, after d
+//	Fault{Committed: true, Delay: -d}       no response; carried out after d, as if a proxy held it back
 //
-// A stale answer is one with the Body of an earlier answer and Status 200.
+// To send a stale response, set Status to 200 and Body to that of an earlier
+// response.
 type Fault struct {
-	// Method and Path say which requests match; "" matches any. Path is the template of the operation, such as
-	// "/v2024/personal-access-tokens/{id}", as in the Op of the client's errors, or "/oauth/token".
+	// Method and Path select the requests that match. An empty one matches any.
+	// Path is the template of the operation, such as
+	// "/v2024/personal-access-tokens/{id}", as in the Op of the client's
+	// errors. For the token endpoint it is "/oauth/token".
 	Method, Path string
 
-	// Committed carries the request out and then loses the reply, or replaces it where Status, Header, Body, CutAfter
-	// or Err say by what.
+	// Committed carries the request out and then loses the response. If Status,
+	// Header, Body, CutAfter or Err is set, that replaces the response instead.
 	Committed bool
 
-	// Delay passes before the reply, and before the request is carried out unless Committed. If the request's context
-	// ends meanwhile there is no reply, and what was to come after the delay doesn't come.
+	// Delay passes before the response, and before the request is carried out
+	// unless Committed is set. If the request's context ends during the delay,
+	// there is no response, and the steps after the delay are skipped.
 	//
-	// A negative Delay together with Committed is the time from the reply to the carrying out. The request has been
-	// authenticated by then, and the tenant's own answer, which is not known yet, is lost. Otherwise it is none.
+	// With Committed, a negative Delay is the time from the response until the
+	// request is carried out. The request is authenticated when it arrives. The
+	// tenant's own response is lost, because it isn't known yet. Without
+	// Committed, a negative Delay is ignored.
 	Delay time.Duration
 
-	Status int         // replaces the tenant's own; 0: doesn't
-	Header http.Header // replaces the tenant's headers of these names; a nil value removes one
-	Body   string      // replaces the tenant's own; "" with a Status is an empty body, else the tenant's own
+	Status int         // replaces the tenant's own, unless it is 0
+	Header http.Header // replaces headers by name; a nil value removes one
 
-	// CutAfter ends the body after so many bytes with io.ErrUnexpectedEOF, or over HTTP by closing the connection.
-	// 0: whole; negative: before the first byte. A body that is not longer is left whole.
+	// Body replaces the tenant's own body. If Body is "", a Status sends an
+	// empty body; without a Status the tenant's own body is sent.
+	Body string
+
+	// CutAfter ends the body after this many bytes with io.ErrUnexpectedEOF.
+	// Over HTTP it closes the connection. 0 sends the whole body, and a
+	// negative value ends it before the first byte. A body that isn't longer is
+	// sent whole.
 	CutAfter int
 
-	// Err is returned by RoundTrip instead of an answer. Over HTTP the connection is closed.
+	// Err is returned by RoundTrip instead of a response. Over HTTP the
+	// connection is closed.
 	//
-	// A [*net.OpError] of a dial, or a [*net.DNSError], in its chain makes it the failure to get a connection, unless
-	// Committed: the GotConn hook of a [net/http/httptrace.ClientTrace] is not called, and [Tenant.Requests] doesn't
-	// hold the request, which has never arrived.
+	// Without Committed, an Err that wraps a [*net.OpError] of a dial or a
+	// [*net.DNSError] means that no connection was made. Then the GotConn hook
+	// of a [net/http/httptrace.ClientTrace] is not called. [Tenant.Requests]
+	// doesn't return the request, because it never arrived.
 	Err error
 }
 
-// Inject adds faults to those that wait for a request.
+// Inject adds faults. They stay until a request matches them.
 func (t *Tenant) Inject(faults ...Fault) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.faults = append(t.faults, cloneFaults(faults)...)
 }
 
-// Unused returns the faults that no request has met yet.
+// Unused returns a copy of the faults that no request has matched yet.
 func (t *Tenant) Unused() []Fault {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -85,7 +100,8 @@ func cloneFaults(faults []Fault) []Fault {
 	return faults
 }
 
-// takeFault returns the fault that a request meets. The zero Fault is none.
+// takeFault removes and returns the fault that matches a request. If no fault
+// matches, it returns the zero Fault.
 func (t *Tenant) takeFault(req *request) Fault {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -100,15 +116,15 @@ func (t *Tenant) takeFault(req *request) Fault {
 	return f
 }
 
-// noConnection reports whether the request doesn't get as far as to the tenant.
-func (f *Fault) noConnection() bool {
+// failsToConnect reports whether the request never reaches the tenant.
+func (f *Fault) failsToConnect() bool {
 	var dial *net.OpError
 	var lookup *net.DNSError
 	return !f.Committed && (errors.As(f.Err, &dial) && dial.Op == "dial" || errors.As(f.Err, &lookup))
 }
 
-// noReply returns the error in place of an answer, or nil.
-func (f *Fault) noReply() error {
+// lostResponse returns the error that replaces the response, or nil.
+func (f *Fault) lostResponse() error {
 	switch {
 	case f.Err != nil:
 		return f.Err
@@ -120,9 +136,10 @@ func (f *Fault) noReply() error {
 	return nil
 }
 
-// answer carries a request out as far as f lets it, and returns the answer as it goes on the wire.
-func (t *Tenant) answer(ctx context.Context, req *request, f Fault) (wireReply, error) {
-	var own reply
+// respond carries a request out as far as f allows, and returns the response as
+// it is sent.
+func (t *Tenant) respond(ctx context.Context, req *request, f Fault) (wireResponse, error) {
+	var own response
 	switch {
 	case f.Committed && f.Delay < 0:
 		t.carryOutLate(req, -f.Delay)
@@ -130,10 +147,10 @@ func (t *Tenant) answer(ctx context.Context, req *request, f Fault) (wireReply, 
 		own = t.carryOut(req)
 	}
 	if err := sleep(ctx, f.Delay); err != nil {
-		return wireReply{}, err
+		return wireResponse{}, err
 	}
-	if err := f.noReply(); err != nil {
-		return wireReply{}, err
+	if err := f.lostResponse(); err != nil {
+		return wireResponse{}, err
 	}
 	if !f.Committed && f.Status == 0 {
 		own = t.carryOut(req)
@@ -141,9 +158,10 @@ func (t *Tenant) answer(ctx context.Context, req *request, f Fault) (wireReply, 
 	return f.apply(own, t.now()), nil
 }
 
-// apply replaces what f replaces in the tenant's own answer, and adds what all answers have.
-func (f *Fault) apply(own reply, now time.Time) wireReply {
-	r := wireReply{status: own.status, header: http.Header{}}
+// apply replaces parts of the tenant's own response, and adds the headers that
+// every response has.
+func (f *Fault) apply(own response, now time.Time) wireResponse {
+	r := wireResponse{status: own.status, header: http.Header{}}
 	maps.Copy(r.header, own.header)
 	switch {
 	case f.Status != 0 || f.Body != "":
@@ -162,7 +180,7 @@ func (f *Fault) apply(own reply, now time.Time) wireReply {
 	r.header.Set("Cache-Control", "no-cache, no-store, must-revalidate")
 	r.header.Set("SLPT-Request-ID", randomHex(16))
 	if r.status < 200 || r.status == http.StatusNoContent || r.status == http.StatusNotModified {
-		r.body = nil // has none, whatever it is given (RFC 9110 section 6.4.1)
+		r.body = nil // these statuses have no body (RFC 9110 section 6.4.1)
 	} else {
 		r.header.Set("Content-Length", strconv.Itoa(len(r.body)))
 	}
@@ -183,7 +201,7 @@ func contentType(body []byte) string {
 	return http.DetectContentType(body)
 }
 
-// sleep waits, unless ctx ends before.
+// sleep waits for d. If ctx ends first, it returns the cause.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
@@ -198,7 +216,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// lateRequest is one that is carried out after its reply.
+// lateRequest is carried out after its response.
 type lateRequest struct {
 	due       time.Time
 	operation operation
@@ -208,13 +226,14 @@ func (t *Tenant) carryOutLate(req *request, delay time.Duration) {
 	now := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.settle(now)
+	t.carryOutDue(now)
 	t.late = append(t.late, lateRequest{now.Add(delay), t.admit(req, now)})
 }
 
-// settle carries out the late requests that are due. It runs before anyone looks at the tenant, which takes no
-// goroutine and can't be told from their being carried out in time.
-func (t *Tenant) settle(now time.Time) {
+// carryOutDue carries out the late requests that are due. It runs before every
+// access to the tenant. This looks the same as carrying them out on time, and
+// needs no goroutine.
+func (t *Tenant) carryOutDue(now time.Time) {
 	slices.SortStableFunc(t.late, func(a, b lateRequest) int { return a.due.Compare(b.due) })
 	for len(t.late) > 0 && !now.Before(t.late[0].due) {
 		due := t.late[0]

@@ -6,28 +6,31 @@ import (
 	"time"
 )
 
-// match reports whether a token that was last used then, or never, passes a filter.
+// match reports whether a filter matches a token, by its last use. A zero time
+// means never.
 type match func(lastUsed time.Time) bool
 
-// maxDepth bounds the nesting of a filter, and with it the stack.
+// maxDepth bounds the nesting of a filter, and so the stack.
 const maxDepth = 100
 
-// parseFilter reads a filter: comparisons of lastUsed with le and isnull, combined by not, and, or (which bind in this
-// order) and parentheses. An empty one passes everything.
+// parseFilter parses a filter. A filter compares lastUsed with le or isnull.
+// Comparisons are combined by not, and, or, which bind in this order, and by
+// parentheses. An empty filter matches everything.
 func parseFilter(filter string) (match, error) {
 	if strings.TrimSpace(filter) == "" {
 		return func(time.Time) bool { return true }, nil
 	}
-	// No word has a parenthesis in it: a date has none, and a quoted string is refused anyway.
+	// Parentheses always separate words: dates have none, and quoted strings
+	// are rejected.
 	p := filterParser{words: strings.Fields(strings.NewReplacer("(", " ( ", ")", " ) ").Replace(filter))}
-	result, err := p.either(0)
+	result, err := p.parseOr(0)
 	if err == nil && len(p.words) > 0 {
 		err = p.unexpected()
 	}
 	return result, err
 }
 
-// filterParser holds the words that are left.
+// filterParser holds the words that are not parsed yet.
 type filterParser struct{ words []string }
 
 func (p *filterParser) accept(word string) bool {
@@ -40,42 +43,42 @@ func (p *filterParser) accept(word string) bool {
 
 func (p *filterParser) unexpected() error {
 	if len(p.words) == 0 {
-		return &refusal{badContent, "Invalid filters: unexpected end."}
+		return &requestError{badContent, "Invalid filters: unexpected end."}
 	}
-	return &refusal{badContent, fmt.Sprintf("Invalid filters: unexpected or unsupported %.80q.", p.words[0])}
+	return &requestError{badContent, fmt.Sprintf("Invalid filters: unexpected or unsupported %.80q.", p.words[0])}
 }
 
-func (p *filterParser) either(depth int) (match, error) {
-	left, err := p.both(depth)
+func (p *filterParser) parseOr(depth int) (match, error) {
+	left, err := p.parseAnd(depth)
 	for err == nil && p.accept("or") {
 		var right match
 		before := left
-		right, err = p.both(depth)
+		right, err = p.parseAnd(depth)
 		left = func(t time.Time) bool { return before(t) || right(t) }
 	}
 	return left, err
 }
 
-func (p *filterParser) both(depth int) (match, error) {
-	left, err := p.single(depth)
+func (p *filterParser) parseAnd(depth int) (match, error) {
+	left, err := p.parseTerm(depth)
 	for err == nil && p.accept("and") {
 		var right match
 		before := left
-		right, err = p.single(depth)
+		right, err = p.parseTerm(depth)
 		left = func(t time.Time) bool { return before(t) && right(t) }
 	}
 	return left, err
 }
 
-func (p *filterParser) single(depth int) (match, error) {
+func (p *filterParser) parseTerm(depth int) (match, error) {
 	switch {
 	case depth > maxDepth:
-		return nil, &refusal{badContent, "Invalid filters: nested too deeply."}
+		return nil, &requestError{badContent, "Invalid filters: nested too deeply."}
 	case p.accept("not"):
-		inner, err := p.single(depth + 1)
+		inner, err := p.parseTerm(depth + 1)
 		return func(t time.Time) bool { return !inner(t) }, err
 	case p.accept("("):
-		inner, err := p.either(depth + 1)
+		inner, err := p.parseOr(depth + 1)
 		if err == nil && !p.accept(")") {
 			err = p.unexpected()
 		}

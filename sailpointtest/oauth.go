@@ -16,24 +16,26 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// bearer is an access token. It keeps the scope that its PAT had when it was issued.
+// bearer is an access token. It keeps the scope that its PAT had when the
+// bearer was issued.
 type bearer struct {
 	clientID, ownerID string
 	scope             []string
 	expiry            time.Time
-	expired           bool // before its time, by ExpireAccessTokens
+	expired           bool // set by ExpireAccessTokens
 }
 
-// bearerKey stands for a bearer where a tenant that is printed would show it.
+// bearerKey is the hash of a bearer, so that a printed tenant doesn't show
+// bearers.
 type bearerKey [sha256.Size]byte
 
 func keyOf(bearer string) bearerKey { return sha256.Sum256([]byte(bearer)) }
 
-// lastUsedInterval is how seldom lastUsed moves.
+// lastUsedInterval is the least time between two changes of lastUsed.
 const lastUsedInterval = 24 * time.Hour
 
-// issued is the answer of the token endpoint.
-type issued struct {
+// tokenResponse is the response of the token endpoint.
+type tokenResponse struct {
 	AccessToken         string `json:"access_token"`
 	TokenType           string `json:"token_type"`
 	ExpiresIn           int64  `json:"expires_in"`
@@ -53,7 +55,7 @@ type issued struct {
 	JTI                 string `json:"jti"`
 }
 
-// claims are what a bearer says of itself, for a client that looks into it.
+// claims are the contents of a bearer, for clients that decode it.
 type claims struct {
 	TenantID            string   `json:"tenant_id"`
 	Internal            bool     `json:"internal"`
@@ -71,9 +73,9 @@ type claims struct {
 	JTI                 string   `json:"jti"`
 }
 
-// issue is POST on /oauth/token.
-func (t *Tenant) issue(req *request, now time.Time) reply {
-	sent, err := grantIn(req)
+// issueBearer handles POST /oauth/token.
+func (t *Tenant) issueBearer(req *request, now time.Time) response {
+	sent, err := readGrant(req)
 	if err != nil {
 		return oauthError(http.StatusBadRequest, "invalid_request", err.Error())
 	}
@@ -98,52 +100,53 @@ func (t *Tenant) issue(req *request, now time.Time) reply {
 		used.lastUsed = milliseconds(now)
 		t.replace(tok, &used)
 	}
-	answer := issued{
+	resp := tokenResponse{
 		TokenType: "bearer", ExpiresIn: int64(lifetime / time.Second), Scope: strings.Join(tok.scope, " "),
 		TenantID: t.id, Internal: true, Pod: pod, Org: org,
 		IdentityID: tok.ownerID, UserName: tok.ownerName, UserID: tok.ownerID,
 		StrongAuthSupported: true, ClaimsSupported: true, Enabled: true, AccessType: "OFFLINE", JTI: randomHex(16),
 	}
-	answer.AccessToken = jwt(claims{
+	resp.AccessToken = jwt(claims{
 		TenantID: t.id, Internal: true, Pod: pod, Org: org,
 		IdentityID: tok.ownerID, UserName: tok.ownerName, UserID: tok.ownerID, StrongAuthSupported: true,
 		Authorities: t.identities[tok.ownerID].Rights, ClientID: tok.id, Scope: tok.scope,
-		Exp: now.Add(lifetime).Unix(), JTI: answer.JTI,
+		Exp: now.Add(lifetime).Unix(), JTI: resp.JTI,
 	})
-	t.bearers[keyOf(answer.AccessToken)] = &bearer{tok.id, tok.ownerID, tok.scope, now.Add(lifetime), false}
-	return jsonReply(http.StatusOK, answer)
+	t.bearers[keyOf(resp.AccessToken)] = &bearer{tok.id, tok.ownerID, tok.scope, now.Add(lifetime), false}
+	return jsonResponse(http.StatusOK, resp)
 }
 
 func (tok *token) expiredAt(now time.Time) bool {
 	return !tok.expiration.IsZero() && !now.Before(tok.expiration)
 }
 
-// jwt looks like the API's bearers, but its signature is random: only the tenant knows which ones it has issued.
+// jwt returns a bearer that looks like the API's. Its signature is random,
+// because only the tenant checks its bearers.
 func jwt(c claims) string {
 	part := base64.RawURLEncoding.EncodeToString
 	return part([]byte(`{"alg":"ES256","typ":"JWT"}`)) + "." + part(encode(c)) + "." + part([]byte(randomHex(32)))
 }
 
-func oauthError(status int, code, description string) reply {
-	return jsonReply(status, struct {
+func oauthError(status int, code, description string) response {
+	return jsonResponse(status, struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 	}{code, description})
 }
 
-// grant is what a request to the token endpoint asks for.
+// grant holds the parameters of a request to the token endpoint.
 type grant struct{ grantType, clientID, clientSecret string }
 
-// grantIn reads a grant wherever clients put one: in the Basic header first, then the query, then the body as a form,
-// each parameter by itself.
-func grantIn(req *request) (grant, error) {
+// readGrant reads the parameters from every place that clients use. For each
+// one it tries the Basic header, then the query, then the body as a form.
+func readGrant(req *request) (grant, error) {
 	query, err := url.ParseQuery(req.rawQuery)
 	if err != nil {
-		return grant{}, &refusal{badContent, "The query is malformed"}
+		return grant{}, &requestError{badContent, "The query is malformed"}
 	}
-	form, err := formIn(req)
+	form, err := readForm(req)
 	if err != nil {
-		return grant{}, &refusal{badContent, "The form is malformed"}
+		return grant{}, &requestError{badContent, "The form is malformed"}
 	}
 	param := func(name string) string {
 		return slices.Concat(query[name], form[name], []string{""})[0]
@@ -155,7 +158,8 @@ func grantIn(req *request) (grant, error) {
 	return sent, nil
 }
 
-// unescape undoes the form encoding that RFC 6749 section 2.3.1 wants inside of a Basic header and few clients use.
+// unescape decodes credentials of a Basic header. RFC 6749 section 2.3.1
+// requires them to be form-encoded, but few clients do that.
 func unescape(s string) string {
 	if plain, err := url.QueryUnescape(s); err == nil && strings.Contains(s, "%") {
 		return plain
@@ -163,12 +167,13 @@ func unescape(s string) string {
 	return s
 }
 
-// formIn returns the parameters in a body; none in one that is no form.
-func formIn(req *request) (url.Values, error) {
+// readForm returns the parameters in a body. If the body isn't a form, there
+// are none.
+func readForm(req *request) (url.Values, error) {
 	mediaType, params, err := mime.ParseMediaType(req.header.Get("Content-Type"))
 	switch {
 	case err != nil:
-		return nil, nil //nolint:nilerr // a type that can't be read is none of a form
+		return nil, nil //nolint:nilerr // with an invalid type the body isn't a form
 	case mediaType == "application/x-www-form-urlencoded":
 		return url.ParseQuery(string(req.body))
 	case mediaType != "multipart/form-data":

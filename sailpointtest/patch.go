@@ -19,27 +19,16 @@ const (
 
 var null = jsontext.Value("null")
 
-// applyPatch returns tok with a JSON Patch (RFC 6902) applied to it. The fields are judged by what they are in the
-// end, so that the order of the operations doesn't matter to rules over two of them. A bulk patch changes the expiry and
-// its acknowledgement only.
+// applyPatch returns tok with a JSON Patch (RFC 6902) applied to it. It checks
+// the final values of the fields, so the order of the operations doesn't matter
+// to a rule about two fields. A bulk patch changes only the expiry and its
+// acknowledgement.
 func (v *version) applyPatch(tok token, body []byte, bulk bool, now time.Time) (*token, error) {
-	// What can be patched, as JSON by path.
-	document := map[string]jsontext.Value{}
-	if !bulk {
-		document[pathName], document[pathScope] = encode(tok.name), encode(tok.scope)
-	}
-	if v.neverExpires {
-		document[pathExpiration] = null
-		if expiration := v.wireExpiration(&tok); expiration != nil {
-			document[pathExpiration] = expiration
-		}
-		document[pathAcknowledged] = encode(tok.acknowledged != nil && *tok.acknowledged)
-	}
+	document := v.patchable(&tok, bulk)
 	written, err := applyOperations(document, body)
 	if err != nil {
 		return nil, err
 	}
-
 	if written[pathName] {
 		tok.name = ""
 		if err := read(document, pathName, &tok.name); err != nil {
@@ -55,33 +44,60 @@ func (v *version) applyPatch(tok token, body []byte, bulk bool, now time.Time) (
 			return nil, err
 		}
 	}
+	if err := tok.patchExpiration(document, written, now); err != nil {
+		return nil, err
+	}
+	return &tok, nil
+}
+
+// patchable returns the fields that a patch can change, as JSON by path.
+func (v *version) patchable(tok *token, bulk bool) map[string]jsontext.Value {
+	document := map[string]jsontext.Value{}
+	if !bulk {
+		document[pathName], document[pathScope] = encode(tok.name), encode(tok.scope)
+	}
+	if v.neverExpires {
+		document[pathExpiration] = null
+		if expiration := v.wireExpiration(tok); expiration != nil {
+			document[pathExpiration] = expiration
+		}
+		document[pathAcknowledged] = encode(tok.acknowledged != nil && *tok.acknowledged)
+	}
+	return document
+}
+
+// patchExpiration sets the expiry and its acknowledgement from a patched
+// document.
+func (tok *token) patchExpiration(document map[string]jsontext.Value, written map[string]bool, now time.Time) error {
 	if written[pathAcknowledged] {
 		tok.acknowledged = new(bool)
 		if err := read(document, pathAcknowledged, tok.acknowledged); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if written[pathExpiration] {
 		tok.expiration = time.Time{}
 		var expiration *string
 		if err := read(document, pathExpiration, &expiration); err != nil {
-			return nil, err
+			return err
 		}
 		if expiration != nil {
+			var err error
 			if tok.expiration, err = futureTime(*expiration, now); err != nil {
-				return nil, err
+				return err
 			}
 		} else if !written[pathAcknowledged] {
-			return nil, errNotAcknowledged
+			return errNotAcknowledged
 		}
 	}
 	if written[pathAcknowledged] && tok.expiration.IsZero() && !*tok.acknowledged {
-		return nil, errNotAcknowledged
+		return errNotAcknowledged
 	}
-	return &tok, nil
+	return nil
 }
 
-// applyOperations changes document and returns the paths that were written.
+// applyOperations applies a patch to document, and returns the paths that it
+// wrote.
 func applyOperations(document map[string]jsontext.Value, body []byte) (map[string]bool, error) {
 	var operations []struct {
 		Op    string         `json:"op"`
@@ -93,7 +109,7 @@ func applyOperations(document map[string]jsontext.Value, body []byte) (map[strin
 		err = errors.New("not an array")
 	}
 	if err != nil {
-		return nil, &refusal{badContent, "invalid patch request: not an array of operations"}
+		return nil, &requestError{badContent, "invalid patch request: not an array of operations"}
 	}
 
 	written := make(map[string]bool)
@@ -101,22 +117,22 @@ func applyOperations(document map[string]jsontext.Value, body []byte) (map[strin
 		switch op.Op {
 		case "add", "remove", "replace", "test":
 		default:
-			return nil, &refusal{badContent, fmt.Sprintf("invalid patch request: operation not allowed (%.80s)", op.Op)}
+			return nil, &requestError{badContent, fmt.Sprintf("invalid patch request: operation not allowed (%.80s)", op.Op)}
 		}
 		if op.Path == nil {
-			return nil, &refusal{missingData, "invalid patch request: operation without a path"}
+			return nil, &requestError{missingData, "invalid patch request: operation without a path"}
 		}
 		current, patchable := document[*op.Path]
 		switch {
 		case !patchable:
-			return nil, &refusal{badContent, fmt.Sprintf("invalid patch request: field not patchable or does not contain key (%.80s)", *op.Path)}
+			return nil, &requestError{badContent, fmt.Sprintf("invalid patch request: field not patchable or does not contain key (%.80s)", *op.Path)}
 		case op.Op == "remove":
 			document[*op.Path] = null
 		case op.Value == nil:
-			return nil, &refusal{missingData, "invalid patch request: operation without a value"}
+			return nil, &requestError{missingData, "invalid patch request: operation without a value"}
 		case op.Op == "test":
 			if !equal(current, op.Value) {
-				return nil, &refusal{badContent, fmt.Sprintf("invalid patch request: test failed (%s)", *op.Path)}
+				return nil, &requestError{badContent, fmt.Sprintf("invalid patch request: test failed (%s)", *op.Path)}
 			}
 			continue
 		default:
@@ -129,7 +145,7 @@ func applyOperations(document map[string]jsontext.Value, body []byte) (map[strin
 
 func read(document map[string]jsontext.Value, path string, target any) error {
 	if err := json.Unmarshal(document[path], target); err != nil {
-		return &refusal{illegalValue, fmt.Sprintf("invalid patch request: value of the wrong type (%s)", path)}
+		return &requestError{illegalValue, fmt.Sprintf("invalid patch request: value of the wrong type (%s)", path)}
 	}
 	return nil
 }

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	maxTokens          = 10 // of an owner
+	maxTokens          = 10 // for each owner
 	minValiditySeconds = 15
 	maxValiditySeconds = 43200 // and the default
-	maxMonths          = 6     // of a token's life, and the default, in versions before v2025
+	maxMonths          = 6     // longest and default life of a token before v2025
 )
 
-// The wire structs, with their members in the order of the API's documents.
+// The members of the wire structs are in the order of the API's documents.
 
 type wireOwner struct {
 	Type string `json:"type"`
@@ -52,7 +52,7 @@ type wireCreated struct {
 	ExpirationDate             jsontext.Value `json:"expirationDate,omitzero"`
 }
 
-// wire returns tok as v shows it.
+// wire returns tok as this version shows it.
 func (v *version) wire(tok *token) wireToken {
 	w := wireToken{
 		ID: tok.id, Name: tok.name, Scope: tok.scope, Owner: tok.wireOwner(), Created: formatTime(tok.created),
@@ -82,25 +82,26 @@ func (tok *token) wireOwner() wireOwner { return wireOwner{identityType, tok.own
 
 func formatTime(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z07:00") }
 
-// parseTime takes RFC 3339 and nothing like it, as the JSON library does: [time.Time.UnmarshalText] also takes hours of
-// one digit and fractions after a comma.
+// parseTime parses RFC 3339 as strictly as the JSON library does.
+// [time.Time.UnmarshalText] also accepts hours of one digit and fractions after
+// a comma.
 func parseTime(s string) (time.Time, error) {
 	var t time.Time
 	quoted, err := jsontext.AppendQuote(nil, s)
 	if err == nil {
 		err = json.Unmarshal(quoted, &t)
 	}
-	if err != nil || t.UTC().Year() > 9999 { // which an answer couldn't write
-		return time.Time{}, &refusal{illegalValue, fmt.Sprintf("%.80q is not a date and time.", s)}
+	if err != nil || t.UTC().Year() > 9999 { // a response couldn't write it
+		return time.Time{}, &requestError{illegalValue, fmt.Sprintf("%.80q is not a date and time.", s)}
 	}
 	return milliseconds(t), nil
 }
 
-// list is GET on the collection.
-func (t *Tenant) list(c caller, req *request, _ time.Time) reply {
+// list handles GET on the collection.
+func (t *Tenant) list(c caller, req *request, _ time.Time) response {
 	query, err := url.ParseQuery(req.rawQuery)
 	if err != nil {
-		return badRequest(&refusal{badContent, "The query is malformed."})
+		return badRequest(&requestError{badContent, "The query is malformed."})
 	}
 	owner := query.Get("owner-id")
 	if owner == "me" {
@@ -120,7 +121,7 @@ func (t *Tenant) list(c caller, req *request, _ time.Time) reply {
 			found = append(found, tok)
 		}
 	}
-	return reply{status: http.StatusOK, header: jsonHeader(), body: func() []byte { return req.version.encodeList(found) }}
+	return response{status: http.StatusOK, header: jsonHeader(), body: func() []byte { return req.version.encodeList(found) }}
 }
 
 func (v *version) encodeList(tokens []*token) []byte {
@@ -136,43 +137,43 @@ func (v *version) encodeList(tokens []*token) []byte {
 	return list.Bytes()
 }
 
-// creation is the body of a POST on the collection.
-type creation struct {
+// createRequest is the body of a POST on the collection.
+type createRequest struct {
 	Name                       *string  `json:"name"`
 	Scope                      []string `json:"scope"`
 	AccessTokenValiditySeconds *int32   `json:"accessTokenValiditySeconds"`
 	ExpirationDate             *string  `json:"expirationDate"`
 }
 
-// create is POST on the collection.
-func (t *Tenant) create(c caller, req *request, now time.Time) reply {
+// create handles POST on the collection.
+func (t *Tenant) create(c caller, req *request, now time.Time) response {
 	if !req.hasMediaType("application/json") {
 		return unsupportedMediaType()
 	}
 	var in struct {
-		creation
+		createRequest
 		UserAwareTokenNeverExpires bool `json:"userAwareTokenNeverExpires"`
 	}
-	var target any = &in.creation // without what the version doesn't know
+	var target any = &in.createRequest // without the member that the version doesn't know
 	if req.version.neverExpires {
 		target = &in
 	}
 	if err := json.Unmarshal(req.body, target, json.RejectUnknownMembers(true)); err != nil {
-		return badRequest(&refusal{badContent, "The body is malformed, of the wrong type, or has an unknown or repeated member."})
+		return badRequest(&requestError{badContent, "The body is malformed, of the wrong type, or has an unknown or repeated member."})
 	}
-	tok, err := t.newToken(c.identity, in.creation, in.UserAwareTokenNeverExpires, req.version, milliseconds(now))
+	tok, err := t.newToken(c.identity, in.createRequest, in.UserAwareTokenNeverExpires, req.version, milliseconds(now))
 	if err != nil {
 		return badRequest(err)
 	}
 	t.insert(tok)
-	return jsonReply(http.StatusOK, wireCreated{
+	return jsonResponse(http.StatusOK, wireCreated{
 		ID: tok.id, Secret: tok.secret.Reveal(), Scope: tok.scope, Name: tok.name, Owner: tok.wireOwner(),
 		Created: formatTime(tok.created), AccessTokenValiditySeconds: tok.validitySeconds,
 		ExpirationDate: req.version.wireExpiration(tok),
 	})
 }
 
-func (t *Tenant) newToken(owner Identity, in creation, acknowledged bool, v *version, now time.Time) (*token, error) {
+func (t *Tenant) newToken(owner Identity, in createRequest, acknowledged bool, v *version, now time.Time) (*token, error) {
 	tok := &token{
 		id: randomHex(16), secret: newSecret(), ownerID: owner.ID, ownerName: owner.Name, created: now,
 		validitySeconds: maxValiditySeconds, acknowledged: &acknowledged,
@@ -191,66 +192,80 @@ func (t *Tenant) newToken(owner Identity, in creation, acknowledged bool, v *ver
 		tok.validitySeconds = int(*s)
 	}
 	if s := tok.validitySeconds; s < minValiditySeconds || s > maxValiditySeconds {
-		return nil, &refusal{illegalValue, fmt.Sprintf("'accessTokenValiditySeconds' must be %d to %d.", minValiditySeconds, maxValiditySeconds)}
+		return nil, &requestError{illegalValue, fmt.Sprintf("'accessTokenValiditySeconds' must be %d to %d.", minValiditySeconds, maxValiditySeconds)}
 	}
 
+	if tok.expiration, err = v.newExpiration(in.ExpirationDate, acknowledged, now); err != nil {
+		return nil, err
+	}
+	return tok, t.checkCount(owner.ID)
+}
+
+// newExpiration returns the expiry of a new token. The zero time means never.
+func (v *version) newExpiration(requested *string, acknowledged bool, now time.Time) (time.Time, error) {
 	latest := monthsAfter(now, maxMonths)
 	switch {
-	case in.ExpirationDate != nil:
-		if tok.expiration, err = futureTime(*in.ExpirationDate, now); err != nil {
-			return nil, err
+	case requested != nil:
+		expiration, err := futureTime(*requested, now)
+		if err == nil && !v.neverExpires && expiration.After(latest) {
+			err = &requestError{illegalValue, "'expirationDate' must be at most 6 months from now."}
 		}
-		if !v.neverExpires && tok.expiration.After(latest) {
-			return nil, &refusal{illegalValue, "'expirationDate' must be at most 6 months from now."}
-		}
+		return expiration, err
 	case !v.neverExpires:
-		tok.expiration = latest
+		return latest, nil
 	case !acknowledged:
-		return nil, errNotAcknowledged
+		return time.Time{}, errNotAcknowledged
 	}
+	return time.Time{}, nil
+}
 
+// checkCount returns an error if the owner can't have another token.
+func (t *Tenant) checkCount(ownerID string) error {
 	count := 0
-	for _, other := range t.tokens {
-		if other.ownerID == owner.ID && !other.managed {
+	for _, tok := range t.tokens {
+		if tok.ownerID == ownerID && !tok.managed {
 			count++
 		}
 	}
 	if count >= maxTokens {
-		return nil, &refusal{overLimit, fmt.Sprintf("The owner has %d personal access tokens already.", maxTokens)}
-	}
-	return tok, nil
-}
-
-var errNotAcknowledged = &refusal{
-	missingData,
-	"'userAwareTokenNeverExpires' must be true where 'expirationDate' is null or empty.",
-}
-
-// checkName refuses a name that is blank, or that another token of the owner has.
-func (t *Tenant) checkName(tok *token) error {
-	if strings.TrimSpace(tok.name) == "" {
-		return &refusal{missingData, "Required field 'name' was missing or empty."}
-	}
-	if slices.ContainsFunc(t.tokens, func(other *token) bool {
-		return other.name == tok.name && other.ownerID == tok.ownerID && other.id != tok.id
-	}) {
-		return &refusal{exists, fmt.Sprintf("A personal access token with the name %q already exists.", tok.name)}
+		return &requestError{overLimit, fmt.Sprintf("The owner has %d personal access tokens already.", maxTokens)}
 	}
 	return nil
 }
 
-// scopeOrAll returns scope, or every right of the owner where it is null, missing or empty.
+var errNotAcknowledged = &requestError{
+	missingData,
+	"'userAwareTokenNeverExpires' must be true where 'expirationDate' is null or empty.",
+}
+
+// checkName returns an error if the name is blank, or if another token of the
+// owner has it.
+func (t *Tenant) checkName(tok *token) error {
+	if strings.TrimSpace(tok.name) == "" {
+		return &requestError{missingData, "Required field 'name' was missing or empty."}
+	}
+	if slices.ContainsFunc(t.tokens, func(other *token) bool {
+		return other.name == tok.name && other.ownerID == tok.ownerID && other.id != tok.id
+	}) {
+		return &requestError{exists, fmt.Sprintf("A personal access token with the name %q already exists.", tok.name)}
+	}
+	return nil
+}
+
+// scopeOrAll returns scope. A null, missing or empty scope means every right of
+// the owner.
 func scopeOrAll(scope []string) ([]string, error) {
 	if len(scope) == 0 {
 		return []string{scopeAll}, nil
 	}
 	if slices.Contains(scope, "") {
-		return nil, &refusal{illegalValue, "'scope' has an empty entry."}
+		return nil, &requestError{illegalValue, "'scope' has an empty entry."}
 	}
 	return scope, nil
 }
 
-// monthsAfter ends at the last day of a month that is too short: six months after 31 August is 28 February.
+// monthsAfter adds months to t. If the last month is too short for the day, the
+// result is its last day. Six months after 31 August is 28 February.
 func monthsAfter(t time.Time, months int) time.Time {
 	later := t.AddDate(0, months, 0)
 	if later.Day() != t.Day() {
@@ -262,29 +277,29 @@ func monthsAfter(t time.Time, months int) time.Time {
 func futureTime(s string, now time.Time) (time.Time, error) {
 	t, err := parseTime(s)
 	if err == nil && !t.After(now) {
-		err = &refusal{illegalValue, "'expirationDate' must be in the future."}
+		err = &requestError{illegalValue, "'expirationDate' must be in the future."}
 	}
 	return t, err
 }
 
-// delete is DELETE on one token.
-func (t *Tenant) delete(c caller, req *request, _ time.Time) reply {
-	tok, refused := t.find(c, req.id, c.may(allManage))
-	if refused != nil {
-		return *refused
+// delete handles DELETE on one token.
+func (t *Tenant) delete(c caller, req *request, _ time.Time) response {
+	tok, failure := t.find(c, req.id, c.may(allManage))
+	if failure != nil {
+		return *failure
 	}
 	t.remove(tok)
-	return reply{status: http.StatusNoContent}
+	return response{status: http.StatusNoContent}
 }
 
-// patch is PATCH on one token.
-func (t *Tenant) patch(c caller, req *request, now time.Time) reply {
+// patch handles PATCH on one token.
+func (t *Tenant) patch(c caller, req *request, now time.Time) response {
 	if !req.hasMediaType("application/json-patch+json") {
 		return unsupportedMediaType()
 	}
-	tok, refused := t.find(c, req.id, false)
-	if refused != nil {
-		return *refused
+	tok, failure := t.find(c, req.id, false)
+	if failure != nil {
+		return *failure
 	}
 	changed, err := req.version.applyPatch(*tok, req.body, false, now)
 	if err == nil && changed.name != tok.name {
@@ -294,14 +309,14 @@ func (t *Tenant) patch(c caller, req *request, now time.Time) reply {
 		return badRequest(err)
 	}
 	t.replace(tok, changed)
-	return jsonReply(http.StatusOK, req.version.wire(changed))
+	return jsonResponse(http.StatusOK, req.version.wire(changed))
 }
 
-// maxBulkIDs is how many tokens a bulk update changes at most.
+// maxBulkIDs is the largest number of tokens in a bulk update.
 const maxBulkIDs = 25
 
-// bulkUpdate is PATCH, or POST, on the bulk update.
-func (t *Tenant) bulkUpdate(c caller, req *request, now time.Time) reply {
+// bulkUpdate handles PATCH and POST on the bulk update.
+func (t *Tenant) bulkUpdate(c caller, req *request, now time.Time) response {
 	if !req.hasMediaType("application/json") {
 		return unsupportedMediaType()
 	}
@@ -309,43 +324,44 @@ func (t *Tenant) bulkUpdate(c caller, req *request, now time.Time) reply {
 	if err != nil {
 		return badRequest(err)
 	}
-	answer := make([]wireToken, 0, len(changed))
+	resp := make([]wireToken, 0, len(changed))
 	for _, tok := range changed {
 		t.replace(t.byID[tok.id], tok)
 		shown := req.version.wire(tok)
 		shown.UserAwareTokenNeverExpires = nil
-		answer = append(answer, shown)
+		resp = append(resp, shown)
 	}
-	return jsonReply(http.StatusOK, answer)
+	return jsonResponse(http.StatusOK, resp)
 }
 
-// applyBulk returns the tokens that a bulk update names as it leaves them, in the order of their ids.
+// applyBulk returns the changed tokens of a bulk update, sorted by id. It
+// doesn't store them.
 func (t *Tenant) applyBulk(c caller, req *request, now time.Time) ([]*token, error) {
 	var in struct {
 		IDs   []string         `json:"ids"`
 		Patch []jsontext.Value `json:"patch"`
 	}
 	if err := json.Unmarshal(req.body, &in, json.RejectUnknownMembers(true)); err != nil {
-		return nil, &refusal{badContent, "The body is malformed, of the wrong type, or has an unknown or repeated member."}
+		return nil, &requestError{badContent, "The body is malformed, of the wrong type, or has an unknown or repeated member."}
 	}
 	switch {
 	case len(in.IDs) == 0:
-		return nil, &refusal{missingData, "Required field 'ids' was missing or empty."}
+		return nil, &requestError{missingData, "Required field 'ids' was missing or empty."}
 	case len(in.IDs) > maxBulkIDs:
-		return nil, &refusal{overLimit, fmt.Sprintf("'ids' must be at most %d.", maxBulkIDs)}
+		return nil, &requestError{overLimit, fmt.Sprintf("'ids' must be at most %d.", maxBulkIDs)}
 	case len(in.Patch) == 0:
-		return nil, &refusal{missingData, "Required field 'patch' was missing or empty."}
+		return nil, &requestError{missingData, "Required field 'patch' was missing or empty."}
 	}
 	slices.Sort(in.IDs)
 	blank := func(id string) bool { return strings.TrimSpace(id) == "" }
 	if len(slices.Compact(slices.Clone(in.IDs))) < len(in.IDs) || slices.ContainsFunc(in.IDs, blank) {
-		return nil, &refusal{illegalValue, "'ids' must be unique and not blank."}
+		return nil, &requestError{illegalValue, "'ids' must be unique and not blank."}
 	}
 	changed := make([]*token, 0, len(in.IDs))
 	for _, id := range in.IDs {
-		tok, refused := t.find(c, id, true)
-		if refused != nil {
-			return nil, &refusal{notListed, fmt.Sprintf("Referenced personal access token with id '%.80s' not found.", id)}
+		tok, failure := t.find(c, id, true)
+		if failure != nil {
+			return nil, &requestError{notListed, fmt.Sprintf("Referenced personal access token with id '%.80s' not found.", id)}
 		}
 		tok, err := req.version.applyPatch(*tok, encode(in.Patch), true, now)
 		if err != nil {
@@ -356,19 +372,20 @@ func (t *Tenant) applyBulk(c caller, req *request, now time.Time) ([]*token, err
 	return changed, nil
 }
 
-// find returns a token that the caller may change: its own, or with others anyone's. What it can't see is not found;
-// what it can see but not change is forbidden.
-func (t *Tenant) find(c caller, id string, others bool) (*token, *reply) {
-	refused := notFound()
+// find returns a token that the caller may change: its own, or with others set
+// anyone's. If the caller can't see the token, the response is a 404. If it can
+// see but not change it, the response is a 403.
+func (t *Tenant) find(c caller, id string, others bool) (*token, *response) {
+	failure := notFound()
 	tok := t.byID[id]
 	if tok == nil || tok.managed && !c.may(managedRead) {
-		return nil, &refused
+		return nil, &failure
 	}
 	if others || tok.ownerID == c.identity.ID {
 		return tok, nil
 	}
 	if c.may(allRead, allManage) {
-		refused = forbidden()
+		failure = forbidden()
 	}
-	return nil, &refused
+	return nil, &failure
 }

@@ -11,22 +11,25 @@ import (
 	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
-// maxRequests bounds the log, for a tenant that is served for long. The oldest are dropped, a half at a time.
+// maxRequests bounds the log of a tenant that is served for long. Half of the
+// requests, the oldest, are dropped at a time.
 const maxRequests = 100_000
 
-// Request is one that has arrived, without secrets: they read "[REDACTED]".
+// Request describes a request that has arrived. Secrets in it read
+// "[REDACTED]".
 type Request struct {
-	At       time.Time // of arrival, by the tenant's clock
+	At       time.Time // time of arrival, by the tenant's clock
 	Method   string
 	Path     string // as it was sent, not the template
 	Query    string // as it was sent, without "?"
 	Body     string
-	ClientID string // of the bearer, or of the credentials that were sent; "" if not known
+	ClientID string // of the bearer or of the sent credentials; "" if unknown
 	Header   http.Header
-	Status   int // of the answer; 0: none was given, or not yet
+	Status   int // of the response; 0 if there was no response, or not yet
 }
 
-// Requests returns a copy of the requests that have arrived, in that order: the last 50,000 at least.
+// Requests returns a copy of the requests that have arrived, in that order. The
+// tenant keeps at least the last 50,000.
 func (t *Tenant) Requests() []Request {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -39,12 +42,12 @@ func (t *Tenant) Requests() []Request {
 	return requests
 }
 
-// exchange answers a request, and keeps both in the log.
-func (t *Tenant) exchange(ctx context.Context, req *request, f Fault) (wireReply, error) {
-	entry := logged(req)
+// exchange responds to a request, and logs the request and the status.
+func (t *Tenant) exchange(ctx context.Context, req *request, f Fault) (wireResponse, error) {
+	entry := logEntry(req)
 	entry.At = t.now()
 	t.mu.Lock()
-	if b := t.bearers[keyOf(bearerIn(req.header))]; b != nil {
+	if b := t.bearers[keyOf(bearerOf(req.header))]; b != nil {
 		entry.ClientID = b.clientID
 	}
 	if len(t.requests) >= maxRequests {
@@ -53,17 +56,17 @@ func (t *Tenant) exchange(ctx context.Context, req *request, f Fault) (wireReply
 	t.requests = append(t.requests, entry)
 	t.mu.Unlock()
 
-	answer, err := t.answer(ctx, req, f)
+	resp, err := t.respond(ctx, req, f)
 	if err == nil {
 		t.mu.Lock()
-		entry.Status = answer.status
+		entry.Status = resp.status
 		t.mu.Unlock()
 	}
-	return answer, err
+	return resp, err
 }
 
-// logged returns req without its secrets.
-func logged(req *request) *Request {
+// logEntry returns the log's entry for req, without its secrets.
+func logEntry(req *request) *Request {
 	entry := &Request{
 		Method: req.method, Path: req.path, Query: redactPairs(req.rawQuery), Body: string(req.body), Header: req.header.Clone(),
 	}
@@ -73,16 +76,16 @@ func logged(req *request) *Request {
 	if req.template != tokenPath {
 		return entry
 	}
-	sent, err := grantIn(req)
+	sent, err := readGrant(req)
 	if err == nil {
 		entry.ClientID = sent.clientID
 	}
-	form, err := formIn(req)
+	form, err := readForm(req)
 	switch {
 	case req.hasMediaType("application/x-www-form-urlencoded"):
 		entry.Body = redactPairs(entry.Body)
 	case form == nil && entry.Body != "" || err != nil:
-		entry.Body = redact.Placeholder // it may hold a secret in a form that isn't known
+		entry.Body = redact.Placeholder // it may hold a secret in an unknown form
 	default:
 		for _, name := range secretParams {
 			for _, secret := range form[name] {
@@ -95,10 +98,11 @@ func logged(req *request) *Request {
 	return entry
 }
 
-// secretParams are the parameters that are not kept.
+// secretParams are the names of the parameters whose values are redacted.
 var secretParams = []string{"client_secret", "access_token", "refresh_token", "password"}
 
-// redactPairs replaces the secret values of a query or a form, and leaves the rest as it was sent.
+// redactPairs replaces the secret values of a query or a form. It leaves the
+// rest as it was sent.
 func redactPairs(encoded string) string {
 	pairs := strings.Split(encoded, "&")
 	for i, pair := range pairs {

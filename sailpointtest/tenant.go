@@ -22,14 +22,15 @@ const (
 	scopeAll     = "sp:scopes:all"
 )
 
-// Tenant is a tenant in memory: an [http.RoundTripper], for tests without sockets, and an [http.Handler]. It is made
-// by [NewTenant], safe for concurrent use, and needs no closing.
+// Tenant is a tenant in memory, made by [NewTenant]. It is an
+// [http.RoundTripper], for tests without sockets, and an [http.Handler]. It is
+// safe for concurrent use and needs no closing.
 type Tenant struct {
 	now     func() time.Time
 	limited bool
 	id      string
 
-	clientID     string // of the seed
+	clientID     string // of the seed token
 	clientSecret sailpoint.Secret
 
 	mu         sync.Mutex
@@ -37,62 +38,72 @@ type Tenant struct {
 	tokens     []*token // in the order of creation
 	byID       map[string]*token
 	bearers    map[bearerKey]*bearer
-	admitted   map[quota][]time.Time // the requests that count against a rate limit
+	admitted   map[quota][]time.Time // requests that count against the rate limit
 	late       []lateRequest
 	faults     []Fault
 	requests   []*Request
 }
 
-// token is a PAT. It is never changed, only replaced, so that a list goes on from what it found without a lock.
+// token is a PAT. It is never changed, only replaced. A list can therefore be
+// encoded without the lock.
 type token struct {
 	id, name             string
 	secret               sailpoint.Secret
 	scope                []string
 	ownerID, ownerName   string
 	created              time.Time
-	lastUsed, expiration time.Time // zero: never
+	lastUsed, expiration time.Time // zero means never
 	managed              bool
 	validitySeconds      int
-	acknowledged         *bool // userAwareTokenNeverExpires; nil: from before there was one
+	acknowledged         *bool // userAwareTokenNeverExpires; nil for a token older than that member
 }
 
 // Identity is an owner of tokens.
 type Identity struct {
 	ID, Name string
-	// Rights are what the identity's tokens can be used for at most, under the names of scopes, such as
-	// "sp:my-personal-access-tokens:read", or of rights, such as "idn:managed-personal-access-tokens:read": the two
-	// prefixes are taken for the same. "sp:scopes:all" is every right; none is none.
+	// Rights bound what the identity's tokens can do. A right has the name of a
+	// scope, such as "sp:my-personal-access-tokens:read", or of a right, such
+	// as "idn:managed-personal-access-tokens:read". The two prefixes mean the
+	// same. "sp:scopes:all" is every right. An identity with empty Rights has
+	// no right.
 	Rights []string
 }
 
-// Option is a choice about a tenant, for [NewTenant].
+// Option configures a tenant, for [NewTenant].
 type Option func(*Tenant)
 
-// WithClock makes now the tenant's clock: for the dates of tokens and answers, expiry and rate limit. Without it that
-// is [time.Now], which in a synctest bubble is the bubble's. [Fault.Delay] passes by the latter in any case.
+// WithClock sets the tenant's clock, which gives the dates of tokens and
+// responses, and drives expiry and the rate limit. The default is [time.Now],
+// which in a synctest bubble is the bubble's clock. [Fault.Delay] always uses
+// [time.Now]'s clock.
 func WithClock(now func() time.Time) Option {
 	return func(t *Tenant) { t.now = now }
 }
 
-// WithRateLimit answers 429 beyond 100 requests in 10 seconds for a client id and version of the API.
+// WithRateLimit turns on the rate limit. The tenant responds with 429 to more
+// than 100 requests in 10 seconds for one client id and one version of the API.
 func WithRateLimit() Option {
 	return func(t *Tenant) { t.limited = true }
 }
 
-// WithCredentials sets the client id and secret that [Tenant.Config] returns. An empty one stays random.
+// WithCredentials sets the client id and secret that [Tenant.Config] returns.
+// An empty one stays random.
 func WithCredentials(id, secret string) Option {
 	return func(t *Tenant) { t.clientID, t.clientSecret = id, sailpoint.NewSecret(secret) }
 }
 
-// WithIdentity adds an identity, or replaces the default one if it has its id. [Tenant.Add] makes credentials for it.
+// WithIdentity adds an identity. It replaces the default identity if it has the
+// same id. [Tenant.Add] makes credentials for it.
 func WithIdentity(identity Identity) Option {
 	identity.Rights = slices.Clone(identity.Rights)
 	return func(t *Tenant) { t.identities[identity.ID] = identity }
 }
 
-// NewTenant returns a tenant with one identity, an administrator who has every right and the id
-// 2c9180a46faadee4016fb4e018c20639, and one token of its own, the seed, whose credentials [Tenant.Config] returns. The
-// seed is named "tenant", never expires, is listed and counts like any other.
+// NewTenant returns a tenant with one identity and one token. The identity is
+// an administrator with every right and the id
+// 2c9180a46faadee4016fb4e018c20639. The token is the seed, which belongs to
+// that identity, and whose credentials [Tenant.Config] returns. It is named
+// "tenant" and never expires. It is listed and counted like any other token.
 func NewTenant(opts ...Option) *Tenant {
 	t := &Tenant{
 		now:        time.Now,
@@ -115,7 +126,8 @@ func NewTenant(opts ...Option) *Tenant {
 	return t
 }
 
-// Config returns the configuration of a client that acts for the default identity, wired to the tenant in memory.
+// Config returns the configuration of a client that acts for the default
+// identity. The client reaches the tenant in memory.
 func (t *Tenant) Config() sailpoint.Config {
 	return sailpoint.Config{
 		BaseURL:      baseURL,
@@ -125,12 +137,19 @@ func (t *Tenant) Config() sailpoint.Config {
 	}
 }
 
-// Add puts a token into the tenant and returns its credentials. Whatever the API would refuse is taken: an eleventh
-// token, a name that exists, a past expiry, Managed, LastUsed; dates are cut to milliseconds.
+// Add adds a token and returns its credentials. It also accepts tokens that the
+// API rejects: an eleventh token, an existing name, a past expiry, Managed, or
+// LastUsed. Dates are cut to milliseconds.
 //
-// What is missing is filled in: ID, Name, Created (now), Owner (the default identity), Scope (every right of the
-// owner), AccessTokenValiditySeconds (43200). A nil ExpirationDate is a token that never expires. An owner that is not
-// known yet becomes an identity with the rights to its own tokens. A token of the same ID is replaced.
+// Missing fields get defaults:
+//   - ID and Name are random, and Created is the current time.
+//   - Owner is the default identity.
+//   - Scope is every right of the owner.
+//   - AccessTokenValiditySeconds is 43200.
+//
+// A token with a nil ExpirationDate never expires. An unknown owner becomes an
+// identity with the rights to its own tokens. An existing token with the same
+// ID is replaced.
 //
 //	cfg.ClientID, cfg.ClientSecret = tenant.Add(pat) // a client with the rights of pat
 func (t *Tenant) Add(pat sailpoint.PersonalAccessToken) (id string, secret sailpoint.Secret) {
@@ -142,7 +161,7 @@ func (t *Tenant) add(pat sailpoint.PersonalAccessToken, secret sailpoint.Secret)
 	now := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.settle(now)
+	t.carryOutDue(now)
 
 	ownerID := pat.Owner.ID
 	if ownerID == "" {
@@ -186,11 +205,12 @@ func (t *Tenant) add(pat sailpoint.PersonalAccessToken, secret sailpoint.Secret)
 	return added
 }
 
-// Tokens returns a copy of all tokens, managed and expired ones too, in the order of their creation.
+// Tokens returns a copy of all tokens in the order of their creation. It
+// includes managed and expired tokens.
 func (t *Tenant) Tokens() []sailpoint.PersonalAccessToken {
 	now := t.now()
 	t.mu.Lock()
-	t.settle(now)
+	t.carryOutDue(now)
 	tokens := slices.Clone(t.tokens)
 	t.mu.Unlock()
 
@@ -213,7 +233,7 @@ func (t *Tenant) Tokens() []sailpoint.PersonalAccessToken {
 	return pats
 }
 
-// ExpireAccessTokens makes every bearer issued so far an expired one.
+// ExpireAccessTokens makes every bearer that was issued so far expire.
 func (t *Tenant) ExpireAccessTokens() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -238,7 +258,7 @@ func (t *Tenant) remove(tok *token) {
 	delete(t.byID, tok.id)
 }
 
-// randomHex returns n random bytes in hex: 16 for an id.
+// randomHex returns n random bytes in hex. An id has 16.
 func randomHex(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
@@ -247,7 +267,8 @@ func randomHex(n int) string {
 
 func newSecret() sailpoint.Secret { return sailpoint.NewSecret(randomHex(32)) }
 
-// milliseconds returns t as the API keeps it. The zero time stays zero.
+// milliseconds returns t with the precision of the API. The zero time stays
+// zero.
 func milliseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 func clone[T any](p *T) *T {

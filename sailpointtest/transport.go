@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// maxBodyBytes bounds the body of a request over HTTP.
+// maxBodyBytes bounds a request body over HTTP.
 const maxBodyBytes = 1 << 20
 
 var _ interface {
@@ -22,8 +22,10 @@ var _ interface {
 	http.Handler
 } = (*Tenant)(nil)
 
-// RoundTrip answers a request to any host. It keeps the contract of [http.RoundTripper], and calls the hooks of an
-// [httptrace.ClientTrace] as a transport does that gets a new connection. The one that GotConn is given leads nowhere.
+// RoundTrip responds to a request to any host. It keeps the contract of
+// [http.RoundTripper]. It calls the hooks of an [httptrace.ClientTrace] like a
+// transport that opens a new connection. The connection that it passes to
+// GotConn leads nowhere.
 func (t *Tenant) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	body, err := readBody(req)
@@ -31,7 +33,7 @@ func (t *Tenant) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if req.URL == nil {
-		return nil, errors.New("sailpointtest: a request without a URL")
+		return nil, errors.New("sailpointtest: the request has no URL: set it")
 	}
 	r := newRequest(req, body)
 	fault := t.takeFault(r)
@@ -43,7 +45,7 @@ func (t *Tenant) RoundTrip(req *http.Request) (*http.Response, error) {
 	if trace.GetConn != nil {
 		trace.GetConn(hostPort(req))
 	}
-	if fault.noConnection() {
+	if fault.failsToConnect() {
 		if err := sleep(ctx, fault.Delay); err != nil {
 			return nil, err
 		}
@@ -59,17 +61,17 @@ func (t *Tenant) RoundTrip(req *http.Request) (*http.Response, error) {
 	if trace.WroteRequest != nil {
 		trace.WroteRequest(httptrace.WroteRequestInfo{})
 	}
-	answer, err := t.exchange(ctx, r, fault)
+	resp, err := t.exchange(ctx, r, fault)
 	if err != nil {
 		return nil, err
 	}
 	if trace.GotFirstResponseByte != nil {
 		trace.GotFirstResponseByte()
 	}
-	return answer.response(req), nil
+	return resp.httpResponse(req), nil
 }
 
-// readBody returns the whole body of a request, and closes it in any case.
+// readBody returns the whole body of a request, and always closes it.
 func readBody(req *http.Request) ([]byte, error) {
 	sent := req.Body
 	if sent == nil {
@@ -81,7 +83,7 @@ func readBody(req *http.Request) ([]byte, error) {
 	}
 	body, err := io.ReadAll(sent)
 	if err == nil && req.ContentLength > 0 && req.ContentLength != int64(len(body)) {
-		err = fmt.Errorf("sailpointtest: ContentLength=%d with a body of %d bytes", req.ContentLength, len(body))
+		err = fmt.Errorf("sailpointtest: ContentLength is %d but the body has %d bytes: make them equal", req.ContentLength, len(body))
 	}
 	return body, err
 }
@@ -92,7 +94,7 @@ func newRequest(req *http.Request, body []byte) *request {
 		header: req.Header.Clone(), body: body,
 	}
 	if r.method == "" {
-		r.method = http.MethodGet // as net/http has it
+		r.method = http.MethodGet // as in net/http
 	}
 	return r
 }
@@ -109,16 +111,16 @@ func hostPort(req *http.Request) string {
 	return net.JoinHostPort(req.URL.Hostname(), port)
 }
 
-// wireReply is an answer with all that goes on the wire.
-type wireReply struct {
+// wireResponse is a response as it is sent.
+type wireResponse struct {
 	status int
-	header http.Header // a name without a value is not sent, also where net/http would by itself
+	header http.Header // a name without values is not sent, even if net/http would add it
 	body   []byte
-	sent   int // how much of body arrives
+	sent   int // bytes of body that arrive
 }
 
-// response returns r as an [http.Transport] would.
-func (r *wireReply) response(req *http.Request) *http.Response {
+// httpResponse returns r as an [http.Transport] would.
+func (r *wireResponse) httpResponse(req *http.Request) *http.Response {
 	maps.DeleteFunc(r.header, func(_ string, values []string) bool { return len(values) == 0 })
 	body := &responseBody{ctx: req.Context(), rest: bytes.NewReader(r.body[:r.sent]), end: io.EOF}
 	switch {
@@ -134,7 +136,8 @@ func (r *wireReply) response(req *http.Request) *http.Response {
 	}
 }
 
-// responseBody ends as one from a connection does: with its context, when closed, or when cut.
+// responseBody ends like a body from a connection: when its context ends, when
+// it is closed, or when it is cut.
 type responseBody struct {
 	ctx    context.Context
 	rest   *bytes.Reader
@@ -161,25 +164,27 @@ func (b *responseBody) Close() error {
 	return nil
 }
 
-// ServeHTTP answers over HTTP, as in httptest.NewServer(tenant). Where there is no answer, or the request has a body of
-// more than 1 MiB, it ends the connection by a panic with [http.ErrAbortHandler], which net/http takes for that.
+// ServeHTTP responds over HTTP, as in httptest.NewServer(tenant). If there is
+// no response, or the request body has more than 1 MiB, it closes the
+// connection. To do so it panics with [http.ErrAbortHandler], which net/http
+// recovers.
 func (t *Tenant) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBodyBytes))
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	r := newRequest(req, body)
-	answer, err := t.exchange(req.Context(), r, t.takeFault(r))
-	if err != nil || answer.status < 200 || answer.status > 999 { // net/http can't write others as an answer
+	resp, err := t.exchange(req.Context(), r, t.takeFault(r))
+	if err != nil || resp.status < 200 || resp.status > 999 { // net/http can't write other statuses
 		panic(http.ErrAbortHandler)
 	}
-	maps.Copy(w.Header(), answer.header)
-	w.WriteHeader(answer.status)
-	if req.Method == http.MethodHead || len(answer.body) == 0 { // writing even nothing behind a 204 is an error
+	maps.Copy(w.Header(), resp.header)
+	w.WriteHeader(resp.status)
+	if req.Method == http.MethodHead || len(resp.body) == 0 { // after a 204 even an empty write is an error
 		return
 	}
-	_, err = w.Write(answer.body[:answer.sent])
-	if err != nil || answer.sent < len(answer.body) {
+	_, err = w.Write(resp.body[:resp.sent])
+	if err != nil || resp.sent < len(resp.body) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}

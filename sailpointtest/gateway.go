@@ -14,15 +14,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// tokenPath is where bearers are issued.
+// tokenPath is the path of the token endpoint.
 const tokenPath = "/oauth/token"
 
-// version is a version of the API by what sets it apart.
+// version describes how one version of the API differs from the others.
 type version struct {
 	collection   string // path
-	nullExpiry   bool   // its answers say null where a token never expires, instead of nothing
-	neverExpires bool   // it knows tokens without an expiry, and changes of an expiry
-	bulk         string // path of the bulk update; "": it has none
+	nullExpiry   bool   // if a token never expires, responses show null instead of omitting the expiry
+	neverExpires bool   // tokens can be without an expiry, and an expiry can be changed
+	bulk         string // path of the bulk update; "" if there is no such operation
 }
 
 var versions = []*version{
@@ -37,12 +37,12 @@ var versions = []*version{
 	},
 }
 
-// route is what a path leads to.
+// route is the target of a path.
 type route struct {
 	template string   // as in Fault.Path
-	version  *version // nil: not an operation on tokens
-	item     bool     // one token, by its id, instead of all
-	bulk     bool     // the bulk update
+	version  *version // nil if the path is not an operation on tokens
+	item     bool     // the path of one token
+	bulk     bool     // the path of the bulk update
 	id       string
 }
 
@@ -65,7 +65,7 @@ func routeOf(escapedPath string) route {
 	return route{template: escapedPath}
 }
 
-// request is a request that has arrived in full.
+// request is a request whose whole body has arrived.
 type request struct {
 	route
 	method, path, rawQuery string
@@ -73,93 +73,108 @@ type request struct {
 	body                   []byte
 }
 
-// hasMediaType reports whether the body is of this type; parameters such as a charset are ignored.
+// hasMediaType reports whether the body has this media type. It ignores
+// parameters such as a charset.
 func (r *request) hasMediaType(want string) bool {
 	got, _, err := mime.ParseMediaType(r.header.Get("Content-Type"))
 	return err == nil && got == want
 }
 
-// reply is an answer, without the headers that all answers have.
-type reply struct {
+// response is a response without the headers that every response has.
+type response struct {
 	status int
 	header http.Header
-	body   func() []byte // made without a lock, for a list may be long; nil: none
+	body   func() []byte // called without the lock, because a list may be long; nil for no body
 }
 
-func jsonReply(status int, value any) reply {
-	return reply{status: status, header: jsonHeader(), body: func() []byte { return encode(value) }}
+func jsonResponse(status int, value any) response {
+	return response{status: status, header: jsonHeader(), body: func() []byte { return encode(value) }}
 }
 
 func jsonHeader() http.Header { return http.Header{"Content-Type": {"application/json"}} }
 
-// encode takes strings as they are: a name with "<" is not escaped, and one that was added in a broken encoding doesn't
-// cost the whole list.
+// encode marshals value without escaping "<" in names. It allows invalid UTF-8,
+// so that one added token with a broken name doesn't spoil the whole list.
 func encode(value any) []byte {
 	data, err := json.Marshal(value, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
-		panic(err) // not on input: all values are this package's
+		panic(err) // no input causes this: all values are this package's
 	}
 	return data
 }
 
-// operation carries a request out. It is called with the lock held.
-type operation func(now time.Time) reply
+// operation carries a request out. The caller holds the lock.
+type operation func(now time.Time) response
 
-func always(r reply) operation { return func(time.Time) reply { return r } }
+func always(r response) operation { return func(time.Time) response { return r } }
 
-// carryOut carries a request out and returns the tenant's own answer.
-func (t *Tenant) carryOut(req *request) reply {
+// carryOut carries a request out and returns the tenant's own response.
+func (t *Tenant) carryOut(req *request) response {
 	now := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.settle(now)
+	t.carryOutDue(now)
 	return t.admit(req, now)(now)
 }
 
-// admit does what the gateway in front of the API does, and returns what is left to do.
+// admit does the work of the gateway in front of the API. It returns the
+// operation that is left to carry out.
 func (t *Tenant) admit(req *request, now time.Time) operation {
 	switch {
 	case req.template == tokenPath && req.method != http.MethodPost:
 		return always(methodNotAllowed("POST"))
 	case req.template == tokenPath:
-		return func(now time.Time) reply { return t.issue(req, now) }
+		return func(now time.Time) response { return t.issueBearer(req, now) }
 	case req.version == nil:
 		return always(notFound())
 	}
-	c, refused := t.authenticate(req.header, now)
-	if refused != nil {
-		return always(*refused)
+	c, failure := t.authenticate(req.header, now)
+	if failure != nil {
+		return always(*failure)
 	}
 	if wait := t.overLimit(quota{c.clientID, req.version}, now); wait > 0 {
 		return always(rateLimited(wait))
 	}
-
-	may := func(op func(caller, *request, time.Time) reply, rights ...string) operation {
-		if !c.may(rights...) {
-			return always(forbidden())
-		}
-		return func(now time.Time) reply { return op(c, req, now) }
-	}
+	e, allow := t.endpointOf(req)
 	switch {
-	case req.bulk && (req.method == http.MethodPatch || req.method == http.MethodPost):
-		return may(t.bulkUpdate, allManage)
-	case req.bulk:
-		return always(methodNotAllowed("PATCH, POST"))
-	case req.item && req.method == http.MethodPatch:
-		return may(t.patch, myManage)
-	case req.item && req.method == http.MethodDelete:
-		return may(t.delete, myManage, allManage)
-	case req.item:
-		return always(methodNotAllowed("DELETE, PATCH"))
-	case req.method == http.MethodGet:
-		return may(t.list, myRead, myManage, allRead, allManage)
-	case req.method == http.MethodPost:
-		return may(t.create, myManage, allManage)
+	case e.handle == nil:
+		return always(methodNotAllowed(allow))
+	case !c.may(e.rights...):
+		return always(forbidden())
 	}
-	return always(methodNotAllowed("GET, POST"))
+	return func(now time.Time) response { return e.handle(c, req, now) }
 }
 
-// The rights that count here, without the prefix "sp:" that they have as scopes and "idn:" that they have as rights.
+// endpoint is an operation on tokens. The caller needs one of the rights.
+type endpoint struct {
+	handle func(caller, *request, time.Time) response
+	rights []string
+}
+
+// endpointOf returns the endpoint for a request. If the path has no such
+// method, it returns the methods that the path allows.
+func (t *Tenant) endpointOf(req *request) (e endpoint, allow string) {
+	switch {
+	case req.bulk && (req.method == http.MethodPatch || req.method == http.MethodPost):
+		return endpoint{t.bulkUpdate, []string{allManage}}, ""
+	case req.bulk:
+		return endpoint{}, "PATCH, POST"
+	case req.item && req.method == http.MethodPatch:
+		return endpoint{t.patch, []string{myManage}}, ""
+	case req.item && req.method == http.MethodDelete:
+		return endpoint{t.delete, []string{myManage, allManage}}, ""
+	case req.item:
+		return endpoint{}, "DELETE, PATCH"
+	case req.method == http.MethodGet:
+		return endpoint{t.list, []string{myRead, myManage, allRead, allManage}}, ""
+	case req.method == http.MethodPost:
+		return endpoint{t.create, []string{myManage, allManage}}, ""
+	}
+	return endpoint{}, "GET, POST"
+}
+
+// The rights on tokens. As a scope they have the prefix "sp:", as a right of an
+// identity "idn:".
 const (
 	myRead      = "my-personal-access-tokens:read"
 	myManage    = "my-personal-access-tokens:manage"
@@ -168,14 +183,15 @@ const (
 	managedRead = "managed-personal-access-tokens:read"
 )
 
-// caller is who sent a request, by its bearer.
+// caller is the sender of a request, as its bearer identifies it.
 type caller struct {
 	clientID string
 	identity Identity
 	scope    []string
 }
 
-// may reports whether the caller has one of the rights: its identity has it, and its bearer's scope includes it.
+// may reports whether the caller has at least one of the rights. Both its
+// identity's rights and its bearer's scope must include that right.
 func (c caller) may(rights ...string) bool {
 	return slices.ContainsFunc(rights, func(right string) bool {
 		return grants(c.identity.Rights, right) && grants(c.scope, right)
@@ -188,11 +204,12 @@ func grants(names []string, right string) bool {
 	})
 }
 
-// authenticate returns the caller, or the answer to a request without a good bearer.
-func (t *Tenant) authenticate(header http.Header, now time.Time) (caller, *reply) {
-	b := t.bearers[keyOf(bearerIn(header))]
+// authenticate returns the caller, or the response to a request without a valid
+// bearer.
+func (t *Tenant) authenticate(header http.Header, now time.Time) (caller, *response) {
+	b := t.bearers[keyOf(bearerOf(header))]
 	switch {
-	case bearerIn(header) == "":
+	case bearerOf(header) == "":
 		return caller{}, unauthorized("JWT is required")
 	case b == nil || t.byID[b.clientID] == nil:
 		return caller{}, unauthorized("JWT validation failed: JWT is invalid")
@@ -202,8 +219,8 @@ func (t *Tenant) authenticate(header http.Header, now time.Time) (caller, *reply
 	return caller{b.clientID, t.identities[b.ownerID], b.scope}, nil
 }
 
-// bearerIn returns the bearer of a request, or "".
-func bearerIn(header http.Header) string {
+// bearerOf returns the bearer of a request, or "".
+func bearerOf(header http.Header) string {
 	scheme, credentials, _ := strings.Cut(header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
@@ -211,18 +228,20 @@ func bearerIn(header http.Header) string {
 	return strings.TrimSpace(credentials)
 }
 
-// The rate limit, and what it is counted by.
+// The rate limit of a quota.
 const (
 	limitRequests = 100
 	limitWindow   = 10 * time.Second
 )
 
+// quota is the scope of a rate limit.
 type quota struct {
 	clientID string
 	version  *version
 }
 
-// overLimit counts a request against the rate limit, or returns how long it has to wait.
+// overLimit counts a request against the rate limit. If the limit is reached,
+// it returns how long the caller has to wait.
 func (t *Tenant) overLimit(q quota, now time.Time) time.Duration {
 	if !t.limited {
 		return 0
@@ -236,7 +255,7 @@ func (t *Tenant) overLimit(q quota, now time.Time) time.Duration {
 	return 0
 }
 
-// The answers that are no success, in the shapes of the API's documents.
+// Error responses have the shapes of the API's documents.
 
 type errorText struct {
 	Locale       string `json:"locale"`
@@ -251,20 +270,21 @@ type errorBody struct {
 	Causes     []errorText `json:"causes"`
 }
 
-func problem(status int, detailCode, message string, causes ...string) reply {
+func problem(status int, detailCode, message string, causes ...string) response {
 	body := errorBody{DetailCode: detailCode, TrackingID: randomHex(16), Messages: []errorText{{"en-US", "DEFAULT", message}}}
 	for _, cause := range causes {
 		body.Causes = append(body.Causes, errorText{"en-US", "DEFAULT", cause})
 	}
-	return jsonReply(status, body)
+	return jsonResponse(status, body)
 }
 
-// refusal is why a request can't be carried out as it is.
-type refusal struct{ code, cause string }
+// requestError explains why a request can't be carried out.
+type requestError struct{ code, cause string }
 
-func (r *refusal) Error() string { return r.cause }
+func (r *requestError) Error() string { return r.cause }
 
-// The detail codes of a refusal. Which one the API uses for what is not documented for tokens.
+// The detail codes of a requestError. The documents don't say which one the API
+// uses for which fault of a token.
 const (
 	badContent   = "400.1 Bad Request Content"
 	missingData  = "400.1.0 Required data missing or empty"
@@ -274,43 +294,43 @@ const (
 	exists       = "400.1.409 Reference conflict"
 )
 
-func badRequest(err error) reply {
+func badRequest(err error) response {
 	code := badContent
-	if r := (*refusal)(nil); errors.As(err, &r) {
+	if r := (*requestError)(nil); errors.As(err, &r) {
 		code = r.code
 	}
 	return problem(http.StatusBadRequest, code,
 		"The request was syntactically correct but its content is semantically invalid.", err.Error())
 }
 
-func unauthorized(text string) *reply {
-	r := jsonReply(http.StatusUnauthorized, struct {
+func unauthorized(text string) *response {
+	r := jsonResponse(http.StatusUnauthorized, struct {
 		Error string `json:"error"`
 	}{text})
 	return &r
 }
 
-func forbidden() reply {
+func forbidden() response {
 	return problem(http.StatusForbidden, "403 Forbidden", "The server understood the request but refuses to authorize it.")
 }
 
-func notFound() reply {
+func notFound() response {
 	return problem(http.StatusNotFound, "404 Not found",
 		"The server did not find a current representation for the target resource.")
 }
 
-func methodNotAllowed(allow string) reply {
+func methodNotAllowed(allow string) response {
 	r := problem(http.StatusMethodNotAllowed, "405 Method not allowed", "The target resource does not support the method.")
 	r.header.Set("Allow", allow)
 	return r
 }
 
-func unsupportedMediaType() reply {
+func unsupportedMediaType() response {
 	return problem(http.StatusUnsupportedMediaType, "415 Unsupported media type", "The media type of the content is not supported.")
 }
 
-func rateLimited(wait time.Duration) reply {
-	r := jsonReply(http.StatusTooManyRequests, struct {
+func rateLimited(wait time.Duration) response {
+	r := jsonResponse(http.StatusTooManyRequests, struct {
 		Message string `json:"message"`
 	}{" Rate Limit Exceeded "})
 	r.header.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
