@@ -20,8 +20,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
-
-	"github.com/sailpoint-go/sailpoint/internal/jsonfile"
 )
 
 // APIVersion names a version of the API.
@@ -185,7 +183,7 @@ func LoadConfig() (Config, error) {
 		ClientID     string `json:"ClientId"`
 		ClientSecret string
 	}
-	data, err := jsonfile.Read("config.json")
+	data, err := readConfigFile("config.json")
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, invalidArgument("no configuration: set %s in the environment, or write a file config.json", env)
 	}

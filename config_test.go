@@ -152,7 +152,7 @@ func TestLoadConfigReportsAFileThatCantBeRead(t *testing.T) {
 	_, err := sailpoint.LoadConfig()
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 	require.EqualError(t, err, "sailpoint: invalid argument: SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET not set in the environment, "+
-		`and config.json can't be read: "config.json" is a directory: it has to be a regular file`)
+		`and config.json can't be read: "config.json" is not a regular file`)
 }
 
 func TestNewClientReportsEveryProblemAtOnce(t *testing.T) {

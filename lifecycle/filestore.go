@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +14,6 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/sailpoint-go/sailpoint"
-	"github.com/sailpoint-go/sailpoint/internal/jsonfile"
 )
 
 // FileStore is a [Store] with versions in a file. It replaces the file as a whole, so that a reader finds the old secret
@@ -69,7 +69,7 @@ func (s FileStore) Load(context.Context) (Credential, error) {
 }
 
 func load(path string) (Credential, error) {
-	content, err := jsonfile.Read(path)
+	content, err := readRegular(path)
 	var file storedFile
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -82,6 +82,64 @@ func load(path string) (Credential, error) {
 		ID: file.ID, Secret: sailpoint.NewSecret(file.Secret), Note: file.Note,
 		Version: "id=" + file.ID + ";" + file.Note, // Note differs at each write
 	}, nil
+}
+
+// maxFileBytes is far more than a credential takes.
+const maxFileBytes = 1 << 20
+
+// readRegular returns the content of a regular file without a byte order mark.
+// It never waits for the writer of a named pipe. Its errors never repeat the
+// content.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRegular(path, info); err != nil { // before the open, which can have effects on a device
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0) //nolint:gosec // the path is the caller's to choose
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return nil, err
+	}
+	if err := checkRegular(path, info); err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(content) > maxFileBytes:
+		return nil, fmt.Errorf("the file %q has more than 1 MiB", path)
+	case bytes.HasPrefix(content, []byte("\xff\xfe")), bytes.HasPrefix(content, []byte("\xfe\xff")):
+		return nil, fmt.Errorf("the file %q is UTF-16: save it as UTF-8", path)
+	}
+	return bytes.TrimPrefix(content, []byte("\ufeff")), nil
+}
+
+// checkRegular returns an error that names the kind of a file that is not a
+// regular one.
+func checkRegular(path string, info os.FileInfo) error {
+	kind := "a special file"
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		kind = "a directory"
+	case mode&os.ModeSymlink != 0:
+		kind = "a symbolic link"
+	case mode&os.ModeNamedPipe != 0:
+		kind = "a named pipe"
+	case mode&os.ModeSocket != 0:
+		kind = "a socket"
+	case mode&os.ModeDevice != 0:
+		kind = "a device"
+	}
+	return fmt.Errorf("%q is %s: it has to be a regular file", path, kind)
 }
 
 // CheckSave is the [SaveChecker] of FileStore. It does what Save does with a file of dashes, except the rename, so that
@@ -182,7 +240,7 @@ func writeNext(path string, content []byte) error {
 	case err != nil:
 		return err
 	default:
-		if err := errors.Join(jsonfile.CheckRegular(path, old), checkReplaceable(path, old)); err != nil {
+		if err := errors.Join(checkRegular(path, old), checkReplaceable(path, old)); err != nil {
 			return err
 		}
 	}

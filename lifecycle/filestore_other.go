@@ -7,6 +7,9 @@ import (
 	"os"
 )
 
+// nonblock is of Unix only.
+const nonblock = 0
+
 // tryLock fails: without a lock that ends with its process a crash could block the store, or two could write at once.
 func tryLock(path string) (unlock func(), err error) {
 	return nil, &os.PathError{Op: "lock", Path: path + lockSuffix, Err: errors.ErrUnsupported}

@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
-
-	"github.com/sailpoint-go/sailpoint/internal/jsonfile"
 )
 
 // tryLock gets the lock of the file with this path. It returns nil if another process has it.
@@ -37,6 +35,9 @@ func tryLock(path string) (unlock func(), err error) {
 	return nil, &os.PathError{Op: "lock", Path: path + lockSuffix, Err: err}
 }
 
+// nonblock keeps the open of a named pipe from waiting for a writer.
+const nonblock = syscall.O_NONBLOCK
+
 // isAt reports whether f is still the file with this path. A lock on a file that was removed is seen by nobody else.
 func isAt(f *os.File, path string) bool {
 	opened, err := f.Stat()
@@ -54,7 +55,7 @@ func openLock(path string) (*os.File, error) {
 		return createLock(path)
 	}
 	if err == nil {
-		err = jsonfile.CheckRegular(path+lockSuffix, info)
+		err = checkRegular(path+lockSuffix, info)
 	}
 	if err != nil {
 		return nil, err

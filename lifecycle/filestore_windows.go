@@ -6,6 +6,9 @@ import (
 	"syscall"
 )
 
+// nonblock is of Unix only.
+const nonblock = 0
+
 // tryLock gets the lock of the file with this path. It returns nil if another process has it. The lock is a file beside
 // it that nobody else can open. A link in its place is opened itself, not followed.
 func tryLock(path string) (unlock func(), err error) {

@@ -1,5 +1,0 @@
-//go:build !unix
-
-package jsonfile
-
-const nonblock = 0
