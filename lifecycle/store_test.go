@@ -22,6 +22,7 @@ import (
 
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/lifecycle/storetest"
 )
 
 const storedSecret = "5ecf00d15ecf00d1"
@@ -34,6 +35,26 @@ func credential(n int) lifecycle.Credential {
 func inFile(t *testing.T) lifecycle.FileStore {
 	t.Helper()
 	return lifecycle.FileStore{Path: filepath.Join(t.TempDir(), "deploy.json")}
+}
+
+// TestFileStorePassesStoretest, also where a person deletes or changes the file.
+func TestFileStorePassesStoretest(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Place {
+		file := inFile(t)
+		return storetest.Place{
+			Open:  func() lifecycle.Store { return lifecycle.FileStore{Path: file.Path} },
+			Clear: func() { require.NoError(t, os.Remove(file.Path)) },
+			Spoil: func() { require.NoError(t, os.WriteFile(file.Path, []byte(`{"id":1,"secret":"5ecf00d1"`), 0o600)) },
+		}
+	})
+}
+
+// TestMemoryStorePassesStoretest with one store for all that open it.
+func TestMemoryStorePassesStoretest(t *testing.T) {
+	storetest.Run(t, func(*testing.T) storetest.Place {
+		memory := &lifecycle.MemoryStore{}
+		return storetest.Place{Open: func() lifecycle.Store { return memory }}
+	})
 }
 
 // TestStores: what Issue and Rotate need of a store.

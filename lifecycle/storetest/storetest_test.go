@@ -1,0 +1,196 @@
+package storetest
+
+import (
+	"context"
+	"flag"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+)
+
+// TestMain fails if a goroutine outlives the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var seed = flag.Uint64("seed", rand.Uint64(), "chooses the wrong store of each check that runs by default")
+
+// wrongStores are the ways to be wrong, by the check that must find them, with what it says.
+var wrongStores = map[string]map[string]string{
+	"Empty": {
+		"nothing stored is an error":         "status 404",
+		"no version where nothing is stored": `version ""`,
+	},
+	"Unchanged": {
+		"trims":           "something else than was saved",
+		"keeps 255 bytes": "something else than was saved",
+		"drops the note":  "something else than was saved",
+		"writes later":    "something else than was saved",
+	},
+	"Versions": {
+		"version is a digest of the secret":    "was there before",
+		"versions repeat":                      "was there before",
+		"ignores a write that changes nothing": "was there before",
+	},
+	"Stale": {
+		"compares nothing":              "did not return ErrStoreConflict, but nil",
+		"a conflict is no error":        "did not return ErrStoreConflict, but nil",
+		"loads again and saves over it": "did not return ErrStoreConflict, but nil",
+		"a conflict is any error":       "did not return ErrStoreConflict, but status 409",
+		"the error repeats the request": "the error contains the secret",
+	},
+	"Foreign": {"an unknown version is none": "did not return ErrStoreConflict or ErrNotStored, but nil"},
+	"NoVersion": {
+		"ignores a write without version": "not stored or has no new Version",
+	},
+	"Fence": {
+		"refuses a write without id": "a Save without ID returned an error",
+		"ignores a write without id": `version "v0" after a Save without ID over version "v0"`,
+	},
+	"First": {
+		"compares, then writes":           "but another Credential is stored",
+		"a create replaces what is there": "but another Credential is stored",
+	},
+	"Count": {"caches": "Saves in turn returned ErrStoreConflict"},
+	"Torn": {
+		"reads the version apart": "different contents with version",
+		"writes in two parts":     "parts of two Saves",
+	},
+	"Ended": {"an ended context is an empty store": "Load returned nil and something else"},
+	"Unreachable": {
+		"an error is an empty store": "Load returned nil",
+	},
+	"Hanging": {
+		"ignores the context":         "did not return when its context ended",
+		"continues after its context": "is stored, but Save returned",
+	},
+	"LostReply": {
+		"retries a write":           "is stored, but Save returned",
+		"every error is not stored": "is stored, but Save returned",
+	},
+	"LostRequest": {"sends the request later": "it was sent again later"},
+	"Denied": {
+		"any status is an empty store": "Load returned nil",
+		"any refusal is a conflict":    "Save returned lifecycle: the store has been written",
+	},
+	"Restart": {"keeps nothing over a crash": "was stored, and Load returned"},
+	"Cleared": {"a deletion counts anew": "over the version that was deleted"},
+	"Spoiled": {
+		"invalid JSON is an empty store":       "Load returned nil",
+		"the error of invalid JSON repeats it": "repeats what is stored",
+	},
+}
+
+// TestCorrectStorePasses every check, also those that need a server.
+func TestCorrectStorePasses(t *testing.T) {
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), checkTimeout)
+				defer cancel()
+				require.NoError(t, c.run(ctx, newRegister(t, "")))
+			})
+		})
+	}
+}
+
+// TestWrongStoresAreCaught by the check that is named for them. By default the seed chooses one for each check.
+func TestWrongStoresAreCaught(t *testing.T) {
+	random := rand.New(rand.NewPCG(*seed, 0))
+	total := 0
+	for _, c := range checks {
+		faults := wrongStores[c.name]
+		require.NotEmpty(t, faults, "a check that finds nothing: %s", c.name)
+		total += len(faults)
+		names := slices.Sorted(maps.Keys(faults))
+		if os.Getenv("SAILPOINT_TEST_EXHAUSTIVE") != "1" {
+			names = names[random.IntN(len(names)):][:1]
+		}
+		for _, fault := range names {
+			t.Run(c.name+"/"+fault, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					ctx, cancel := context.WithTimeout(t.Context(), checkTimeout)
+					defer cancel()
+					assert.ErrorContains(t, c.run(ctx, newRegister(t, fault)), faults[fault],
+						"to repeat this: go test -run '^TestWrongStoresAreCaught$' -seed %d", *seed)
+				})
+			})
+		}
+	}
+	assert.GreaterOrEqual(t, total, 35)
+	assert.Len(t, wrongStores, len(checks), "a check that does not exist")
+}
+
+// TestChecksSayWhatThePlaceLacks and need no more than Open otherwise.
+func TestChecksSayWhatThePlaceLacks(t *testing.T) {
+	var lacking []string
+	for _, c := range checks {
+		memory := &lifecycle.MemoryStore{}
+		err := c.run(t.Context(), Place{Open: func() lifecycle.Store { return memory }})
+		if err != nil && assert.ErrorAs(t, err, new(notSetError), c.name) {
+			lacking = append(lacking, c.name+": "+err.Error())
+		}
+	}
+	assert.Equal(t, []string{
+		"Unreachable: Place.OpenAt is not set", "Hanging: Place.OpenAt is not set", "LostReply: Place.OpenAt is not set",
+		"LostRequest: Place.OpenAt is not set", "Denied: Place.Deny is not set", "Restart: Place.Restart is not set",
+		"Cleared: Place.Clear is not set", "Spoiled: Place.Spoil is not set",
+	}, lacking)
+}
+
+// forgetful is a store that loses the Note.
+type forgetful struct{ lifecycle.MemoryStore }
+
+func (f *forgetful) Save(ctx context.Context, c lifecycle.Credential) error {
+	c.Note = ""
+	return f.MemoryStore.Save(ctx, c)
+}
+
+// TestRunReports failures, skips and incomplete places, as a process of its own shows.
+func TestRunReports(t *testing.T) {
+	if os.Getenv("SAILPOINT_TEST") == "report" {
+		t.Run("Wrong", func(t *testing.T) {
+			Run(t, func(*testing.T) Place {
+				f := &forgetful{}
+				return Place{Open: func() lifecycle.Store { return f }}
+			})
+		})
+		t.Run("NoOpen", func(t *testing.T) { Run(t, func(*testing.T) Place { return Place{} }) })
+		t.Run("NoOpenAt", func(t *testing.T) {
+			Run(t, func(*testing.T) Place {
+				return Place{Open: func() lifecycle.Store { return &lifecycle.MemoryStore{} }, Address: "127.0.0.1:1"}
+			})
+		})
+		return
+	}
+	program, err := os.Executable()
+	require.NoError(t, err)
+	command := exec.CommandContext(t.Context(), program, "-test.run=^TestRunReports$", "-test.v")
+	command.Env = append(os.Environ(), "SAILPOINT_TEST=report")
+	out, err := command.CombinedOutput()
+	assert.ErrorAs(t, err, new(*exec.ExitError))
+	for _, line := range []string{
+		"--- PASS: TestRunReports/Wrong/Empty ",
+		"--- FAIL: TestRunReports/Wrong/Unchanged ",
+		"Load returns ID, Secret and Note exactly as they were saved.\n",
+		"However: with \"\" around the secret: Load returned something else than was saved\n",
+		"--- SKIP: TestRunReports/Wrong/Restart ",
+		"Place.Restart is not set\n",
+		"--- FAIL: TestRunReports/NoOpen/Empty ",
+		"set Place.Open\n",
+		"--- FAIL: TestRunReports/NoOpenAt/Empty ",
+		"set Place.Address and Place.OpenAt together, or neither\n",
+	} {
+		assert.Contains(t, string(out), line)
+	}
+}
