@@ -16,23 +16,29 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// PersonalAccessTokensService is the API of personal access tokens: see [Client].
+// PersonalAccessTokensService calls the API of personal access tokens. Get it
+// from [Client].
 type PersonalAccessTokensService struct {
 	client *Client
 }
 
-// Create makes a token for the identity that the client acts for, and returns it with its secret, which is shown only
-// here.
+// Create makes a token for the identity that the client acts for. It returns
+// the token with its secret, which the API never returns again.
 //
 //	POST /{version}/personal-access-tokens
 //
-// Needs sp:my-personal-access-tokens:manage or sp:all-personal-access-tokens:manage. An owner has at most ten tokens,
-// with unique names.
+// Needs sp:my-personal-access-tokens:manage or
+// sp:all-personal-access-tokens:manage. An owner has at most ten tokens, with
+// unique names.
 //
-// It is sent again only where the API can't have carried it out: never sent, 429, once after 401 and 425. A second
-// Create could not return the first one's secret, so where it was or may have been carried out and the secret is lost,
-// the error is a [CreateOutcomeError]. A response with a whole id and a whole secret is a success, even if it is cut
-// short behind them or ctx has ended meanwhile. Any other member that can't be read is zero in the result.
+// Create is retried only if the API can't have carried it out. That is after
+// 429, once after 401, once after 425, and if it was never sent. A second
+// Create could not return the secret of the first. If the token exists or may
+// exist and its secret is lost, the error is a [CreateOutcomeError].
+//
+// A response with a complete id and a complete secret is a success, even if it
+// is cut short after them or ctx has ended. Other members that can't be read
+// are zero in the result.
 func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePersonalAccessTokenRequest) (*CreatePersonalAccessTokenResponse, error) {
 	op, err := s.collection(ctx, http.MethodPost, create)
 	if err != nil {
@@ -53,7 +59,7 @@ func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePers
 	var failure *Error
 	if errors.As(err, &failure) && failure.unknown {
 		if call.redactor().Text(created.ID) != created.ID {
-			created.ID = "" // an echo of a secret is not an id
+			created.ID = "" // it repeats a secret
 		}
 		return nil, &CreateOutcomeError{
 			Name:      req.Name,
@@ -69,16 +75,21 @@ func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePers
 	return &created, nil
 }
 
-// List returns every token that opts select: the API has no pages, and no order is promised.
+// List returns all tokens that opts selects, in no particular order. The API
+// has no pages.
 //
 //	GET /{version}/personal-access-tokens
 //
-// Needs sp:my-personal-access-tokens:read for OwnerMe, sp:all-personal-access-tokens:read otherwise; managed tokens
-// are listed only with idn:managed-personal-access-tokens:read. It is sent again after any failure that may pass.
+// Needs sp:my-personal-access-tokens:read for OwnerMe, and
+// sp:all-personal-access-tokens:read otherwise. Managed tokens are listed only
+// with idn:managed-personal-access-tokens:read. List is retried after any
+// temporary failure.
 //
-// It fails with ErrInvalidResponse where the tokens need more memory than Config.MaxListBytes (use All instead), where
-// a token takes more than 1 MiB of JSON, and where a member can't be read; the error names the token and the member. A
-// name that isn't valid UTF-8 is returned with U+FFFD in place of what is lost.
+// The error matches ErrInvalidResponse if the tokens need more memory than
+// Config.MaxListBytes (use All then) or if one token has more than 1 MiB of
+// JSON. It also does if a member can't be read, and then names the token and
+// the member. In a name that isn't valid UTF-8, U+FFFD replaces the invalid
+// bytes.
 func (s *PersonalAccessTokensService) List(ctx context.Context, opts ListPersonalAccessTokensOptions) ([]PersonalAccessToken, error) {
 	op, err := s.collection(ctx, http.MethodGet, read)
 	if err != nil {
@@ -88,15 +99,17 @@ func (s *PersonalAccessTokensService) List(ctx context.Context, opts ListPersona
 	return s.tokens(ctx, op)
 }
 
-// All is List for a loop: it yields each token as it arrives and holds one at a time, however large the tenant. It
-// yields one error at most, and then stops.
+// All yields the tokens that List would return, each as it arrives. It holds
+// one token in memory at a time. After an error it stops.
 //
 //	GET /{version}/personal-access-tokens
 //
-// Each range over it is a request of its own, sent again only before its first token. The answer stays open while the
-// loop runs. After the first token only the time in which All waits for the server is limited, not the loop's own:
-// Config.AttemptTimeout says how. A token takes at most 1 MiB of JSON and a few MiB of memory. Rights and unreadable
-// members as for List.
+// Each range over All sends a request, which is retried only before the first
+// token. The response stays open while the loop runs. After the first token,
+// only the time that All waits for the server is limited, and not the time of
+// the loop. See Config.AttemptTimeout. A token may have at most 1 MiB of JSON,
+// which takes a few MiB of memory. The rights needed and the treatment of
+// unreadable members are those of List.
 func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonalAccessTokensOptions) iter.Seq2[PersonalAccessToken, error] {
 	return func(yield func(PersonalAccessToken, error) bool) {
 		op, err := s.collection(ctx, http.MethodGet, read)
@@ -129,13 +142,18 @@ func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonal
 	}
 }
 
-// Patch changes the token with this id as patch says, all of it or nothing, and returns the token as it is then.
+// Patch applies patch to the token with this id and returns the changed token.
+// The API applies either the whole patch or nothing.
 //
 //	PATCH /{version}/personal-access-tokens/{id}
 //
-// Needs sp:my-personal-access-tokens:manage, also for an administrator: another owner's token can't be patched. A patch
-// that only replaces whole fields is sent again after any failure that may pass, the last writer winning; any other is
-// sent again only where it can't have been carried out. Where it may have been and no answer says so, the error matches
+// Needs sp:my-personal-access-tokens:manage. Nobody can patch another owner's
+// token, not even an administrator.
+//
+// A patch that only replaces whole fields is retried after any temporary
+// failure, and may overwrite a change made meanwhile. Any other patch is
+// retried only if the API can't have carried it out. If the API may have
+// carried it out and no response confirms it, the error matches
 // ErrOutcomeUnknown.
 func (s *PersonalAccessTokensService) Patch(ctx context.Context, id string, patch *PersonalAccessTokenPatch) (*PersonalAccessToken, error) {
 	op, err := s.item(ctx, http.MethodPatch, id, patchAny)
@@ -158,20 +176,25 @@ func (s *PersonalAccessTokensService) Patch(ctx context.Context, id string, patc
 	return &token, nil
 }
 
-// bulkUpdate stands in V1 where other paths have an id.
+// bulkUpdate takes the place of an id in a path of V1.
 const bulkUpdate = "bulk-update"
 
-// maxBulkIDs is how many tokens one BulkUpdate changes at most.
+// maxBulkIDs is the maximum number of tokens in one BulkUpdate.
 const maxBulkIDs = 25
 
-// BulkUpdate changes the expiry of 1 to 25 tokens, of any owner, and returns them as they are then, in the order of
-// their ids. The patch may name the expiry and its acknowledgement only: ReplaceExpirationDate or NeverExpire.
+// BulkUpdate changes the expiry of 1 to 25 tokens of any owner. It returns the
+// changed tokens in the order of their ids. The patch may change only the
+// expiry and its acknowledgement, with ReplaceExpirationDate or NeverExpire.
 //
 //	PATCH /personal-access-tokens/v1/bulk-update
 //
-// V1 only. Needs sp:all-personal-access-tokens:manage. It is sent again as Patch is. Every id must be that of a token of
-// the tenant, and none may be blank or there twice. The status for an unknown id is not documented: compare what is
-// returned with what was requested. The acknowledgement is stored, and not returned.
+// Needs sp:all-personal-access-tokens:manage and V1. It is retried in the same
+// cases as Patch.
+//
+// Every id must belong to a token of the tenant, and no id may be blank or
+// repeated. SailPoint doesn't document the status for an unknown id, so compare
+// the returned tokens with the requested ones. The API stores the
+// acknowledgement but doesn't return it.
 func (s *PersonalAccessTokensService) BulkUpdate(ctx context.Context, ids []string, patch *PersonalAccessTokenPatch) ([]PersonalAccessToken, error) {
 	op, err := s.collection(ctx, http.MethodPatch, patchAny)
 	if err != nil {
@@ -189,7 +212,7 @@ func (s *PersonalAccessTokensService) BulkUpdate(ctx context.Context, ids []stri
 	}
 	for i, operation := range patch.ops {
 		if operation.touches(pathName) || operation.touches(pathScope) {
-			return nil, operation.invalid(i, "a bulk update changes %s and %s only", pathExpiration, pathNeverExpires)
+			return nil, operation.invalid(i, "a bulk update can only change %s and %s: use Patch for the rest", pathExpiration, pathNeverExpires)
 		}
 	}
 	if idempotent {
@@ -210,7 +233,7 @@ func (s *PersonalAccessTokensService) BulkUpdate(ctx context.Context, ids []stri
 
 func checkBulkIDs(ids []string) error {
 	if len(ids) == 0 || len(ids) > maxBulkIDs {
-		return invalidArgument("%d ids: a bulk update takes 1 to %d", len(ids), maxBulkIDs)
+		return invalidArgument("%d ids: give a bulk update 1 to %d", len(ids), maxBulkIDs)
 	}
 	named := make(map[string]bool, len(ids))
 	for _, id := range ids {
@@ -218,38 +241,43 @@ func checkBulkIDs(ids []string) error {
 			return err
 		}
 		if named[id] {
-			return invalidArgument("the id %q is named twice", id)
+			return invalidArgument("the id %q is there twice: name each id once", id)
 		}
 		named[id] = true
 	}
 	return nil
 }
 
-// Delete revokes the token with this id for good. The token that the client itself uses is ErrSelf: see DeleteSelf.
+// Delete permanently revokes the token with this id. If it is the client's own
+// token, the error matches ErrSelf and nothing is sent. See DeleteSelf.
 //
 //	DELETE /{version}/personal-access-tokens/{id}
 //
-// Needs sp:my-personal-access-tokens:manage, for other owners' tokens sp:all-personal-access-tokens:manage. It is sent
-// again after any failure that may pass. The API's own 404 after an attempt that may have been carried out is success.
-// Where no response tells (a gateway's 404 doesn't, nor does a response with a body), the error matches
-// ErrOutcomeUnknown, and calling it again is safe.
+// Needs sp:my-personal-access-tokens:manage, and for other owners' tokens
+// sp:all-personal-access-tokens:manage. Delete is retried after any temporary
+// failure. After an attempt that may have deleted the token, a 404 from the API
+// itself is a success.
+//
+// If no response confirms the deletion, the error matches ErrOutcomeUnknown,
+// and you can safely call Delete again. A gateway's 404 does not confirm it,
+// and neither does a response with a body.
 func (s *PersonalAccessTokensService) Delete(ctx context.Context, id string) error {
 	op, err := s.item(ctx, http.MethodDelete, id, remove)
 	if err != nil {
 		return err
 	}
 	if strings.EqualFold(id, s.client.cfg.ClientID) {
-		return fmt.Errorf("%w: deleting it ends this client's access: call DeleteSelf if that is meant", ErrSelf)
+		return fmt.Errorf("%w: deleting it would end this client's access: call DeleteSelf to do so", ErrSelf)
 	}
 	return s.client.call(ctx, op, decodeNothing).do()
 }
 
-// DeleteSelf revokes the token that the client itself uses, after which its calls fail. With a TokenSource it needs
-// Config.ClientID.
+// DeleteSelf permanently revokes the client's own token. The client's later
+// calls fail. With a TokenSource, Config.ClientID must be set.
 //
 //	DELETE /{version}/personal-access-tokens/{id}
 //
-// Rights, repetition and errors as for Delete.
+// The rights needed, the retries and the errors are those of Delete.
 func (s *PersonalAccessTokensService) DeleteSelf(ctx context.Context) error {
 	op, err := s.collection(ctx, http.MethodDelete, remove)
 	if err != nil {
@@ -257,7 +285,7 @@ func (s *PersonalAccessTokensService) DeleteSelf(ctx context.Context) error {
 	}
 	self := s.client.cfg.ClientID
 	if self == "" {
-		return invalidArgument("the client's own token is not known: set Config.ClientID beside TokenSource")
+		return invalidArgument("the client's own token is not known: set Config.ClientID in addition to TokenSource")
 	}
 	if op, err = op.of(self); err != nil {
 		return err
@@ -265,7 +293,7 @@ func (s *PersonalAccessTokensService) DeleteSelf(ctx context.Context) error {
 	return s.client.call(ctx, op, decodeNothing).do()
 }
 
-// tokens returns the tokens that are the whole answer to op.
+// tokens carries out op and returns the tokens in its response.
 func (s *PersonalAccessTokensService) tokens(ctx context.Context, op operation) ([]PersonalAccessToken, error) {
 	var tokens []PersonalAccessToken
 	err := s.client.call(ctx, op, func(body io.Reader) (err error) {
@@ -284,7 +312,7 @@ func (s *PersonalAccessTokensService) collection(ctx context.Context, method str
 		return operation{}, invalidArgument("no client: make one with NewClient")
 	}
 	if ctx == nil {
-		return operation{}, invalidArgument("the context is nil: use context.Background")
+		return operation{}, invalidArgument("the context is nil: use context.Background()")
 	}
 	path := "/" + string(s.client.cfg.APIVersion) + "/personal-access-tokens"
 	if s.client.cfg.APIVersion == V1 {
@@ -315,13 +343,14 @@ func (op operation) of(id string) (operation, error) {
 
 func checkID(id string) error {
 	if !validID(id) {
-		return invalidArgument("the id %.80q is not a token's: ids are letters, digits, - and _", id)
+		return invalidArgument("the id %.80q is not a token's: an id has only letters, digits, - and _", id)
 	}
 	return nil
 }
 
-// validID is an allow-list, because an id such as "..", "a?b", "" or, in V1, "bulk-update" would reach another resource.
-// It is wider than the 32 hexadecimal digits of today's ids.
+// validID reports whether id is safe in a path. Ids such as "..", "a?b", "" or,
+// in V1, "bulk-update" would reach another resource. Today's ids have 32
+// hexadecimal digits, but other letters, digits, - and _ are allowed too.
 func validID(id string) bool {
 	const digits, lower, upper = "0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	return id != "" && len(id) <= 128 && id != bulkUpdate && strings.Trim(id, digits+lower+upper+"-_") == ""
@@ -338,15 +367,17 @@ func (o ListPersonalAccessTokensOptions) query() string {
 	if len(values) == 0 {
 		return ""
 	}
-	// The API's documents show a space as %20 only; a literal plus is %2B by now.
+	// The API's documents show a space only as %20. Encode has already escaped
+	// a literal plus as %2B.
 	return "?" + strings.ReplaceAll(values.Encode(), "+", "%20")
 }
 
-// check refuses what can't be right, and what would grant every right or never expire without saying so.
+// check rejects an invalid request. It also rejects a token that would have
+// every right or never expire unless the request sets that explicitly.
 func (r CreatePersonalAccessTokenRequest) check(version APIVersion) error {
 	var problems []error
 	if strings.TrimSpace(r.Name) == "" || !utf8.ValidString(r.Name) {
-		problems = append(problems, invalidArgument("Name %.80q: a token needs a name in UTF-8", r.Name))
+		problems = append(problems, invalidArgument("Name %.80q: a token needs a name that isn't blank, in UTF-8", r.Name))
 	}
 	if err := checkScope(r.Scope); err != nil {
 		problems = append(problems, invalidArgument("Scope: %v", err))
@@ -361,22 +392,23 @@ func (r CreatePersonalAccessTokenRequest) check(version APIVersion) error {
 			problems = append(problems, invalidArgument("ExpirationDate: %v", err))
 		}
 	case version.hasNeverExpires() && !r.UserAwareTokenNeverExpires:
-		problems = append(problems, invalidArgument("ExpirationDate: set it, or acknowledge a token that never expires by UserAwareTokenNeverExpires"))
+		problems = append(problems, invalidArgument("ExpirationDate is missing: set it, or set UserAwareTokenNeverExpires for a token that never expires"))
 	}
 	if r.UserAwareTokenNeverExpires && !version.hasNeverExpires() {
-		problems = append(problems, invalidArgument("UserAwareTokenNeverExpires: %s knows no token that never expires: use V2025 or later", version))
+		problems = append(problems, invalidArgument("UserAwareTokenNeverExpires: every token expires in %s: use V2025 or later", version))
 	}
 	return errors.Join(problems...)
 }
 
-// checkScope refuses an empty scope, which the API takes for every right of the owner, and names that can't be one.
+// checkScope rejects invalid names and an empty scope. The API treats an empty
+// scope as every right of the owner.
 func checkScope(scope []string) error {
 	if len(scope) == 0 {
-		return errors.New("it is empty, which would grant every right: name the scopes, or say ScopeAll")
+		return errors.New("the scope is empty, which would grant every right: name the scopes, or use ScopeAll")
 	}
 	for _, name := range scope {
 		if !isScopeToken(name) {
-			return fmt.Errorf("%.80q is no scope: each is a name of its own without spaces, quotes, backslashes or control characters", name)
+			return fmt.Errorf("%.80q is not a scope: use one name for each entry, without spaces, quotes, backslashes or control characters", name)
 		}
 	}
 	return nil
@@ -389,13 +421,13 @@ func isScopeToken(name string) bool {
 	})
 }
 
-// checkExpiry refuses an expiry that the API can't take.
+// checkExpiry rejects an expiry that the API can't accept.
 func checkExpiry(t time.Time) error {
 	if !t.After(time.Now()) {
-		return fmt.Errorf("%s is in the past", formatTime(t))
+		return fmt.Errorf("%s is in the past: use a later time", formatTime(t))
 	}
 	if t.UTC().Year() > 9999 {
-		return errors.New("it is after the year 9999, which RFC 3339 can't write")
+		return errors.New("the expiry is after the year 9999: RFC 3339 can't write it")
 	}
 	return nil
 }

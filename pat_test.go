@@ -44,7 +44,7 @@ func TestScopesAreNamesOfRFC6749(t *testing.T) {
 				continue
 			}
 			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, "%q", name)
-			require.ErrorContains(t, err, "is no scope")
+			require.ErrorContains(t, err, "is not a scope")
 			n.requireCounts(t, 0, 0)
 		}
 	}
@@ -63,7 +63,7 @@ func TestCreateRefusals(t *testing.T) {
 		"name not UTF-8":     {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = "a\xff" }, []string{"Name", "UTF-8"}},
 		"no scope":           {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = nil }, []string{"Scope", "ScopeAll"}},
 		"empty scope":        {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = []string{} }, []string{"Scope", "ScopeAll"}},
-		"blank scope":        {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = []string{"a", " "} }, []string{"Scope", `" " is no scope`}},
+		"blank scope":        {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = []string{"a", " "} }, []string{"Scope", `" " is not a scope`}},
 		"validity too low":   {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.AccessTokenValiditySeconds = 14 }, []string{"15 to 43200"}},
 		"validity too high":  {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.AccessTokenValiditySeconds = 43201 }, []string{"15 to 43200"}},
 		"validity negative":  {"", func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.AccessTokenValiditySeconds = -1 }, []string{"15 to 43200"}},
@@ -168,7 +168,7 @@ func TestBulkUpdateRefusals(t *testing.T) {
 		"no ids":              {sailpoint.V1, nil, never, "0 ids"},
 		"25 ids":              {sailpoint.V1, ids[:25], never, ""},
 		"26 ids":              {sailpoint.V1, ids, never, "26 ids"},
-		"an id twice":         {sailpoint.V1, []string{"a", "b", "a"}, never, `"a" is named twice`},
+		"an id twice":         {sailpoint.V1, []string{"a", "b", "a"}, never, `"a" is there twice`},
 		"bad id":              {sailpoint.V1, []string{"a", "b/c"}, never, `"b/c" is not a token's`},
 		"no patch":            {sailpoint.V1, ids[:1], nil, "empty"},
 		"empty patch":         {sailpoint.V1, ids[:1], &sailpoint.PersonalAccessTokenPatch{}, "empty"},

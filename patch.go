@@ -1,6 +1,7 @@
 package sailpoint
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,11 +11,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// PatchOp is an operation of JSON Patch (RFC 6902 section 4).
+// PatchOp names an operation of JSON Patch (RFC 6902 section 4).
 type PatchOp string
 
-// The operations of JSON Patch. The API's documents show replace, and remove of /expirationDate in a bulk update. What
-// the API does with the others is not documented.
+// The operations of JSON Patch. The API's documents show replace, and remove of
+// /expirationDate in a bulk update. They don't say what the API does with the
+// others.
 const (
 	OpAdd     PatchOp = "add"
 	OpRemove  PatchOp = "remove"
@@ -24,8 +26,9 @@ const (
 	OpTest    PatchOp = "test"
 )
 
-// PatchOperation is one operation of a patch. It marshals to what RFC 6902 asks of its Op: value for add, replace and
-// test, also where it is null, and from for move and copy.
+// PatchOperation is one operation of a patch. Its JSON has the members that RFC
+// 6902 requires. These are value for add, replace and test, even if it is null,
+// and from for move and copy.
 type PatchOperation struct {
 	Op    PatchOp `json:"op"`
 	Path  string  `json:"path"`
@@ -38,7 +41,7 @@ func (o PatchOperation) takesValue() bool {
 }
 func (o PatchOperation) takesFrom() bool { return o.Op == OpMove || o.Op == OpCopy }
 
-// patchMembers are the members that an operation has.
+// patchMembers are the members of an operation's JSON.
 type patchMembers struct {
 	Op    PatchOp        `json:"op"`
 	Path  string         `json:"path"`
@@ -58,7 +61,7 @@ func (o PatchOperation) members() (patchMembers, error) {
 	return members, err
 }
 
-// MarshalJSON writes the members that the operation has.
+// MarshalJSON writes the members that RFC 6902 requires for o.Op.
 func (o PatchOperation) MarshalJSON() ([]byte, error) {
 	members, err := o.members()
 	if err != nil {
@@ -67,7 +70,7 @@ func (o PatchOperation) MarshalJSON() ([]byte, error) {
 	return json.Marshal(members)
 }
 
-// The fields of a token that can be patched; the last two in V2025 and later.
+// These fields of a token can be patched, the last two in V2025 and later.
 const (
 	pathName         = "/name"
 	pathScope        = "/scope"
@@ -75,8 +78,9 @@ const (
 	pathNeverExpires = "/userAwareTokenNeverExpires"
 )
 
-// PersonalAccessTokenPatch collects the changes of one Patch, which the API carries out all or not at all. It is a
-// builder like strings.Builder: the zero value is ready, and its methods change it and return it.
+// PersonalAccessTokenPatch collects the operations of one Patch or BulkUpdate.
+// The API applies either all of them or none. Its zero value is ready to use,
+// and every method changes the patch and returns it.
 type PersonalAccessTokenPatch struct {
 	ops []PatchOperation
 }
@@ -84,51 +88,52 @@ type PersonalAccessTokenPatch struct {
 // NewPersonalAccessTokenPatch returns an empty patch.
 func NewPersonalAccessTokenPatch() *PersonalAccessTokenPatch { return new(PersonalAccessTokenPatch) }
 
-// ReplaceName gives the token another name, unique among its owner's.
+// ReplaceName renames the token. The name must be unique among the owner's
+// tokens.
 func (p *PersonalAccessTokenPatch) ReplaceName(name string) *PersonalAccessTokenPatch {
 	return p.replace(pathName, name)
 }
 
-// ReplaceScope replaces the token's whole scope. Bearers already issued keep theirs, and new ones may lag behind by up
-// to 20 minutes (note on the patch operation).
+// ReplaceScope replaces the token's whole scope. Bearers already issued keep
+// their old scope. New bearers may also have it for up to 20 minutes (note on
+// the patch operation).
 func (p *PersonalAccessTokenPatch) ReplaceScope(scope ...string) *PersonalAccessTokenPatch {
 	return p.replace(pathScope, slices.Clone(scope))
 }
 
-// ReplaceExpirationDate moves the token's expiry; V2025 and later. It is sent in milliseconds.
+// ReplaceExpirationDate changes the token's expiry, which is sent in
+// milliseconds. It needs V2025 or later.
 func (p *PersonalAccessTokenPatch) ReplaceExpirationDate(t time.Time) *PersonalAccessTokenPatch {
 	return p.replace(pathExpiration, formatTime(t))
 }
 
-// NeverExpire takes the token's expiry away, with the acknowledgement that the API asks for; V2025 and later.
+// NeverExpire removes the token's expiry. It also sends the acknowledgement
+// that the API requires. It needs V2025 or later.
 func (p *PersonalAccessTokenPatch) NeverExpire() *PersonalAccessTokenPatch {
 	return p.replace(pathNeverExpires, true).replace(pathExpiration, nil)
 }
 
-// With adds operations as they are, for what the other methods don't do.
+// With adds operations that the other methods don't offer.
 func (p *PersonalAccessTokenPatch) With(ops ...PatchOperation) *PersonalAccessTokenPatch {
 	p.ops = append(p.ops, ops...)
 	return p
 }
 
-// Operations returns a copy of what was collected.
-func (p *PersonalAccessTokenPatch) Operations() []PatchOperation { return slices.Clone(p.ops) }
-
 func (p *PersonalAccessTokenPatch) replace(path string, value any) *PersonalAccessTokenPatch {
 	return p.With(PatchOperation{Op: OpReplace, Path: path, Value: value})
 }
 
-// maxPatchOperations is far more than the fields that can be patched.
+// maxPatchOperations is far more than the number of patchable fields.
 const maxPatchOperations = 100
 
-// encode checks the patch and returns its JSON, and whether carrying it out twice is the same as once: every operation
-// sets a whole field.
+// encode checks the patch and returns its JSON. The patch is idempotent if
+// every operation sets a whole field.
 func (p *PersonalAccessTokenPatch) encode(version APIVersion) (body []byte, idempotent bool, err error) {
 	if p == nil || len(p.ops) == 0 {
-		return nil, false, invalidArgument("the patch is empty: name what to change, such as with ReplaceName")
+		return nil, false, invalidArgument("the patch is empty: add a change, such as with ReplaceName")
 	}
 	if len(p.ops) > maxPatchOperations {
-		return nil, false, invalidArgument("the patch has %d operations, more than %d", len(p.ops), maxPatchOperations)
+		return nil, false, invalidArgument("the patch has %d operations: use at most %d", len(p.ops), maxPatchOperations)
 	}
 	ops := make([]patchMembers, len(p.ops)) // as they are sent
 	acknowledged := false
@@ -143,8 +148,8 @@ func (p *PersonalAccessTokenPatch) encode(version APIVersion) (body []byte, idem
 	idempotent = true
 	set := map[string]bool{}
 	for i, op := range p.ops {
-		if err := op.check(i, version, ops[i].Value, acknowledged); err != nil {
-			return nil, false, err
+		if err := op.check(version, ops[i].Value, acknowledged); err != nil {
+			return nil, false, op.invalid(i, "%v", err)
 		}
 		if !op.takesValue() || op.Op == OpTest || strings.Count(op.Path, "/") > 1 {
 			idempotent = false
@@ -166,7 +171,7 @@ func (o PatchOperation) sets(path string) bool {
 	return o.Path == path && (o.Op == OpAdd || o.Op == OpReplace)
 }
 
-// removes reports whether o takes away what is at path or below it.
+// removes reports whether o removes the field at path or a part of it.
 func (o PatchOperation) removes(path string) bool {
 	at := o.Path
 	if o.Op == OpMove {
@@ -175,12 +180,13 @@ func (o PatchOperation) removes(path string) bool {
 	return (o.Op == OpRemove || o.Op == OpMove) && field(at) == path
 }
 
-// touches reports whether o has to do with the field at path.
+// touches reports whether o reads or changes the field at path or a part of it.
 func (o PatchOperation) touches(path string) bool {
 	return field(o.Path) == path || o.takesFrom() && field(o.From) == path
 }
 
-// field returns the first reference of a JSON pointer, the field of the token that it is in: /scope of /scope/0.
+// field returns the path of the field that a JSON pointer points to or into.
+// For /scope/0 that is /scope.
 func field(pointer string) string {
 	if i := strings.IndexByte(strings.TrimPrefix(pointer, "/"), '/'); i >= 0 {
 		return pointer[:i+1]
@@ -192,69 +198,89 @@ func (o PatchOperation) invalid(i int, format string, args ...any) error {
 	return invalidArgument("operation %d of the patch (%q of %q): %s", i, o.Op, o.Path, fmt.Sprintf(format, args...))
 }
 
-// check refuses what can't be right, and what could grant every right or take an expiry away without saying so.
-func (o PatchOperation) check(i int, version APIVersion, value jsontext.Value, acknowledged bool) error {
+// check rejects an operation that can't be right. It also rejects one that
+// could grant every right or remove an expiry without setting so explicitly.
+// value is the JSON of o.Value.
+func (o PatchOperation) check(version APIVersion, value jsontext.Value, acknowledged bool) error {
 	if !o.takesValue() && !o.takesFrom() && o.Op != OpRemove {
-		return o.invalid(i, "no operation of RFC 6902: use one of add, remove, replace, move, copy, test")
+		return errors.New("the op is not one of RFC 6902: use add, remove, replace, move, copy or test")
 	}
-	pointers := []string{o.Path}
+	if err := checkPointer(o.Path, version); err != nil {
+		return err
+	}
 	if o.takesFrom() {
-		pointers = append(pointers, o.From)
-	}
-	for _, pointer := range pointers {
-		switch field(pointer) {
-		case pathName, pathScope:
-		case pathExpiration, pathNeverExpires:
-			if !version.hasNeverExpires() {
-				return o.invalid(i, "%s can be patched in V2025 and later: set Config.APIVersion", field(pointer))
-			}
-		default:
-			return o.invalid(i, "%q can't be patched: only %s, %s, and in V2025 and later %s and %s",
-				pointer, pathName, pathScope, pathExpiration, pathNeverExpires)
-		}
-		if field(pointer) != pathScope && field(pointer) != pointer {
-			return o.invalid(i, "%s has nothing below it", field(pointer))
+		if err := checkPointer(o.From, version); err != nil {
+			return err
 		}
 	}
+	if o.removes(pathName) || o.sets(pathName) && blank(value) {
+		return errors.New("a token needs a name: replace it with a name that isn't blank")
+	}
+	if err := o.checkNewScope(value); err != nil {
+		return err
+	}
+	return o.checkNewExpiry(value, acknowledged)
+}
 
-	switch {
-	case o.removes(pathName), o.sets(pathName) && blank(value):
-		return o.invalid(i, "a token needs a name")
-	case o.removes(pathScope), o.takesFrom() && o.Path == pathScope:
-		return o.invalid(i, "it could leave no scope, which grants every right: replace the whole of %s", pathScope)
-	case o.sets(pathScope):
-		var scope []string
-		if err := json.Unmarshal(value, &scope); err != nil {
-			return o.invalid(i, "a scope is a list of strings")
+// checkPointer rejects a path that can't be patched in this version.
+func checkPointer(pointer string, version APIVersion) error {
+	switch field(pointer) {
+	case pathName, pathScope:
+	case pathExpiration, pathNeverExpires:
+		if !version.hasNeverExpires() {
+			return fmt.Errorf("%s can be patched in V2025 and later: set Config.APIVersion", field(pointer))
 		}
-		if err := checkScope(scope); err != nil {
-			return o.invalid(i, "%v", err)
-		}
-	case field(o.Path) == pathScope && o.Op != OpTest && o.takesValue():
-		var name string
-		if err := json.Unmarshal(value, &name); err != nil {
-			return o.invalid(i, "a scope is a string")
-		}
-		if err := checkScope([]string{name}); err != nil {
-			return o.invalid(i, "%v", err)
-		}
-	case o.removes(pathExpiration), o.sets(pathExpiration) && string(value) == "null":
-		if !acknowledged {
-			return o.invalid(i, "a token without an expiry needs its acknowledgement in the same patch: use NeverExpire")
-		}
-	case o.sets(pathExpiration):
-		var expiry time.Time
-		if err := json.Unmarshal(value, &expiry); err != nil {
-			return o.invalid(i, "an expiry is a date and time of RFC 3339, or null")
-		}
-		if err := checkExpiry(expiry); err != nil {
-			return o.invalid(i, "%v", err)
-		}
+	default:
+		return fmt.Errorf("%q can't be patched: use %s or %s, or in V2025 and later %s or %s",
+			pointer, pathName, pathScope, pathExpiration, pathNeverExpires)
+	}
+	if field(pointer) != pathScope && field(pointer) != pointer {
+		return fmt.Errorf("%s has nothing below it: use %[1]s itself", field(pointer))
 	}
 	return nil
 }
 
-// blank reports whether value is anything but a string with something to see in it.
+// checkNewScope rejects an operation that could leave an empty or invalid
+// scope.
+func (o PatchOperation) checkNewScope(value jsontext.Value) error {
+	switch {
+	case o.removes(pathScope), o.takesFrom() && o.Path == pathScope:
+		return fmt.Errorf("it could leave no scope, which grants every right: replace the whole of %s", pathScope)
+	case o.sets(pathScope):
+		var scope []string
+		if err := json.Unmarshal(value, &scope); err != nil {
+			return errors.New("the scope must be a list of strings")
+		}
+		return checkScope(scope)
+	case field(o.Path) == pathScope && o.Op != OpTest && o.takesValue():
+		var name string
+		if err := json.Unmarshal(value, &name); err != nil {
+			return errors.New("an entry of the scope must be a string")
+		}
+		return checkScope([]string{name})
+	}
+	return nil
+}
+
+// checkNewExpiry rejects an invalid expiry, and the removal of an expiry
+// without an acknowledgement.
+func (o PatchOperation) checkNewExpiry(value jsontext.Value, acknowledged bool) error {
+	switch {
+	case o.removes(pathExpiration), o.sets(pathExpiration) && string(value) == "null":
+		if !acknowledged {
+			return errors.New("a token without an expiry must be acknowledged in the same patch: use NeverExpire")
+		}
+	case o.sets(pathExpiration):
+		var expiry time.Time
+		if err := json.Unmarshal(value, &expiry); err != nil {
+			return errors.New("the expiry must be a date and time of RFC 3339, or null")
+		}
+		return checkExpiry(expiry)
+	}
+	return nil
+}
+
+// blank reports whether value is not a string, or a string of white space only.
 func blank(value jsontext.Value) bool {
 	var s string
 	err := json.Unmarshal(value, &s)

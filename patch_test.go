@@ -46,17 +46,13 @@ func TestPatchIsABuilder(t *testing.T) {
 		patch.ReplaceScope("x")
 	}
 	chained := sailpoint.NewPersonalAccessTokenPatch().ReplaceName("a").ReplaceScope("x")
-	require.Equal(t, chained.Operations(), patch.Operations())
-
-	ops := patch.Operations()
-	ops[0].Value = "changed"
-	require.Equal(t, "a", patch.Operations()[0].Value, "Operations returns a copy")
+	require.Equal(t, *chained, patch)
 
 	scope := []string{"x"}
 	patch = sailpoint.PersonalAccessTokenPatch{}
 	patch.ReplaceScope(scope...)
 	scope[0] = "changed"
-	require.Equal(t, []string{"x"}, patch.Operations()[0].Value)
+	require.Equal(t, *sailpoint.NewPersonalAccessTokenPatch().ReplaceScope("x"), patch)
 }
 
 // TestPatchRefusals: what can't be right, or would grant every right or take an expiry away unsaid, is not sent.
@@ -72,10 +68,10 @@ func TestPatchRefusals(t *testing.T) {
 		want string // "": accepted
 	}{
 		"empty":             {nil, "empty"},
-		"10,000 operations": {many, "more than 100"},
-		"unknown op":        {[]op{{Op: "set", Path: "/name", Value: "n"}}, "no operation of RFC 6902"},
-		"no op":             {[]op{{Path: "/name", Value: "n"}}, "no operation of RFC 6902"},
-		"upper case op":     {[]op{{Op: "Replace", Path: "/name", Value: "n"}}, "no operation of RFC 6902"},
+		"10,000 operations": {many, "use at most 100"},
+		"unknown op":        {[]op{{Op: "set", Path: "/name", Value: "n"}}, "not one of RFC 6902"},
+		"no op":             {[]op{{Path: "/name", Value: "n"}}, "not one of RFC 6902"},
+		"upper case op":     {[]op{{Op: "Replace", Path: "/name", Value: "n"}}, "not one of RFC 6902"},
 
 		"whole document":         {[]op{{Op: sailpoint.OpReplace, Path: "", Value: "n"}}, `"" can't be patched`},
 		"root":                   {[]op{{Op: sailpoint.OpReplace, Path: "/", Value: "n"}}, `"/" can't be patched`},
@@ -105,19 +101,19 @@ func TestPatchRefusals(t *testing.T) {
 		"scope missing":      {[]op{{Op: sailpoint.OpReplace, Path: "/scope"}}, "ScopeAll"},
 		"scope null":         {[]op{{Op: sailpoint.OpAdd, Path: "/scope", Value: []string(nil)}}, "ScopeAll"},
 		"scope empty":        {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []any{}}}, "ScopeAll"},
-		"scope of nothing":   {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{""}}}, "is no scope"},
+		"scope of nothing":   {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{""}}}, "is not a scope"},
 		"scope a string":     {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: "a"}}, "list of strings"},
 		"scope removed":      {[]op{{Op: sailpoint.OpRemove, Path: "/scope"}}, "every right"},
 		"one scope removed":  {[]op{{Op: sailpoint.OpRemove, Path: "/scope/0"}}, "every right"},
 		"scope moved":        {[]op{{Op: sailpoint.OpMove, Path: "/name", From: "/scope/0"}}, "every right"},
 		"scope copied over":  {[]op{{Op: sailpoint.OpCopy, Path: "/scope", From: "/name"}}, "every right"},
-		"one scope blank":    {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: ""}}, "is no scope"},
-		"one scope null":     {[]op{{Op: sailpoint.OpReplace, Path: "/scope/0"}}, "is no scope"},
-		"one scope a list":   {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: []string{"a"}}}, "a scope is a string"},
-		"two scopes in one":  {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{"a b"}}}, `"a b" is no scope`},
-		"a quoted scope":     {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{"a", `"b"`}}}, "is no scope"},
-		"a scope's newline":  {[]op{{Op: sailpoint.OpAdd, Path: "/scope/0", Value: "a\n"}}, "is no scope"},
-		"a scope's letters":  {[]op{{Op: sailpoint.OpAdd, Path: "/scope/0", Value: "é"}}, "is no scope"},
+		"one scope blank":    {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: ""}}, "is not a scope"},
+		"one scope null":     {[]op{{Op: sailpoint.OpReplace, Path: "/scope/0"}}, "is not a scope"},
+		"one scope a list":   {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: []string{"a"}}}, "must be a string"},
+		"two scopes in one":  {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{"a b"}}}, `"a b" is not a scope`},
+		"a quoted scope":     {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{"a", `"b"`}}}, "is not a scope"},
+		"a scope's newline":  {[]op{{Op: sailpoint.OpAdd, Path: "/scope/0", Value: "a\n"}}, "is not a scope"},
+		"a scope's letters":  {[]op{{Op: sailpoint.OpAdd, Path: "/scope/0", Value: "é"}}, "is not a scope"},
 		"tested for a space": {[]op{{Op: sailpoint.OpTest, Path: "/scope/0", Value: "a b"}}, ""},
 		"one scope added":    {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: "a"}, {Op: sailpoint.OpAdd, Path: "/scope/-", Value: "b"}}, ""},
 		"one scope replaced": {[]op{{Op: sailpoint.OpReplace, Path: "/scope/0", Value: "a"}}, ""},
