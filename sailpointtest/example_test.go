@@ -30,7 +30,7 @@ func deleteStale(ctx context.Context, client *sailpoint.Client, before time.Time
 }
 
 func TestDeleteStale(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // time passes by itself, and costs nothing
+	synctest.Test(t, func(t *testing.T) { // waiting takes no real time
 		tenant := sailpointtest.NewTenant()
 		lastUsed := time.Now().AddDate(-1, 0, 0)
 		tenant.Add(sailpoint.PersonalAccessToken{Name: "old-job", LastUsed: &lastUsed})
