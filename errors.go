@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sailpoint-go/sailpoint/internal/origin"
 	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
@@ -172,6 +173,8 @@ func (e *Error) Is(target error) bool {
 		return e.invalid
 	case ErrOutcomeUnknown:
 		return e.unknown
+	case origin.ErrAPI:
+		return e.own
 	case ErrRateLimited:
 		return e.StatusCode == http.StatusTooManyRequests || e.heldBackBy == http.StatusTooManyRequests
 	}

@@ -35,7 +35,7 @@ func (c *Change) fail(ctx context.Context, err error) {
 	switch {
 	case errors.Is(err, sailpoint.ErrOutcomeUnknown):
 		c.Status = StatusUnknown
-	case errors.Is(err, sailpoint.ErrNotFound):
+	case isGone(err):
 		c.Status, c.Err = StatusGone, nil
 	case ctx.Err() != nil:
 		c.skip("not tried: the context ended")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/origin"
 	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
@@ -191,6 +192,11 @@ func definitelyRejected(err error) bool {
 	return errors.As(err, &failure) && failure.Err == nil && failure.StatusCode/100 == 4 &&
 		!errors.Is(err, sailpoint.ErrOutcomeUnknown) && !errors.Is(err, sailpoint.ErrInvalidCredentials) &&
 		!errors.Is(err, sailpoint.ErrUnauthorized) && !errors.Is(err, sailpoint.ErrRateLimited)
+}
+
+// isGone reports whether the API says that the token of a call doesn't exist. The 404 of a proxy says nothing of it.
+func isGone(err error) bool {
+	return errors.Is(err, sailpoint.ErrNotFound) && errors.Is(err, origin.ErrAPI)
 }
 
 func rounded(d time.Duration) string { return d.Round(time.Second).String() }

@@ -256,6 +256,7 @@ func TestIssueFails(t *testing.T) {
 		"create refused":               {map[string]fault{"POST 1": refuses}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 0},
 		"create never answers":         {map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
 		"nobody can look":              {map[string]fault{"POST 1": loses, "GET 2": fails, "GET 3": fails, "GET 4": fails, "GET 5": fails, "GET 6": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
+		"what is found is hidden":      {map[string]fault{"POST 1": loses, "DELETE 1": hides}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
 		"what is found stays":          {map[string]fault{"POST 1": loses, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
 		"the name is not kept":         {map[string]fault{"POST 1": shouts}, lifecycle.StepCreate, nil, 0},
 		"what the answer names stays":  {map[string]fault{"POST 1": cut, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},

@@ -307,6 +307,33 @@ func TestPruneGoesOnAfterFailures(t *testing.T) {
 	})
 }
 
+// TestPruneBelievesTheAPIsNotFoundOnly: a gateway's says nothing of the token.
+func TestPruneBelievesTheAPIsNotFoundOnly(t *testing.T) {
+	for body, want := range map[string]lifecycle.Status{
+		`{"detailCode":"404 Not found"}`: lifecycle.StatusGone,
+		`{"trackingId":"e7eab60924f6"}`:  lifecycle.StatusGone,
+		``:                               lifecycle.StatusFailed,
+		`<html><h1>Not Found</h1>`:       lifecycle.StatusFailed,
+		`default backend - 404`:          lifecycle.StatusFailed,
+		`{"timestamp":"2000-01-01T00:00:00Z","status":404,"error":"Not Found","path":"/"}`: lifecycle.StatusFailed,
+		`{"error":{"code":404,"message":"Not found.","status":"NOT_FOUND"}}`:               lifecycle.StatusFailed,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			tenant := sailpointtest.NewTenant()
+			expiredTokens(tenant, 1)
+			client := clientOf(t, tenant)
+			report := audit(t, client)
+			tenant.Inject(sailpointtest.Fault{Path: item, Status: 404, Body: body})
+			changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true})
+			require.NoError(t, err)
+			require.Len(t, changes, 1)
+			assert.Equal(t, want, changes[0].Status, body)
+			assert.Equal(t, want == lifecycle.StatusFailed, errors.Is(changes[0].Err, sailpoint.ErrNotFound), body)
+			assert.Equal(t, 1, requests(tenant, http.MethodDelete, 404))
+		})
+	}
+}
+
 // TestPruneStopsWhereNoDeletionCanSucceed: credentials that are refused would be for every other token too.
 func TestPruneStopsWhereNoDeletionCanSucceed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

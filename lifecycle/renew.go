@@ -40,7 +40,7 @@ type RenewOptions struct {
 // Secrets stay as they are. That makes it easy, and a rotation better: a secret that has leaked is renewed too.
 //
 // A token is [StatusRenewed] only where the response shows the requested expiry, to the second. One that is shown with
-// another expiry is [StatusFailed] with [ErrNotAsRequested]. The acknowledgement that a token never expires is not
+// another expiry is [StatusFailed] with [ErrNotAsRequested]. One that isn't shown is [StatusUnknown]. The acknowledgement that a token never expires is not
 // compared, because a bulk update does not return it.
 //
 // It leaves alone managed tokens, those with the mark of an unfinished rotation, and those that would expire sooner
@@ -245,7 +245,8 @@ func (r *renewal) compare(batch []*Change, shown []sailpoint.PersonalAccessToken
 	for _, c := range batch {
 		i := slices.IndexFunc(shown, func(t sailpoint.PersonalAccessToken) bool { return strings.EqualFold(t.ID, c.Token.ID) })
 		if i < 0 {
-			c.Status, c.Err = StatusFailed, errors.New("lifecycle: the response does not show the token")
+			c.Status = StatusUnknown
+			c.Err = fmt.Errorf("%w: the response does not show the token %s", sailpoint.ErrOutcomeUnknown, c.Token.ID)
 			continue
 		}
 		r.accept(c, shown[i])

@@ -2,7 +2,6 @@ package lifecycle_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -200,9 +199,14 @@ func TestRenewComparesWhatItIsShown(t *testing.T) {
 						assert.NoError(t, changes[0].Err)
 						return
 					}
-					assert.Equal(t, lifecycle.StatusFailed, changes[0].Status)
 					require.ErrorContains(t, changes[0].Err, tt.text)
-					assert.Equal(t, name != "another token", errors.Is(changes[0].Err, lifecycle.ErrNotAsRequested))
+					if name == "another token" {
+						assert.Equal(t, lifecycle.StatusUnknown, changes[0].Status)
+						assert.ErrorIs(t, changes[0].Err, sailpoint.ErrOutcomeUnknown)
+						return
+					}
+					assert.Equal(t, lifecycle.StatusFailed, changes[0].Status)
+					assert.ErrorIs(t, changes[0].Err, lifecycle.ErrNotAsRequested)
 				})
 			})
 		}
@@ -380,10 +384,11 @@ func TestRenewTellsWhatItIsTold(t *testing.T) {
 	}{
 		"bulk, lost":            {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Committed: true}, lifecycle.StatusUnknown, sailpoint.ErrOutcomeUnknown},
 		"bulk, no connection":   {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Err: io.ErrUnexpectedEOF}, lifecycle.StatusUnknown, sailpoint.ErrOutcomeUnknown},
-		"bulk, token not shown": {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 200, Body: `[]`}, lifecycle.StatusFailed, nil},
+		"bulk, token not shown": {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 200, Body: `[]`}, lifecycle.StatusUnknown, sailpoint.ErrOutcomeUnknown},
 		"bulk, refused":         {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 400}, lifecycle.StatusRenewed, nil},
 		"single, lost":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Committed: true}, lifecycle.StatusUnknown, sailpoint.ErrOutcomeUnknown},
-		"single, gone":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 404}, lifecycle.StatusGone, nil},
+		"single, gone":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 404, Body: `{"trackingId":"1"}`}, lifecycle.StatusGone, nil},
+		"single, not routed":    {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 404}, lifecycle.StatusFailed, sailpoint.ErrNotFound},
 		"single, refused":       {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 403}, lifecycle.StatusFailed, sailpoint.ErrForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -430,6 +430,7 @@ func TestRotateFails(t *testing.T) {
 		"save":                    {true, map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 1, 0, false},
 		"save, not known":         {true, map[string]fault{"Save 1": loses, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
 		"save, not fenced":        {true, map[string]fault{"Save 1": fails, "Save 2": fails, "Save 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, false},
+		"save, never confirmed":   {true, map[string]fault{"Save 1": loses, "Save 2": loses, "Save 3": loses}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
 		"save, without versions":  {false, map[string]fault{"Save 1": isLate}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
 		"read back":               {true, map[string]fault{"Load 2": fails}, lifecycle.StepLoad, errDown, 2, 1, true},
 		"prove":                   {true, map[string]fault{"token 3": fails}, lifecycle.StepProve, sailpoint.ErrServer, 2, 1, true},
@@ -437,6 +438,8 @@ func TestRotateFails(t *testing.T) {
 		"prove denied, no answer": {true, map[string]fault{"GET 3": denies, "GET 4": loses}, lifecycle.StepProve, io.ErrUnexpectedEOF, 2, 1, true},
 		"prove refused":           {true, map[string]fault{"token 3": refuses}, lifecycle.StepProve, lifecycle.ErrStoredCredential, 2, 1, true},
 		"retire":                  {true, map[string]fault{"DELETE 1": fails}, lifecycle.StepRetire, sailpoint.ErrServer, 2, 1, true},
+		"retire, not routed":      {true, map[string]fault{"DELETE 1": hides}, lifecycle.StepRetire, sailpoint.ErrNotFound, 2, 1, true},
+		"rename, not routed":      {true, map[string]fault{"PATCH 1": hides}, lifecycle.StepRename, sailpoint.ErrNotFound, 1, 0, true},
 		"rename":                  {true, map[string]fault{"PATCH 1": refuses}, lifecycle.StepRename, sailpoint.ErrBadRequest, 1, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {

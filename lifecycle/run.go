@@ -325,7 +325,7 @@ func rewritten(c Credential) Credential {
 // remove deletes a token by its id. One that is gone already is what was wanted.
 func (r *run) remove(ctx context.Context, id string) error {
 	r.changed = true
-	if err := r.acting.PersonalAccessTokens.Delete(ctx, id); err != nil && !errors.Is(err, sailpoint.ErrNotFound) {
+	if err := r.acting.PersonalAccessTokens.Delete(ctx, id); err != nil && !isGone(err) {
 		return err
 	}
 	r.forget(id)
@@ -620,6 +620,10 @@ func (r *run) settle(ctx context.Context, c Credential, err error) error {
 			continue
 		}
 		if now.ID == c.ID {
+			// It can be read, but may not be on stable storage: a write says so by returning nil.
+			if r.write(ctx, rewritten(now)) != nil {
+				continue
+			}
 			r.stored = Stored{ID: c.ID, Known: true}
 			return nil
 		}
@@ -740,7 +744,7 @@ func (r *run) rename(ctx context.Context) error {
 	if err == nil {
 		err = fmt.Errorf("%w: the tenant named the token %q instead of %q", ErrNotAsRequested, redact.Cut(patched.Name), r.base)
 	}
-	if errors.Is(err, sailpoint.ErrNotFound) {
+	if isGone(err) {
 		if now, loadErr := r.read(ctx); loadErr == nil && now.ID != r.cur.ID {
 			r.stored = Stored{ID: now.ID, Known: true}
 			return r.fail(StepRename, ErrSuperseded, othersTurn)

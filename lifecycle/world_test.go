@@ -197,6 +197,7 @@ const (
 	none        fault = ""
 	refuses     fault = "refuses"      // the tenant's 400, the token endpoint's invalid_client, ErrNotStored
 	blocks      fault = "blocks"       // a gateway's 403, before the tenant
+	hides       fault = "hides"        // a gateway's 404, before the tenant
 	denies      fault = "denies"       // 401
 	fails       fault = "fails"        // 503, an error: nothing is carried out
 	loses       fault = "loses"        // carried out, no answer
@@ -294,6 +295,8 @@ func (p *process) RoundTrip(req *http.Request) (*http.Response, error) {
 		fault.Status, fault.Body = 400, `{}`
 	case f == blocks:
 		fault.Status, fault.Body = 403, "<html>"
+	case f == hides:
+		fault.Status, fault.Body = 404, "default backend - 404"
 	case f == denies:
 		fault.Status, fault.Body = 401, `{"error":"JWT is required"}`
 	case f == fails:
