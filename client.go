@@ -36,6 +36,7 @@ type Client struct {
 	budget      budget
 	clockOffset atomic.Int64            // of the server's clock, in nanoseconds
 	redactor    func() *redact.Redactor // of the client secret
+	timeout     *timeoutError           // AttemptTimeout
 	refusal     atomic.Pointer[refusal] // of its credentials, the last one
 }
 
@@ -46,7 +47,7 @@ func NewClient(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, userAgent: userAgent(), redactor: newRedactor(cfg.ClientSecret)}
+	c := &Client{cfg: cfg, userAgent: userAgent(), redactor: newRedactor(cfg.ClientSecret), timeout: &timeoutError{"no answer", cfg.AttemptTimeout}}
 	if cfg.UserAgent != "" {
 		c.userAgent = cfg.UserAgent + " " + c.userAgent
 	}
@@ -773,14 +774,19 @@ func (c *call) begin(ctx context.Context) *attempt {
 		}
 	}
 	if limit >= 0 {
-		a.within(limit, &timeoutError{"no answer", limit})
+		a.within(limit, c.client.timeout)
 	}
 	return a
 }
 
-// maxReplays is how often net/http may send a request without a body again within an attempt. Once is its repair of a
-// connection that the server had closed.
-const maxReplays = 1
+// How often a request without a body may be sent again within an attempt.
+const (
+	maxReplays = 1 // by net/http: its repair of a connection that the server had closed
+
+	// A transport that isn't net/http's may send requests of its own with the attempt's context: retries, or a fetch of
+	// what it signs with. They look the same.
+	maxOwnReplays = 10
+)
 
 // errReplays is a request that net/http would send again and again.
 var errReplays = errors.New("net/http sent the request again, and the connection failed each time")
@@ -790,7 +796,7 @@ func (a *attempt) trace() *httptrace.ClientTrace {
 	a.hooks = httptrace.ClientTrace{
 		GetConn: func(string) {
 			a.connecting.Store(true)
-			if a.headersWritten.Load() > maxReplays {
+			if written := a.headersWritten.Load(); written > maxOwnReplays || written > maxReplays && !a.ownTransport {
 				a.cancel(errReplays)
 			}
 		},
@@ -801,7 +807,12 @@ func (a *attempt) trace() *httptrace.ClientTrace {
 }
 
 // replays returns how often the transport sent the request again by itself.
-func (a *attempt) replays() int { return max(int(a.headersWritten.Load())-1, 0) }
+func (a *attempt) replays() int {
+	if a.ownTransport {
+		return 0 // the header may be that of another request
+	}
+	return max(int(a.headersWritten.Load())-1, 0)
+}
 
 // sent returns how often the request may have been sent. It is 0 where the transport proves that no header left.
 func (a *attempt) sent() int {

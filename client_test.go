@@ -401,6 +401,32 @@ type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
+// TestTransportWithRequestsOfItsOwn: one that fetches something before each request, with its context, is not stopped
+// as net/http is where it sends a request again and again, and its requests are no attempts.
+func TestTransportWithRequestsOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, signer := scripted(answer{status: 503}, answer{status: 503}, ok(`[]`)), &network{}
+		client := n.client(t, func(cfg *sailpoint.Config) {
+			cfg.MaxRetries = 2
+			cfg.HTTPClient = &http.Client{Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
+				for range 3 {
+					own, err := http.NewRequestWithContext(req.Context(), http.MethodGet, "https://signer.example/key", nil)
+					require.NoError(t, err)
+					_, err = signer.RoundTrip(own)
+					require.NoError(t, err)
+				}
+				return n.RoundTrip(req)
+			})}
+		})
+		require.NoError(t, list(t.Context(), client))
+		require.Len(t, n.calls, 3)
+		require.Len(t, signer.calls, 4*3)
+
+		n.api = always(answer{status: 503})
+		require.Equal(t, 3, requireOneError(t, list(t.Context(), client)).Attempts)
+	})
+}
+
 // TestTransportsThatBreakTheContract: a transport of the caller's may break the contract of http.RoundTripper.
 func TestTransportsThatBreakTheContract(t *testing.T) {
 	for name, tt := range map[string]struct {

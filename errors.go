@@ -75,7 +75,7 @@ type Error struct {
 	Messages   []string
 	Causes     []string
 	RetryAfter time.Duration // how long the last answer asked to wait; 0: it did not, or in a form that can't be read
-	Attempts   int           // requests sent, with those that net/http sent again by itself
+	Attempts   int           // requests sent, with those that an http.Transport sent again by itself
 	Body       []byte        `json:"-" xml:"-" yaml:"-"` // of the last answer, at most 64 KiB
 	Err        error         `json:"-" xml:"-" yaml:"-"` // transport, context, decoding, limiter; nil where the answer itself is the error
 
