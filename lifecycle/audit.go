@@ -11,73 +11,81 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// Kind is what a [Finding] is about.
+// Kind is the kind of a [Finding].
 type Kind string
 
-// The kinds of findings. The first five are about time, the next three about what a token may do.
+// The kinds of findings. The first five concern time, and the next three
+// concern rights.
 const (
 	FindingNeverUsed    Kind = "never-used"
 	FindingStale        Kind = "stale"
 	FindingExpired      Kind = "expired"
 	FindingExpiringSoon Kind = "expiring-soon"
-	FindingNoExpiry     Kind = "no-expiry" // none is told: it never expires, or the API leaves its expiry out
+	FindingNoExpiry     Kind = "no-expiry" // it never expires, or the API omits its expiry
 	FindingEveryRight   Kind = "every-right"
-	FindingAdminScope   Kind = "admin-scope" // over other people's tokens
+	FindingAdminScope   Kind = "admin-scope" // to other people's tokens
 	FindingLongBearer   Kind = "long-bearer"
-	FindingNearLimit    Kind = "near-limit" // of the tokens that an owner may have; its Token holds the Owner only
+	FindingNearLimit    Kind = "near-limit" // its Token holds only the Owner
 	FindingUnfinished   Kind = "unfinished-rotation"
-	FindingManaged      Kind = "managed" // for information: the only finding of a managed token
+	FindingManaged      Kind = "managed" // information only, and a managed token's only finding
 )
 
-// Kinds returns every kind, in the order in which a token's findings come.
+// Kinds returns every kind, in the order of a token's findings.
 func Kinds() []Kind {
 	return []Kind{
 		FindingNeverUsed, FindingStale, FindingExpired, FindingExpiringSoon, FindingNoExpiry, FindingEveryRight, FindingAdminScope, FindingLongBearer, FindingNearLimit, FindingUnfinished, FindingManaged,
 	}
 }
 
-// AuditPolicy says what [Audit] looks at, and from when on it is worth a finding.
+// AuditPolicy selects the tokens that [Audit] looks at and sets the limits.
 type AuditPolicy struct {
-	// OwnerID is whose tokens are audited: an identity's id, or [sailpoint.OwnerMe], which needs no right to others'
-	// tokens. "": everybody's.
+	// OwnerID selects the tokens of one owner, by an identity's ID or
+	// [sailpoint.OwnerMe]. OwnerMe needs no right to others' tokens. The
+	// default is every owner.
 	OwnerID string
-	// NeverUsedAfter is how old a token that was never used may be; 0: 30 days.
+	// NeverUsedAfter is the maximum age of a token that was never used. The
+	// default is 30 days.
 	NeverUsedAfter time.Duration
-	// StaleAfter is for how long a token may be out of use; 0: 90 days. The API moves lastUsed at most once a day:
-	// stale is what was certainly not used for so long, which is a day later than lastUsed says.
+	// StaleAfter is the maximum time since the last use. The default is 90
+	// days. The API updates lastUsed at most once a day, so Audit adds a day to
+	// it. It then reports only tokens that were certainly unused for this long.
 	StaleAfter time.Duration
-	// ExpiringWithin is how far ahead of its expiry a token is found; 0: 30 days.
+	// ExpiringWithin is how long before its expiry a token is reported. The
+	// default is 30 days.
 	ExpiringWithin time.Duration
-	// MaxBearer is how long a token's bearers may last; 0: the API's 12 hours at most, which no token exceeds. A
-	// bearer is what is stolen most easily, and nobody can revoke it alone.
+	// MaxBearer is the maximum lifetime of a token's bearers. The default is
+	// the API's limit of 12 hours, which no token exceeds. Bearers are stolen
+	// most easily, and nobody can revoke a single one.
 	MaxBearer time.Duration
-	// NearLimit is from how many tokens on an owner is found; 0: 8. The API allows ten, and a rotation needs a free one.
+	// NearLimit is the number of tokens from which an owner is reported. The
+	// default is 8. The API allows ten, and a rotation needs a free one.
 	NearLimit int
 }
 
-// Finding is one thing to know about one token, or with [FindingNearLimit] about one owner.
+// Finding describes one issue of a token, or with [FindingNearLimit] of an
+// owner.
 type Finding struct {
 	Kind  Kind
-	Token sailpoint.PersonalAccessToken // as the audit saw it
-	Text  string                        // one sentence, without anything that a token's owner could have written
+	Token sailpoint.PersonalAccessToken // as seen by the audit
+	Text  string                        // one sentence without any text from the token's owner
 }
 
-// Report is what [Audit] found.
+// Report is the result of [Audit].
 type Report struct {
-	At       time.Time   // when the audit started, which ages count to
-	Policy   AuditPolicy // with its defaults
-	Tokens   int         // looked at
+	At       time.Time   // when the audit started; ages are relative to it
+	Policy   AuditPolicy // with defaults filled in
+	Tokens   int         // number of tokens audited
 	Counts   map[Kind]int
-	Owners   []OwnerTotal // the one with most tokens first
-	Findings []Finding    // in the order of the list; those of owners at the end
+	Owners   []OwnerTotal // those with the most tokens first
+	Findings []Finding    // in list order, with findings about owners at the end
 }
 
-// OwnerTotal is what a [Report] says of one owner.
+// OwnerTotal counts one owner's tokens and findings.
 type OwnerTotal struct {
 	Owner    sailpoint.PersonalAccessTokenOwner
-	Tokens   int // without the managed ones
+	Tokens   int // except managed ones
 	Managed  int
-	Findings int // without [FindingManaged]
+	Findings int // except [FindingManaged]
 }
 
 // Of returns the findings of these kinds.
@@ -91,22 +99,25 @@ func (r *Report) Of(kinds ...Kind) []Finding {
 	return some
 }
 
-// Audit looks at every token that the policy covers, one at a time. It changes nothing.
+// Audit examines every token that the policy selects, and changes nothing.
 //
-// It holds in memory the tokens with a finding and a total for each owner. More than 100,000 of them together, which is
-// ten tokens for each of 10,000 owners, or more than 256 MiB is an error: audit by OwnerID then.
+// Ages and expiries depend on the local clock. If it is off by minutes, the
+// default limits still work. If the list can't be read to its end, Audit
+// returns an error and no report.
 //
-// Ages and expiries are counted by the local clock; one that is off by minutes matters to none of the defaults. An
-// audit that could not be read to its end is an error, not a shorter report.
+// Audit holds in memory the tokens with findings and a total for each owner.
+// More than 100,000 of them together, or more than 256 MiB, is an error. That
+// is ten tokens for each of 10,000 owners. In that case audit by OwnerID.
 //
-// Needs sp:all-personal-access-tokens:read, with OwnerMe sp:my-personal-access-tokens:read; managed tokens are seen
-// only with idn:managed-personal-access-tokens:read.
+// Needs sp:all-personal-access-tokens:read, or with OwnerMe
+// sp:my-personal-access-tokens:read. To see managed tokens it also needs
+// idn:managed-personal-access-tokens:read.
 func Audit(ctx context.Context, client *sailpoint.Client, policy AuditPolicy) (*Report, error) {
 	policy, err := policy.complete()
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := service(client)
+	tokens, err := serviceOf(client)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +133,7 @@ func Audit(ctx context.Context, client *sailpoint.Client, policy AuditPolicy) (*
 			owner = &OwnerTotal{Owner: token.Owner}
 			owners[token.Owner.ID] = owner
 		}
-		if found := r.look(owner, &token); found || !known {
+		if found := r.addToken(owner, &token); found || !known {
 			if err := held.add(&token); err != nil {
 				return nil, err
 			}
@@ -132,13 +143,13 @@ func Audit(ctx context.Context, client *sailpoint.Client, policy AuditPolicy) (*
 	return r, nil
 }
 
-// look adds what is found of a token, and reports whether it is anything.
-func (r *Report) look(owner *OwnerTotal, token *sailpoint.PersonalAccessToken) (found bool) {
+// addToken counts a token, adds its findings, and reports whether it has any.
+func (r *Report) addToken(owner *OwnerTotal, token *sailpoint.PersonalAccessToken) (found bool) {
 	r.Tokens++
 	before := len(r.Findings)
 	if token.Managed {
 		owner.Managed++
-		r.add(owner, Finding{FindingManaged, *token, "The platform made it and uses it: this is for information only."})
+		r.add(owner, Finding{FindingManaged, *token, "The platform created and uses this token, so there is nothing to do."})
 		return true
 	}
 	owner.Tokens++
@@ -148,7 +159,7 @@ func (r *Report) look(owner *OwnerTotal, token *sailpoint.PersonalAccessToken) (
 	return len(r.Findings) > before
 }
 
-// addOwners adds the totals of the owners, and what is found of these.
+// addOwners adds the totals of the owners and the findings about them.
 func (r *Report) addOwners(owners map[string]*OwnerTotal) {
 	for _, owner := range owners {
 		r.Owners = append(r.Owners, *owner)
@@ -158,7 +169,7 @@ func (r *Report) addOwners(owners map[string]*OwnerTotal) {
 	})
 	for i := range r.Owners {
 		if owner := &r.Owners[i]; owner.Tokens >= r.Policy.NearLimit {
-			text := fmt.Sprintf("The owner has %d of the %d tokens that one may have, and a rotation needs a free one.", owner.Tokens, maxTokens)
+			text := fmt.Sprintf("The owner has %d of at most %d tokens, and a rotation needs a free one: delete unused tokens.", owner.Tokens, maxTokens)
 			r.add(owner, Finding{FindingNearLimit, sailpoint.PersonalAccessToken{Owner: owner.Owner}, text})
 		}
 	}
@@ -172,10 +183,10 @@ func (r *Report) add(owner *OwnerTotal, f Finding) {
 	}
 }
 
-// complete returns p with its defaults, or what is wrong with it.
+// complete fills in the defaults, or returns an error for an invalid policy.
 func (p AuditPolicy) complete() (AuditPolicy, error) {
 	if min(p.NeverUsedAfter, p.StaleAfter, p.ExpiringWithin, p.MaxBearer, time.Duration(p.NearLimit)) < 0 {
-		return p, invalidArgument("a policy's limits are not negative: leave one at 0 for its default")
+		return p, invalidArgument("a policy's limits must not be negative: use 0 for the default")
 	}
 	p.NeverUsedAfter = cmp.Or(p.NeverUsedAfter, 30*day)
 	p.StaleAfter = cmp.Or(p.StaleAfter, 90*day)
@@ -185,21 +196,21 @@ func (p AuditPolicy) complete() (AuditPolicy, error) {
 	return p, nil
 }
 
-// examine finds what is worth saying of a token, in the order of Kinds. Each sentence says what the API told, and no
-// more.
+// examine finds what to report about a token, in the order of Kinds. Each
+// sentence says only what the API reported.
 func (p *AuditPolicy) examine(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {
 	p.examineUse(token, at, found)
 	p.examineExpiry(token, at, found)
 	p.examineRights(token, found)
 	if marked(token.Name) {
-		found(FindingUnfinished, "Its name carries the mark of a rotation that has not finished. It may hold the only working secret: let the rotation run again.")
+		found(FindingUnfinished, "Its name has the mark of an unfinished rotation. It may hold the only working secret, so run the rotation again.")
 	}
 }
 
 func (p *AuditPolicy) examineUse(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {
 	if token.LastUsed == nil {
 		if age := at.Sub(token.Created); age > p.NeverUsedAfter && !token.Created.IsZero() {
-			found(FindingNeverUsed, fmt.Sprintf("It was never used since it was created on %s, %s ago.", date(token.Created), span(age)))
+			found(FindingNeverUsed, fmt.Sprintf("It was never used since its creation on %s, %s ago.", date(token.Created), span(age)))
 		}
 		return
 	}
@@ -210,9 +221,9 @@ func (p *AuditPolicy) examineUse(token *sailpoint.PersonalAccessToken, at time.T
 
 func (p *AuditPolicy) examineExpiry(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {
 	if token.ExpirationDate == nil {
-		text := "No expiry is told: it never expires, or the API leaves its expiry out."
-		if told := token.UserAwareTokenNeverExpires; told != nil && *told {
-			text = "It never expires, as was acknowledged for it."
+		text := "No expiry reported. It never expires, or the API omits its expiry."
+		if acknowledged := token.UserAwareTokenNeverExpires; acknowledged != nil && *acknowledged {
+			text = "It never expires, and this was acknowledged."
 		}
 		found(FindingNoExpiry, text)
 		return
@@ -225,7 +236,8 @@ func (p *AuditPolicy) examineExpiry(token *sailpoint.PersonalAccessToken, at tim
 	}
 }
 
-// The rights over other people's tokens, behind the prefix sp: that they have as scopes, or idn: as rights.
+// The rights to other people's tokens. Scopes have the prefix sp: and rights
+// have the prefix idn: before them.
 const (
 	allManage = "all-personal-access-tokens:manage"
 	allRead   = "all-personal-access-tokens:read"
@@ -239,7 +251,7 @@ func (p *AuditPolicy) examineRights(token *sailpoint.PersonalAccessToken, found 
 	}
 	switch {
 	case len(token.Scope) == 0:
-		found(FindingEveryRight, "No scope is told. A token that was made without one may do whatever its owner may.")
+		found(FindingEveryRight, "No scope reported. A token without a scope may do whatever its owner may.")
 	case slices.Contains(token.Scope, sailpoint.ScopeAll):
 		found(FindingEveryRight, "It may do whatever its owner may ("+sailpoint.ScopeAll+").")
 	}
@@ -249,9 +261,9 @@ func (p *AuditPolicy) examineRights(token *sailpoint.PersonalAccessToken, found 
 	case grants(allRead):
 		found(FindingAdminScope, "It may list other people's tokens, if its owner may ("+allRead+").")
 	}
-	// What is beyond a Duration is cut.
+	// Cut to the longest Duration.
 	bearer := time.Duration(min(int64(token.AccessTokenValiditySeconds), math.MaxInt64/int64(time.Second))) * time.Second
 	if bearer > p.MaxBearer {
-		found(FindingLongBearer, fmt.Sprintf("Its bearers last %s, longer than %s.", span(bearer), span(p.MaxBearer)))
+		found(FindingLongBearer, fmt.Sprintf("Its bearers last %s, which is longer than the limit of %s.", span(bearer), span(p.MaxBearer)))
 	}
 }

@@ -61,7 +61,7 @@ func ExamplePrune() {
 		log.Fatal(err)
 	}
 	// Unordered output:
-	// tenant skipped it is the client's own <nil>
+	// tenant skipped it is the client's own token <nil>
 	// old deleted  <nil>
 }
 

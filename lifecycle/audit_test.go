@@ -50,7 +50,7 @@ func findings(r *lifecycle.Report, id string) []string {
 // TestFindings: each kind on both sides of its limit, in the words that a person reads.
 func TestFindings(t *testing.T) {
 	const (
-		never     = "no-expiry: No expiry is told: it never expires, or the API leaves its expiry out."
+		never     = "no-expiry: No expiry reported. It never expires, or the API omits its expiry."
 		allRights = "every-right: It may do whatever its owner may (sp:scopes:all)."
 	)
 	ago := func(d time.Duration) *time.Time { return ptr(time.Now().Add(-d)) }
@@ -64,10 +64,10 @@ func TestFindings(t *testing.T) {
 		"nothing": {func(*token) {}, lifecycle.AuditPolicy{}, nil},
 
 		"never used, old": {func(p *token) { p.Created, p.LastUsed = *ago(30*day + 1*time.Second), nil }, lifecycle.AuditPolicy{}, []string{
-			"never-used: It was never used since it was created on 1999-12-01, 30 days ago.",
+			"never-used: It was never used since its creation on 1999-12-01, 30 days ago.",
 		}},
 		"never used, new":      {func(p *token) { p.Created, p.LastUsed = *ago(30 * day), nil }, lifecycle.AuditPolicy{}, nil},
-		"never used, by order": {func(p *token) { p.Created, p.LastUsed = *ago(time.Hour), nil }, lifecycle.AuditPolicy{NeverUsedAfter: 59 * time.Minute}, []string{"never-used: It was never used since it was created on 1999-12-31, 1 hour ago."}},
+		"never used, by order": {func(p *token) { p.Created, p.LastUsed = *ago(time.Hour), nil }, lifecycle.AuditPolicy{NeverUsedAfter: 59 * time.Minute}, []string{"never-used: It was never used since its creation on 1999-12-31, 1 hour ago."}},
 
 		"stale": {func(p *token) { p.LastUsed = ago(91 * day) }, lifecycle.AuditPolicy{}, []string{
 			"stale: It was last used on 1999-10-02 or up to a day later, at least 90 days ago.",
@@ -84,11 +84,11 @@ func TestFindings(t *testing.T) {
 		"no expiry":         {func(p *token) { p.ExpirationDate = nil }, lifecycle.AuditPolicy{}, []string{never}},
 		"no expiry, denied": {func(p *token) { p.ExpirationDate, p.UserAwareTokenNeverExpires = nil, ptr(false) }, lifecycle.AuditPolicy{}, []string{never}},
 		"no expiry, acknowledged": {func(p *token) { p.ExpirationDate, p.UserAwareTokenNeverExpires = nil, ptr(true) }, lifecycle.AuditPolicy{}, []string{
-			"no-expiry: It never expires, as was acknowledged for it.",
+			"no-expiry: It never expires, and this was acknowledged.",
 		}},
 
 		"every right":   {func(p *token) { p.Scope = []string{"a", "sp:scopes:all"} }, lifecycle.AuditPolicy{}, []string{allRights}},
-		"no scope told": {func(p *token) { p.Scope = []string{} }, lifecycle.AuditPolicy{}, []string{"every-right: No scope is told. A token that was made without one may do whatever its owner may."}},
+		"no scope told": {func(p *token) { p.Scope = []string{} }, lifecycle.AuditPolicy{}, []string{"every-right: No scope reported. A token without a scope may do whatever its owner may."}},
 		"deletes others'": {func(p *token) {
 			p.Scope = []string{"sp:all-personal-access-tokens:read", "sp:all-personal-access-tokens:manage"}
 		}, lifecycle.AuditPolicy{}, []string{
@@ -99,21 +99,21 @@ func TestFindings(t *testing.T) {
 		}},
 		"its own":              {func(p *token) { p.Scope = []string{"sp:my-personal-access-tokens:manage"} }, lifecycle.AuditPolicy{}, nil},
 		"bearers of 12 hours":  {func(p *token) { p.AccessTokenValiditySeconds = 43200 }, lifecycle.AuditPolicy{}, nil},
-		"bearers of two hours": {func(p *token) { p.AccessTokenValiditySeconds = 7200 }, lifecycle.AuditPolicy{MaxBearer: time.Hour}, []string{"long-bearer: Its bearers last 2 hours, longer than 1 hour."}},
-		"bearers for ever":     {func(p *token) { p.AccessTokenValiditySeconds = math.MaxInt }, lifecycle.AuditPolicy{}, []string{"long-bearer: Its bearers last 24855 days, longer than 12 hours."}},
+		"bearers of two hours": {func(p *token) { p.AccessTokenValiditySeconds = 7200 }, lifecycle.AuditPolicy{MaxBearer: time.Hour}, []string{"long-bearer: Its bearers last 2 hours, which is longer than the limit of 1 hour."}},
+		"bearers for ever":     {func(p *token) { p.AccessTokenValiditySeconds = math.MaxInt }, lifecycle.AuditPolicy{}, []string{"long-bearer: Its bearers last 24855 days, which is longer than the limit of 12 hours."}},
 		"bearers of an hour":   {func(p *token) { p.AccessTokenValiditySeconds = 3600 }, lifecycle.AuditPolicy{MaxBearer: time.Hour}, nil},
 
 		"managed": {func(p *token) {
 			p.Managed, p.LastUsed, p.ExpirationDate, p.Scope = true, nil, nil, []string{"sp:scopes:all"}
-		}, lifecycle.AuditPolicy{}, []string{"managed: The platform made it and uses it: this is for information only."}},
+		}, lifecycle.AuditPolicy{}, []string{"managed: The platform created and uses this token, so there is nothing to do."}},
 		"rotating": {func(p *token) { p.Name = marked }, lifecycle.AuditPolicy{}, []string{
-			"unfinished-rotation: Its name carries the mark of a rotation that has not finished. It may hold the only working secret: let the rotation run again.",
+			"unfinished-rotation: Its name has the mark of an unfinished rotation. It may hold the only working secret, so run the rotation again.",
 		}},
 		"a name like a mark": {func(p *token) { p.Name = marked[:len(marked)-1] + "0" }, lifecycle.AuditPolicy{}, nil},
 		"all at once": {func(p *token) {
 			p.LastUsed, p.ExpirationDate, p.Scope = nil, ago(day), []string{"sp:scopes:all", "sp:all-personal-access-tokens:manage"}
 		}, lifecycle.AuditPolicy{}, []string{
-			"never-used: It was never used since it was created on 1999-09-23, 100 days ago.",
+			"never-used: It was never used since its creation on 1999-09-23, 100 days ago.",
 			"expired: It expired on 1999-12-31, 1 day ago.",
 			allRights,
 			"admin-scope: It may delete other people's tokens, if its owner may (all-personal-access-tokens:manage).",
@@ -144,7 +144,7 @@ func TestExpiryThatTheVersionLeavesOut(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant, func(cfg *sailpoint.Config) { cfg.APIVersion = version }), lifecycle.AuditPolicy{})
 		require.NoError(t, err)
-		require.Contains(t, findings(report, tenant.Config().ClientID), "no-expiry: No expiry is told: it never expires, or the API leaves its expiry out.")
+		require.Contains(t, findings(report, tenant.Config().ClientID), "no-expiry: No expiry reported. It never expires, or the API omits its expiry.")
 	}
 }
 
@@ -155,8 +155,8 @@ func TestTokenThatTellsNothing(t *testing.T) {
 	report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), lifecycle.AuditPolicy{MaxBearer: time.Second})
 	require.NoError(t, err)
 	require.Equal(t, []string{
-		"no-expiry: No expiry is told: it never expires, or the API leaves its expiry out.",
-		"every-right: No scope is told. A token that was made without one may do whatever its owner may.",
+		"no-expiry: No expiry reported. It never expires, or the API omits its expiry.",
+		"every-right: No scope reported. A token without a scope may do whatever its owner may.",
 	}, findings(report, "id"))
 }
 
@@ -196,7 +196,7 @@ func TestAuditCountsByOwner(t *testing.T) {
 		near := report.Of(lifecycle.FindingNearLimit)
 		require.Len(t, near, 2)
 		assert.Equal(t, sailpoint.PersonalAccessToken{Owner: owner("c")}, near[0].Token)
-		assert.Equal(t, "The owner has 10 of the 10 tokens that one may have, and a rotation needs a free one.", near[0].Text)
+		assert.Equal(t, "The owner has 10 of at most 10 tokens, and a rotation needs a free one: delete unused tokens.", near[0].Text)
 		assert.Len(t, report.Of(lifecycle.FindingNoExpiry, lifecycle.FindingManaged), 3)
 		assert.Empty(t, report.Of())
 		assert.Equal(t, lifecycle.AuditPolicy{

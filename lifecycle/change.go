@@ -7,29 +7,29 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// Status is what became of one token in [Prune] or [Renew].
+// Status is what happened to one token in [Prune] or [Renew].
 type Status string
 
-// What can become of a token.
+// The statuses.
 const (
-	StatusPlanned Status = "planned" // by a dry run: nothing was changed
+	StatusPlanned Status = "planned" // by a dry run; nothing was changed
 	StatusDeleted Status = "deleted"
 	StatusRenewed Status = "renewed"
-	StatusGone    Status = "gone"    // it did not exist any more
-	StatusSkipped Status = "skipped" // left alone, as Reason says
-	StatusFailed  Status = "failed"  // not changed, or not as requested: see Err
-	StatusUnknown Status = "unknown" // changed or not: the answer is lost. To do it again is safe.
+	StatusGone    Status = "gone"    // it no longer existed
+	StatusSkipped Status = "skipped" // left unchanged; see Reason
+	StatusFailed  Status = "failed"  // not changed, or not as requested; see Err
+	StatusUnknown Status = "unknown" // the response was lost; repeating is safe
 )
 
-// Change is what became of one token.
+// Change is what happened to one token.
 type Change struct {
-	Token  sailpoint.PersonalAccessToken // as it was seen last
+	Token  sailpoint.PersonalAccessToken // as last seen
 	Status Status
 	Reason string // why it was skipped
-	Err    error  // of StatusFailed, of StatusUnknown, and of what was skipped because the context ended
+	Err    error  // set if it failed, is unknown, or was skipped because the context ended
 }
 
-// fail sets what became of a token whose change ended in err.
+// fail sets the status of a token whose change failed with err.
 func (c *Change) fail(ctx context.Context, err error) {
 	c.Err = err
 	switch {
@@ -38,7 +38,7 @@ func (c *Change) fail(ctx context.Context, err error) {
 	case isGone(err):
 		c.Status, c.Err = StatusGone, nil
 	case ctx.Err() != nil:
-		c.skip("not tried: the context ended")
+		c.skip("not tried, because the context ended")
 	default:
 		c.Status = StatusFailed
 	}
@@ -46,7 +46,7 @@ func (c *Change) fail(ctx context.Context, err error) {
 
 func (c *Change) skip(reason string) { c.Status, c.Reason = StatusSkipped, reason }
 
-// concernsAll reports whether what went wrong with one call would go wrong with any other.
+// concernsAll reports whether err would also fail every other call.
 func concernsAll(err error) bool {
 	return errors.Is(err, sailpoint.ErrInvalidCredentials) || errors.Is(err, sailpoint.ErrUnauthorized)
 }

@@ -13,14 +13,15 @@ import (
 	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
-// isWhole reports whether the response to a create shows all that is compared or used.
+// isWhole reports whether the response to a create shows every value that is
+// compared or used.
 func isWhole(req sailpoint.CreatePersonalAccessTokenRequest, created *sailpoint.CreatePersonalAccessTokenResponse) bool {
 	return created.Name != "" && created.Scope != nil && !created.Created.IsZero() &&
 		(created.AccessTokenValiditySeconds != 0 || req.AccessTokenValiditySeconds == 0) &&
 		(created.ExpirationDate != nil || req.UserAwareTokenNeverExpires)
 }
 
-// complete fills in what the response to a create did not show from the list.
+// complete fills values that the response did not show from the list.
 func complete(created *sailpoint.CreatePersonalAccessTokenResponse, listed sailpoint.PersonalAccessToken) {
 	created.Name = cmp.Or(created.Name, listed.Name)
 	created.AccessTokenValiditySeconds = cmp.Or(created.AccessTokenValiditySeconds, listed.AccessTokenValiditySeconds)
@@ -33,8 +34,8 @@ func complete(created *sailpoint.CreatePersonalAccessTokenResponse, listed sailp
 	}
 }
 
-// compareCreated returns how a new token differs from its request in name, scope and validity. What could not be read
-// differs in nothing.
+// compareCreated returns how a new token's name, scope and validity differ from
+// the request. It ignores unreadable values.
 func compareCreated(req sailpoint.CreatePersonalAccessTokenRequest, created *sailpoint.CreatePersonalAccessTokenResponse) error {
 	wanted, got := req.AccessTokenValiditySeconds, created.AccessTokenValiditySeconds
 	switch {
@@ -48,14 +49,15 @@ func compareCreated(req sailpoint.CreatePersonalAccessTokenRequest, created *sai
 	return nil
 }
 
-// compareExpiry compares the expiry of a new token with the requested one. An earlier one is only worth a warning,
-// unless the token that is replaced, if any, would have lasted longer. Where expiry is nil, listed tells whether the
-// token has none: the response to a create may show one that could not be read.
+// compareExpiry compares the expiry of a new token with the request. An earlier
+// one is worth a warning, or an error if the replaced token would have lasted
+// longer. A nil expiry means that there is none only if the token was listed.
+// The response to a create may hold an unreadable one.
 func compareExpiry(req sailpoint.CreatePersonalAccessTokenRequest, expiry *time.Time, listed bool, old sailpoint.PersonalAccessToken) (warning string, err error) {
 	wanted, never := req.ExpirationDate, req.UserAwareTokenNeverExpires
 	if expiry == nil {
 		if listed && !never && (!wanted.IsZero() || old.ExpirationDate != nil) {
-			return "", errors.New("the token has no expiry, and one was requested")
+			return "", errors.New("the token has no expiry, but one was requested")
 		}
 		return "", nil
 	}
@@ -77,10 +79,11 @@ func compareExpiry(req sailpoint.CreatePersonalAccessTokenRequest, expiry *time.
 	return "The tenant shortened the lifetime: " + text + ".", nil
 }
 
-// sameScope compares scopes as sets: the API promises no order.
+// sameScope compares scopes as sets, because the API promises no order.
 func sameScope(a, b []string) bool { return containsAll(a, b) && containsAll(b, a) }
 
-// sameRights compares what scopes allow: ScopeAll includes every other.
+// sameRights compares the rights that scopes grant. ScopeAll includes every
+// other scope.
 func sameRights(a, b []string) bool {
 	all := slices.Contains(a, sailpoint.ScopeAll)
 	return all && slices.Contains(b, sailpoint.ScopeAll) || sameScope(a, b)

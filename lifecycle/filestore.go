@@ -16,28 +16,38 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// FileStore is a [Store] with versions in a file. It replaces the file as a whole, so that a reader finds the old secret
-// or the new one, also after a loss of power. The file holds a JSON object:
+// FileStore is a [Store] with versions that keeps a credential in a file. A
+// reader always finds the old or the new secret, even after a power loss. The
+// file holds a JSON object:
 //
 //	{"id":"…","secret":"…","note":"…"}
 //
-// You may write the first file yourself, with id and secret, for [Rotate]. Other content, more than 1 MiB, a directory, a
-// named pipe, a device and a link to nothing are errors, never an empty store.
+// You may write the first file yourself, with id and secret, for [Rotate].
+// Other content, more than 1 MiB, a directory, a named pipe, a device or a
+// dangling link is an error, not an empty store.
 //
-// A new file can be read and written by its owner only. A file that is replaced keeps its owner, its group, its mode
-// without the bits of all other users, and on Linux its POSIX ACL. Where the process may not keep them, Save stores
-// nothing. It also refuses a file with several hard links, because the others would keep the old secret, and a file that
-// is mounted by itself, which can't be replaced: mount its folder. On Windows the new file inherits the folder's rights.
+// Only the owner can read and write a new file. A replaced file keeps its
+// owner, group and mode, but the mode loses all rights of other users. On Linux
+// the file also keeps its POSIX ACL. On Windows a new file inherits the
+// folder's rights. If the process may not keep these attributes, Save stores
+// nothing.
 //
-// Save writes a new file, Path with ".next", and renames it. It holds a lock on a third file, Path with ".lock", which
-// stays and is empty. The operating system ends the lock with the process, so that no crash leaves one behind. Where the
-// file system has no such locks, or the operating system is not Unix or Windows, Save returns an error. Programs on hosts
-// that share a directory need locks that the hosts share. Nobody else should have the right to write to the folder.
+// Save also returns an error for a file with several hard links, because the
+// others would keep the old secret. The same goes for a file that is mounted by
+// itself, which can't be replaced. Mount its folder instead.
+//
+// Save writes a new file, Path with ".next", and renames it. It locks a third
+// file, Path with ".lock", which is empty and stays. The operating system
+// releases the lock when the process ends, so a crash leaves no lock. Save
+// returns an error if the file system has no such locks, or if the operating
+// system is neither Unix nor Windows. Programs on hosts that share a directory
+// need locks that the hosts share. Nobody else should be able to write to the
+// folder.
 type FileStore struct {
 	Path string
 }
 
-// storedFile is what the file holds.
+// storedFile is the content of the file.
 type storedFile struct {
 	ID     string `json:"id"`
 	Secret string `json:"secret"`
@@ -45,18 +55,19 @@ type storedFile struct {
 }
 
 const (
-	lockTimeout = 30 * time.Second // of a lock that is held for milliseconds
+	lockTimeout = 30 * time.Second // a lock is normally held for milliseconds
 	lockPause   = 20 * time.Millisecond
 
 	lockSuffix = ".lock"
 	nextSuffix = ".next"
 )
 
-// placeholder is what CheckSave writes: about as much as a credential, so that a full disk is found.
+// placeholder is the text that CheckSave writes. It is about as long as a
+// credential, so that a full disk is found.
 var placeholder = bytes.Repeat([]byte("-"), 1024)
 
-// Load reads the file. A file that doesn't exist is an empty store. Load changes nothing, so that it needs only the
-// right to read.
+// Load reads the file. A missing file is an empty store. Load changes nothing
+// and needs only the right to read.
 func (s FileStore) Load(context.Context) (Credential, error) {
 	path, err := s.resolve()
 	if err != nil {
@@ -75,8 +86,8 @@ func load(path string) (Credential, error) {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return Credential{}, err
-	case json.Unmarshal(content, &file, json.RejectUnknownMembers(true)) != nil: // whose text could hold a part of the secret
-		return Credential{}, fmt.Errorf("the file %q is not a JSON object with id, secret and note as texts, and nothing else", path)
+	case json.Unmarshal(content, &file, json.RejectUnknownMembers(true)) != nil: // its text could hold part of the secret
+		return Credential{}, fmt.Errorf("the file %q is not a JSON object with the strings id, secret and note, and nothing else: correct it or delete it", path)
 	}
 	return Credential{
 		ID: file.ID, Secret: sailpoint.NewSecret(file.Secret), Note: file.Note,
@@ -84,7 +95,7 @@ func load(path string) (Credential, error) {
 	}, nil
 }
 
-// maxFileBytes is far more than a credential takes.
+// maxFileBytes is far more than a credential needs.
 const maxFileBytes = 1 << 20
 
 // readRegular returns the content of a regular file without a byte order mark.
@@ -95,7 +106,7 @@ func readRegular(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkRegular(path, info); err != nil { // before the open, which can have effects on a device
+	if err := checkRegular(path, info); err != nil { // before the open, which can have side effects on a device
 		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0) //nolint:gosec // the path is the caller's to choose
@@ -114,7 +125,7 @@ func readRegular(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case len(content) > maxFileBytes:
-		return nil, fmt.Errorf("the file %q has more than 1 MiB", path)
+		return nil, fmt.Errorf("the file %q has more than 1 MiB: check the path", path)
 	case bytes.HasPrefix(content, []byte("\xff\xfe")), bytes.HasPrefix(content, []byte("\xfe\xff")):
 		return nil, fmt.Errorf("the file %q is UTF-16: save it as UTF-8", path)
 	}
@@ -139,11 +150,12 @@ func checkRegular(path string, info os.FileInfo) error {
 	case mode&os.ModeDevice != 0:
 		kind = "a device"
 	}
-	return fmt.Errorf("%q is %s: it has to be a regular file", path, kind)
+	return fmt.Errorf("%q is %s: use a regular file", path, kind)
 }
 
-// CheckSave is the [SaveChecker] of FileStore. It does what Save does with a file of dashes, except the rename, so that
-// it also finds a full disk and a folder that can't be synced.
+// CheckSave implements [SaveChecker]. It does the same as Save with a file of
+// dashes, except for the rename. It also finds a full disk and a folder that
+// can't be synced.
 func (s FileStore) CheckSave(ctx context.Context) error {
 	path, unlock, err := s.lock(ctx)
 	if err != nil {
@@ -159,12 +171,12 @@ func (s FileStore) CheckSave(ctx context.Context) error {
 	return nil
 }
 
-// Save replaces the file, unless it has been written since c was loaded. A Credential without Version is stored in any
-// case: one that no Load has returned.
+// Save replaces the file, unless it was written since c was loaded. It always
+// stores a Credential without a Version, which no Load has returned.
 func (s FileStore) Save(ctx context.Context, c Credential) error {
 	content, err := json.Marshal(storedFile{c.ID, c.Secret.Reveal(), c.Note})
 	if err != nil {
-		return errors.Join(ErrNotStored, errors.New("the credential is not UTF-8")) // err could hold a part of the secret
+		return errors.Join(ErrNotStored, errors.New("the credential must be valid UTF-8")) // err could hold part of the secret
 	}
 	path, unlock, err := s.lock(ctx)
 	if err != nil {
@@ -188,7 +200,7 @@ func (s FileStore) Save(ctx context.Context, c Credential) error {
 		if isMountPoint(err) {
 			err = errMounted(path)
 		}
-		if os.Remove(path+nextSuffix) == nil { // it was not renamed, and can't be any more
+		if os.Remove(path+nextSuffix) == nil { // it was not renamed and never will be
 			err = errors.Join(ErrNotStored, err)
 		}
 		return err
@@ -196,28 +208,28 @@ func (s FileStore) Save(ctx context.Context, c Credential) error {
 	return syncFolder(filepath.Dir(path))
 }
 
-// resolve returns the path of the file itself: to replace a link would leave those who read what it leads to with the
-// old secret.
+// resolve returns the path of the file itself. To replace a link would leave
+// the old secret for readers of its target.
 func (s FileStore) resolve() (string, error) {
 	if s.Path == "" {
-		return "", invalidArgument("FileStore: the path is empty")
+		return "", invalidArgument("FileStore.Path is empty: set the path of the file")
 	}
 	path, err := filepath.EvalSymlinks(s.Path)
 	if err == nil {
 		return path, nil
 	}
 	if info, lstatErr := os.Lstat(s.Path); lstatErr == nil && info.Mode()&os.ModeSymlink != 0 {
-		return "", err // a link that leads nowhere
+		return "", err // a dangling link
 	}
 	return s.Path, nil
 }
 
-// lock gets the lock of the file, and returns the file's path.
+// lock acquires the lock of the file, and returns the file's path.
 func (s FileStore) lock(ctx context.Context) (path string, unlock func(), err error) {
 	if path, err = s.resolve(); err != nil {
 		return "", nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout, fmt.Errorf("another process has held the lock %q for %s", path+lockSuffix, lockTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout, fmt.Errorf("another process has held the lock %q for %s: end that process or try again", path+lockSuffix, lockTimeout))
 	defer cancel()
 	for {
 		unlock, err := tryLock(path)
@@ -230,8 +242,8 @@ func (s FileStore) lock(ctx context.Context) (path string, unlock func(), err er
 	}
 }
 
-// writeNext writes the file that is to replace the one with this path. When it returns nil the content is on stable
-// storage, otherwise there is no such file.
+// writeNext writes the file that will replace the one with this path. If it
+// returns nil the content is on stable storage. Otherwise it leaves no file.
 func writeNext(path string, content []byte) error {
 	old, err := os.Lstat(path)
 	switch {
@@ -245,15 +257,16 @@ func writeNext(path string, content []byte) error {
 		}
 	}
 	next := path + nextSuffix
-	// One that a crash left. A new one can't be one that somebody else prepared for reading, or a link.
+	// Remove a file that a crash left. A new one can't be a link, or be one
+	// that somebody else opened for reading.
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := os.OpenFile(next, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // beside the caller's own path
+	f, err := os.OpenFile(next, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // next to the caller's own path
 	if err != nil {
 		return err
 	}
-	if err = keepAttributes(f, path, old); err == nil { // before the secret is in it
+	if err = keepAttributes(f, path, old); err == nil { // before it holds the secret
 		_, err = f.Write(content)
 	}
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
@@ -262,7 +275,7 @@ func writeNext(path string, content []byte) error {
 	return err
 }
 
-// errMounted says why a file can't be replaced and what to do.
+// errMounted returns the error for a file that is mounted by itself.
 func errMounted(path string) error {
-	return fmt.Errorf("the file %q is mounted by itself, so that it can't be replaced: mount its folder instead", path)
+	return fmt.Errorf("the file %q is mounted by itself and can't be replaced: mount its folder instead", path)
 }

@@ -2,7 +2,8 @@
 
 package lifecycle
 
-// Only Linux has POSIX ACLs and mounts of single files that can be asked for without a library.
+// Only Linux has POSIX ACLs, and mounts of single files, that can be read
+// without a library.
 
 func copyACL(_, _ string) error { return nil }
 func checkMount(string) error   { return nil }

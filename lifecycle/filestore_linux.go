@@ -11,10 +11,11 @@ import (
 
 const (
 	aclAttribute = "system.posix_acl_access"
-	maxACLBytes  = 64 << 10 // of any extended attribute
+	maxACLBytes  = 64 << 10 // the limit of any extended attribute
 )
 
-// copyACL gives the file to the POSIX ACL of the file from, or removes the one that it inherited from its folder.
+// copyACL copies the POSIX ACL of a file to another. If there is none, it
+// removes the one that the new file inherited from its folder.
 func copyACL(from, to string) error {
 	acl := make([]byte, maxACLBytes)
 	n, err := syscall.Getxattr(from, aclAttribute, acl)
@@ -27,12 +28,13 @@ func copyACL(from, to string) error {
 		}
 	}
 	if errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOSYS) {
-		return nil // a file system without ACLs
+		return nil // the file system has no ACLs
 	}
 	return err
 }
 
-// checkMount returns an error if the file with this path is mounted by itself. Where /proc is missing the rename tells.
+// checkMount returns an error if this file is mounted by itself. Without /proc
+// the rename finds that.
 func checkMount(path string) error {
 	file, folder := mountID(path), mountID(filepath.Dir(path))
 	if file == "" || folder == "" || file == folder {
@@ -41,9 +43,9 @@ func checkMount(path string) error {
 	return errMounted(path)
 }
 
-// mountID returns the id of the mount that a path is on, or "".
+// mountID returns the ID of the mount that a path is on, or "".
 func mountID(path string) string {
-	const oPath = 0x200000 // O_PATH, which needs no right to read
+	const oPath = 0x200000 // O_PATH, which needs no read permission
 	fd, err := syscall.Open(path, oPath|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return ""

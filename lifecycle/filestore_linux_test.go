@@ -102,7 +102,7 @@ func TestFileOfAnotherUserThatCantBeKept(t *testing.T) {
 		c.Version = got.Version
 		for _, err := range []error{store.CheckSave(t.Context()), store.Save(t.Context(), c)} {
 			assert.ErrorIs(t, err, lifecycle.ErrNotStored)
-			assert.ErrorContains(t, err, "the file has to keep its owner 1000 and group 1001: run this as that user or as root")
+			assert.ErrorContains(t, err, "the file must keep its owner 1000 and group 1001: run this as that user or as root")
 		}
 	})
 	requireOwner(t, store.Path, otherUser, 1001, 0o640)
@@ -131,7 +131,7 @@ func TestFolderThatCantBeSynced(t *testing.T) {
 	asUser(t, otherUser, func() {
 		err := store.CheckSave(t.Context())
 		assert.ErrorIs(t, err, lifecycle.ErrNotStored)
-		assert.ErrorContains(t, err, "the folder can't be synced, so that a loss of power could bring the old secret back")
+		assert.ErrorContains(t, err, "the folder can't be synced, so a power loss could bring back the old secret")
 		got, err := store.Load(t.Context())
 		assert.NoError(t, err)
 		assert.Equal(t, "old", got.ID)
@@ -229,7 +229,7 @@ func TestFileThatIsMountedByItself(t *testing.T) {
 	requireNothingStored := func(err error) {
 		t.Helper()
 		require.ErrorIs(t, err, lifecycle.ErrNotStored)
-		require.ErrorContains(t, err, "is mounted by itself, so that it can't be replaced: mount its folder instead")
+		require.ErrorContains(t, err, "is mounted by itself and can't be replaced: mount its folder instead")
 		after, err := os.ReadFile(volume)
 		require.NoError(t, err)
 		require.Equal(t, content, string(after))

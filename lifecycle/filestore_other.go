@@ -7,15 +7,16 @@ import (
 	"os"
 )
 
-// nonblock is of Unix only.
+// nonblock is available on Unix only.
 const nonblock = 0
 
-// tryLock fails: without a lock that ends with its process a crash could block the store, or two could write at once.
+// tryLock fails. Without a lock that ends with its process, a crash could block
+// the store, or two processes could write at once.
 func tryLock(path string) (unlock func(), err error) {
 	return nil, &os.PathError{Op: "lock", Path: path + lockSuffix, Err: errors.ErrUnsupported}
 }
 
-// Without a lock nothing of this is reached.
+// These are never called, because tryLock fails.
 
 func checkReplaceable(string, os.FileInfo) error         { return nil }
 func keepAttributes(*os.File, string, os.FileInfo) error { return nil }

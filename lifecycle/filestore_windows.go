@@ -6,11 +6,12 @@ import (
 	"syscall"
 )
 
-// nonblock is of Unix only.
+// nonblock is available on Unix only.
 const nonblock = 0
 
-// tryLock gets the lock of the file with this path. It returns nil if another process has it. The lock is a file beside
-// it that nobody else can open. A link in its place is opened itself, not followed.
+// tryLock acquires the lock of this file. It returns nil if another process has
+// it. The lock is a separate file that nobody else can open. If that is a link,
+// tryLock opens the link itself and does not follow it.
 func tryLock(path string) (unlock func(), err error) {
 	const sharingViolation = syscall.Errno(32)
 	path += lockSuffix
@@ -29,11 +30,12 @@ func tryLock(path string) (unlock func(), err error) {
 	return nil, &os.PathError{Op: "lock", Path: path, Err: err}
 }
 
-// A new file inherits its rights from the folder, and no file is mounted by itself.
+// A new file inherits its rights from the folder. No file is mounted by itself.
 
 func checkReplaceable(string, os.FileInfo) error         { return nil }
 func keepAttributes(*os.File, string, os.FileInfo) error { return nil }
 func isMountPoint(error) bool                            { return false }
 
-// syncFolder does nothing: Windows has no such call, and its file system keeps a journal of names.
+// syncFolder does nothing. Windows has no such call, and its file system keeps
+// a journal of names.
 func syncFolder(string) error { return nil }

@@ -10,7 +10,7 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// Outcome is what [Issue] or [Rotate] did.
+// Outcome says what [Issue] or [Rotate] did.
 type Outcome string
 
 // The outcomes.
@@ -18,36 +18,46 @@ const (
 	OutcomeUnchanged Outcome = "unchanged" // nothing was due
 	OutcomeIssued    Outcome = "issued"
 	OutcomeRotated   Outcome = "rotated"
-	OutcomeFinished  Outcome = "finished" // what an earlier run had begun
-	OutcomePending   Outcome = "pending"  // the successor is in force, the old token stays valid until RetireAt
+	OutcomeFinished  Outcome = "finished" // an earlier run's work was completed
+	OutcomePending   Outcome = "pending"  // the successor is stored; the old token stays valid until RetireAt
 )
 
-// Result is a success of [Issue] or [Rotate].
+// Result describes a successful [Issue] or [Rotate].
 type Result struct {
 	Outcome  Outcome
-	Token    sailpoint.PersonalAccessToken // whose secret the store holds
-	Replaced string                        // id of the token that was retired, or will be
-	RetireAt time.Time                     // OutcomePending only
-	// Client goes on with: the one given, or, if its own token was rotated, one with the stored credential.
+	Token    sailpoint.PersonalAccessToken // the store holds its secret
+	Replaced string                        // ID of the token that was or will be retired
+	RetireAt time.Time                     // set for OutcomePending only
+	// Client is the client to continue with. It is the given one, unless its
+	// own token was rotated. Then it uses the stored credential.
 	Client *sailpoint.Client
-	Left   []Leftover // not the run's to delete, or could not be deleted, or may still appear
-	// Warning is a sentence about a new token that the tenant gave an earlier expiry than was requested, else "".
+	// Left lists the tokens that Issue or Rotate may not or could not delete,
+	// and those that may still appear.
+	Left []Leftover
+	// Warning is a sentence that says that the tenant gave a new token an
+	// earlier expiry than requested. It is empty otherwise.
 	Warning string
 }
 
-// Issue makes sure that store holds the secret of a working token named req.Name.
+// Issue makes sure that store holds the secret of a working token named
+// req.Name. You can always call it again safely.
 //
-// It returns a nil error only when a bearer was fetched with what the store returned. Otherwise [*Error] says what the
-// store holds, which tokens are left, and what to do; calling Issue again is always safe. If the store already holds a
-// working token of that name nothing is created, whatever else req asks for.
+// If the store already holds a working token of that name, Issue creates
+// nothing, whatever else req requests. It replaces a stored credential that the
+// tenant rejects because its token is gone, has expired or has another secret.
+// If the token has not expired, Issue retries for seven seconds before it
+// believes the rejection.
 //
-// A stored credential that the tenant refuses is replaced, whether its token is gone, has expired or has another secret.
-// Of a token that has not expired Issue believes the refusal only after seven seconds.
+// A nil error means that Issue fetched a bearer with the credential that the
+// store returned. Otherwise [*Error] says what the store holds, which tokens
+// are left, and what to do.
 //
-// Issue deletes tokens that it made itself and whose secret can no longer be stored, and the token that it replaced if
-// that has expired. One that has not expired is left, and keeps its name until Rotate deletes it. A new token that is
-// not what req asks for, as far as the tenant shows it, is deleted again ([ErrNotAsRequested]); only an earlier expiry is
-// accepted, and told in Result.Warning.
+// Issue deletes its own new token if the secret can no longer be stored, or if
+// the tenant shows that it differs from req ([ErrNotAsRequested]). It accepts
+// only an earlier expiry and reports it in Result.Warning.
+//
+// It also deletes the token that it replaced, if that has expired. One that has
+// not expired stays and keeps its name until Rotate deletes it.
 //
 // Needs sp:my-personal-access-tokens:manage.
 func Issue(ctx context.Context, client *sailpoint.Client, req sailpoint.CreatePersonalAccessTokenRequest, store Store) (*Result, error) {
@@ -56,20 +66,20 @@ func Issue(ctx context.Context, client *sailpoint.Client, req sailpoint.CreatePe
 	}
 	switch {
 	case strings.TrimSpace(req.Name) == "":
-		return nil, invalidArgument("Name %.80q: a token needs a name", req.Name)
+		return nil, invalidArgument("Name %.80q is empty: a token needs a name", req.Name)
 	case strings.ContainsRune(req.Name, utf8.RuneError):
-		return nil, invalidArgument("Name %.80q holds U+FFFD, which stands for a lost character: choose another", req.Name)
+		return nil, invalidArgument("Name %.80q holds U+FFFD, which replaces a lost character: choose another name", req.Name)
 	case marked(req.Name):
-		return nil, invalidArgument("Name %.80q is a temporary one of this package: choose another", req.Name)
+		return nil, invalidArgument("Name %.80q has the form of this package's temporary names: choose another name", req.Name)
 	case len(req.Scope) == 0:
-		return nil, invalidArgument("Scope is empty, which would grant every right: name the scopes, or say sailpoint.ScopeAll")
+		return nil, invalidArgument("Scope is empty, which would grant every right: list the scopes, or set sailpoint.ScopeAll explicitly")
 	}
 	r := newRun("issue", client, store)
 	r.base, r.mark = req.Name, newToken(newNonce())
 	return r.repeat(ctx, func(ctx context.Context) (*Result, error) { return r.issue(ctx, req) })
 }
 
-// issue goes on from whatever it finds.
+// issue continues from whatever state it finds.
 func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest) (*Result, error) {
 	if err := r.load(ctx); err != nil {
 		return nil, err
@@ -93,7 +103,7 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 			}
 			replaced = r.cur.ID
 		}
-		// The tenant refuses what is stored: it is replaced.
+		// The tenant rejects the stored credential, so it is replaced.
 	}
 	if other, ok := r.holder(r.base); ok {
 		why := "its secret is not in the store"
@@ -103,7 +113,7 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 		r.leave(other.ID, other.Name, why)
 		return nil, r.fail(StepList, ErrNameTaken, "delete or rename that token, or choose another name")
 	}
-	r.nameStale()
+	r.leaveForeign()
 	swept, err := r.sweep(ctx)
 	if err != nil {
 		return nil, err
@@ -122,12 +132,13 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 	return r.giveName(ctx, OutcomeIssued, OutcomeIssued)
 }
 
-// storedWorks uses the stored credential of a listed token. One that has not expired is tried again before a refusal is
-// believed: a new token may not be known everywhere yet, and what replaces it costs a slot.
+// storedWorks reports whether the stored credential of a listed token works. It
+// retries a token that has not expired before it believes a rejection. Some
+// servers may not know a new token yet, and replacing it takes a free slot.
 func (r *run) storedWorks(ctx context.Context) (bool, error) {
 	if baseOf(r.token.Name) != r.base {
-		err := wrap(ErrStoredCredential, errors.New("it holds another token, "+r.token.ID))
-		return false, r.fail(StepList, err, "use a store of its own for each token")
+		err := wrap(ErrStoredCredential, errors.New("it holds another token, with the ID "+r.token.ID))
+		return false, r.fail(StepList, err, "use a separate store for each token")
 	}
 	times := verifyTimes
 	if hasExpired(&r.token) {
@@ -156,17 +167,18 @@ func hasExpired(token *sailpoint.PersonalAccessToken) bool {
 	return token.ExpirationDate != nil && !token.ExpirationDate.After(time.Now())
 }
 
-// keep makes sure that the stored token, which works, has its name.
+// keep keeps the stored token, which works, and makes sure of its name.
 func (r *run) keep(ctx context.Context) (*Result, error) {
 	if !marked(r.token.Name) {
-		r.lookAgain(ctx)
+		r.recheck(ctx)
 		return r.result(OutcomeUnchanged), nil
 	}
 	return r.giveName(ctx, OutcomeUnchanged, OutcomeFinished)
 }
 
-// giveName gives the stored token its name, unless the token that it replaced still has it and may still be used. Which
-// of the two outcomes comes about depends on that.
+// giveName gives the stored token its final name and returns the outcome named.
+// If the replaced token still has that name and may still be used, giveName
+// changes nothing and returns the outcome temporary.
 func (r *run) giveName(ctx context.Context, temporary, named Outcome) (*Result, error) {
 	replaced, _ := r.cur.replaces()
 	switch old, ok := r.listed(replaced); {
@@ -175,13 +187,13 @@ func (r *run) giveName(ctx context.Context, temporary, named Outcome) (*Result, 
 			return nil, err
 		}
 	case ok && old.Name == r.base:
-		r.leave(old.ID, old.Name, "the stored token replaces it: Rotate deletes it and gives the name back")
-		r.lookAgain(ctx)
+		r.leave(old.ID, old.Name, "the stored token replaces it; run Rotate to delete it and free its name")
+		r.recheck(ctx)
 		return r.result(temporary), nil
 	}
 	if err := r.rename(ctx); err != nil {
 		return nil, err
 	}
-	r.lookAgain(ctx)
+	r.recheck(ctx)
 	return r.result(named), nil
 }

@@ -261,7 +261,7 @@ func TestIssueFails(t *testing.T) {
 		"the name is not kept":         {map[string]fault{"POST 1": shouts}, lifecycle.StepCreate, nil, 0},
 		"what the answer names stays":  {map[string]fault{"POST 1": cut, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
 		"verify has no answer":         {map[string]fault{"token 2": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 0},
-		"verify is refused":            {map[string]fault{"token 2": refuses, "token 3": refuses, "token 4": refuses, "token 5": refuses}, lifecycle.StepVerify, lifecycle.ErrRefused, 0},
+		"verify is refused":            {map[string]fault{"token 2": refuses, "token 3": refuses, "token 4": refuses, "token 5": refuses}, lifecycle.StepVerify, lifecycle.ErrNewSecretRejected, 0},
 		"verify is refused, undo lost": {map[string]fault{"token 2": fails, "DELETE 1": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 1},
 		"save refused":                 {map[string]fault{"Save 1": refuses}, lifecycle.StepSave, lifecycle.ErrNotStored, 0},
 		"save fails":                   {map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 0},
@@ -278,7 +278,7 @@ func TestIssueFails(t *testing.T) {
 					require.ErrorIs(t, err, tt.is)
 				}
 				require.Len(t, failure.Left, tt.left, "%v", err)
-				if errors.Is(err, lifecycle.ErrRefused) {
+				if errors.Is(err, lifecycle.ErrNewSecretRejected) {
 					assert.Equal(t, "run it again", failure.Next, "the refused credentials are not the client's")
 				}
 				assert.Equal(t, lifecycle.Stored{Known: !errors.Is(err, lifecycle.ErrStoreUnknown)}, failure.Stored)
@@ -799,14 +799,14 @@ func TestIssueRefusals(t *testing.T) {
 	}
 	same := func(*sailpoint.CreatePersonalAccessTokenRequest) {}
 	for want, err := range map[string]error{
-		"no client":               issue(t.Context(), nil, store, same),
-		"no client: make one":     issue(t.Context(), &sailpoint.Client{}, store, same),
-		"the context is nil":      issue(nil, client, store, same),
-		"no store":                issue(t.Context(), client, nil, same),
-		"the SaveFunc is nil":     issue(t.Context(), client, lifecycle.SaveFunc(nil), same),
-		"a token needs a name":    issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = " " }),
-		"is a temporary one":      issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = marked }),
-		"would grant every right": issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = nil }),
+		"no client":           issue(t.Context(), nil, store, same),
+		"no client: make one": issue(t.Context(), &sailpoint.Client{}, store, same),
+		"the context is nil":  issue(nil, client, store, same),
+		"no store":            issue(t.Context(), client, nil, same),
+		"the SaveFunc is nil: give Issue a function that stores the credential": issue(t.Context(), client, lifecycle.SaveFunc(nil), same),
+		"a token needs a name":                   issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = " " }),
+		"form of this package's temporary names": issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = marked }),
+		"would grant every right":                issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = nil }),
 	} {
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 		require.ErrorContains(t, err, want)

@@ -11,28 +11,29 @@ import (
 
 // The kinds of marks.
 const (
-	kindNew  = "new"  // of a token of Issue
-	kindNext = "next" // of a successor by Rotate
+	kindNew  = "new"  // a token of Issue
+	kindNext = "next" // a successor of Rotate
 )
 
-// mark is what makes a name a temporary one: <name>-new-<nonce><check> or <name>-next-<tag><nonce><check>, each part of
-// eight digits.
+// mark makes a name temporary. The forms are <name>-new-<nonce><check> and
+// <name>-next-<tag><nonce><check>. Each part has eight hexadecimal digits.
 //
-// The tag binds a successor to the one token that it is to replace: names change, and jobs of one owner must not take
-// each other's for theirs. The nonce is the run's own, so that the run knows again what it made where the answer is
-// lost. The check keeps what a person typed from looking like a mark.
+// The tag binds a successor to the one token that it replaces. Names change,
+// and an owner's jobs must not mistake each other's tokens for their own. The
+// nonce belongs to one run, so the run recognizes its token if the response is
+// lost. The check keeps a typed name from looking like a mark.
 type mark struct{ kind, tag, nonce string }
 
-// newToken returns the mark of a token by Issue.
+// newToken returns the mark of a token of Issue.
 func newToken(nonce string) mark { return mark{kind: kindNew, nonce: nonce} }
 
-// successorOf returns the mark of the successor of the token with this id.
+// successorOf returns the mark of the successor of the token with this ID.
 func successorOf(id, nonce string) mark { return mark{kindNext, tagFor(id), nonce} }
 
 // newNonce returns the nonce of a run.
 func newNonce() string { return randomHex(4) }
 
-// on returns the temporary name of a token that is to be called base.
+// on returns the temporary name of a token whose final name is base.
 func (m mark) on(base string) string {
 	return base + "-" + m.kind + "-" + m.tag + m.nonce + m.check()
 }
@@ -46,8 +47,8 @@ func digest(s string) string {
 
 var markForm = regexp.MustCompile(`(?s)^(.+)-(?:(new)-|(next)-([0-9a-f]{8}))([0-9a-f]{8})([0-9a-f]{8})$`)
 
-// markOf returns the name without its mark, and the mark; false: it has none. A name of which a part was lost has none:
-// what it was is not known.
+// markOf splits a name into its base and its mark, if it has one. A name with
+// lost characters has no mark, because the original name is not known.
 func markOf(name string) (base string, m mark, ok bool) {
 	parts := markForm.FindStringSubmatch(name)
 	if parts == nil || strings.ContainsRune(name, utf8.RuneError) {
@@ -60,7 +61,7 @@ func markOf(name string) (base string, m mark, ok bool) {
 	return parts[1], m, true
 }
 
-// marked reports whether a token with this name is a run's, and not settled.
+// marked reports whether a name belongs to a run that has not settled it.
 func marked(name string) bool {
 	_, _, ok := markOf(name)
 	return ok
@@ -76,8 +77,8 @@ func baseOf(name string) string {
 
 var tagForm = regexp.MustCompile(`^[0-9a-f]{8}`)
 
-// tagFor returns the tag of the token with this id: the id's beginning, which a person can see, or a digest of an id of
-// another form than today's.
+// tagFor returns the tag of the token with this ID. It is the beginning of the
+// ID, which a person can see. An ID of another form gets a digest.
 func tagFor(id string) string {
 	if tag := tagForm.FindString(id); tag != "" {
 		return tag
@@ -85,32 +86,35 @@ func tagFor(id string) string {
 	return digest(id)
 }
 
-// note is what a Credential's Note says: which token the stored one replaced. It stands in the very write that replaced
-// it, and ids never return to the store, so that the token may be deleted by this id whenever, and by whomever.
+// note returns the Note of a credential that replaced this token. It is stored
+// in the write that replaced the token, and IDs never return to the store. Any
+// run may therefore delete the token by this ID at any time.
 //
-// What is random in it makes each write a real one: a store that drops writes that change nothing would not fence.
+// The random part makes each write a change. A store that drops writes without
+// a change would not fence.
 func note(replaces string) string { return "v1;replaces=" + replaces + ";w=" + randomHex(8) }
 
 var noteForm = regexp.MustCompile(`^v1;replaces=([A-Za-z0-9_-]{0,128});w=[0-9a-f]{16}$`)
 
-// laterNote is a note of a form that is still to come. Any other is a person's, and says nothing.
+// laterNote matches notes of a later form. Any other text is a person's.
 var laterNote = regexp.MustCompile(`^v[0-9]+;`)
 
-// replaces returns the id of the token that c's replaced, "" if none is noted; false: the note is not one of note's.
+// replaces returns the ID of the token that c replaced, or "". It returns false
+// if the Note was not made by note.
 func (c *Credential) replaces() (id string, ok bool) {
 	parts := noteForm.FindStringSubmatch(c.Note)
 	if parts == nil {
 		return "", false
 	}
 	if strings.EqualFold(parts[1], c.ID) {
-		return "", true // somebody put the old id and secret back, and left the note: the token is in use again
+		return "", true // somebody restored the old ID and secret but not the note
 	}
 	return parts[1], true
 }
 
-// randomHex returns n random bytes.
+// randomHex returns n random bytes in hexadecimal.
 func randomHex(n int) string {
 	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails
+	_, _ = rand.Read(b) // rand.Read never fails
 	return hex.EncodeToString(b)
 }

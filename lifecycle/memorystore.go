@@ -7,15 +7,15 @@ import (
 	"sync"
 )
 
-// MemoryStore is a [Store] with versions in memory, for tests. The zero value is empty and ready for use, by several
-// goroutines too.
+// MemoryStore is a [Store] with versions in memory, for tests. The zero value
+// is an empty store. It is safe for concurrent use.
 type MemoryStore struct {
 	mu     sync.Mutex
 	stored Credential
 	writes int
 }
 
-// Load returns what is stored.
+// Load returns the stored credential.
 func (s *MemoryStore) Load(context.Context) (Credential, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -24,8 +24,8 @@ func (s *MemoryStore) Load(context.Context) (Credential, error) {
 	return c, nil
 }
 
-// Save stores c, unless another Save came before. A Credential without Version is stored in any case: one that no Load
-// has returned.
+// Save stores c unless another Save came first. It always stores a Credential
+// without a Version, which no Load has returned.
 func (s *MemoryStore) Save(_ context.Context, c Credential) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

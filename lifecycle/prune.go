@@ -12,40 +12,54 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// PruneOptions says what [Prune] deletes.
+// PruneOptions configures [Prune].
 type PruneOptions struct {
-	// Kinds are the findings that cost a token its life; at least one. For a finer choice narrow Report.Findings.
+	// Kinds selects tokens for deletion by their findings. It needs at least
+	// one kind. For a finer choice remove entries from Report.Findings.
 	Kinds []Kind
-	// Apply deletes. Without it Prune is a dry run.
+	// Apply deletes the tokens. Without it Prune is a dry run.
 	Apply bool
-	// MaxDeletions is how many tokens are deleted at most; 0: 100. The rest is skipped.
+	// MaxDeletions is the maximum number of deletions. The default is 100.
+	// Prune skips the other tokens.
 	MaxDeletions int
-	// Concurrency is how many deletions are under way at a time; 0: 4. Each asks the client's limiter.
+	// Concurrency is the maximum number of deletions in progress. The default
+	// is 4. Each waits for the client's rate limiter. Set 1 to delete in the
+	// order of the findings, and to leave more of the rate limit to other jobs.
 	Concurrency int
-	// Progress is told of each token that was chosen, as soon as it is known what became of it; nil: nobody is. It is
-	// called by the goroutine that called Prune.
+	// Progress is called for each selected token as soon as its Status is
+	// final. It runs on the goroutine that called Prune. It may be nil.
 	Progress func(done, total int, change Change)
 }
 
-// Prune deletes the tokens that the report's findings of opts.Kinds name, or says which ones it would delete. It
-// returns what became of each, in the order of the findings, also together with an error. The error is nil even if every
-// token failed: check the Status and the Err of each [Change].
+// Prune deletes the tokens that the report's findings of opts.Kinds name, or
+// with a dry run reports which ones it would delete. It returns a [Change] for
+// each token in the order of the findings, even together with an error. The
+// error is nil even if every token failed, so check each Status and Err.
 //
-// Whatever a finding says, it leaves alone the client's own token, managed tokens, those with the mark of an unfinished
-// rotation and those that one replaces, and what was used or changed since the audit looked. For that it lists the
-// tokens once more before it deletes the first. What stays is the time from there to the deletion of each, in which a
-// token can come into use: the API has no deletion on a condition, and shows a use only once a day.
+// Prune lists the tokens again before it deletes the first. It always skips:
+//   - the client's own token
+//   - managed tokens
+//   - tokens with the mark of an unfinished rotation, and those that they
+//     replace
+//   - tokens that were used or changed since the audit
 //
-// A deletion that fails doesn't keep the others from being tried, unless the client's credentials are refused. When
-// ctx ends, those under way are given up: they are [StatusUnknown], or [StatusSkipped] like all that were not begun.
+// A token can still come into use between that list and its deletion. The API
+// has no conditional delete and updates the last use only once a day.
 //
-// It holds the chosen tokens and those of unfinished rotations in memory. More than 100,000 of them or 256 MiB is an error
-// before anything is deleted: audit by OwnerID then.
+// After a failed deletion Prune tries the others, unless the tenant rejected
+// the client's credentials. When ctx ends, deletions in progress are canceled.
+// Their status is [StatusUnknown] or [StatusSkipped]. Deletions that were not
+// begun are skipped.
 //
-// Needs what [Audit] needs, and sp:my-personal-access-tokens:manage, for others' tokens
-// sp:all-personal-access-tokens:manage; and to know the client's own token: beside a TokenSource set Config.ClientID.
+// Prune holds the selected tokens and those of unfinished rotations in memory.
+// More than 100,000 of them or 256 MiB is an error before anything is deleted.
+// In that case audit by OwnerID.
+//
+// Needs the rights of [Audit] and sp:my-personal-access-tokens:manage, or
+// sp:all-personal-access-tokens:manage for others' tokens. It must know the
+// client's own token. If you use a TokenSource, also set Config.ClientID.
 func Prune(ctx context.Context, client *sailpoint.Client, report *Report, opts PruneOptions) ([]Change, error) {
-	tokens, err := service(client)
+	tokens, err := serviceOf(client)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +71,7 @@ func Prune(ctx context.Context, client *sailpoint.Client, report *Report, opts P
 	if len(p.changes) == 0 {
 		return nil, nil
 	}
-	if err := p.lookAgain(ctx, report.Policy.OwnerID); err != nil {
+	if err := p.recheck(ctx, report.Policy.OwnerID); err != nil {
 		return nil, err
 	}
 	return p.changes, p.apply(ctx)
@@ -66,20 +80,20 @@ func Prune(ctx context.Context, client *sailpoint.Client, report *Report, opts P
 func (o *PruneOptions) check(client *sailpoint.Client, report *Report) error {
 	switch {
 	case report == nil:
-		return invalidArgument("no report: make one with Audit")
+		return invalidArgument("the report is nil: make one with Audit")
 	case client.ClientID() == "":
-		return invalidArgument("the client's own token is not known: set Config.ClientID beside TokenSource")
+		return invalidArgument("the client's own token is not known: set Config.ClientID in addition to TokenSource")
 	case len(o.Kinds) == 0:
-		return invalidArgument("Kinds is empty: name the findings whose tokens are to be deleted")
+		return invalidArgument("Kinds is empty: list the kinds of findings whose tokens to delete")
 	case min(o.MaxDeletions, o.Concurrency) < 0:
-		return invalidArgument("MaxDeletions and Concurrency are not negative: leave one at 0 for its default")
+		return invalidArgument("MaxDeletions and Concurrency must not be negative: use 0 for the default")
 	}
 	for _, kind := range o.Kinds {
 		if !slices.Contains(Kinds(), kind) {
-			return invalidArgument("%.80q is no kind of finding", kind)
+			return invalidArgument("%.80q is not a kind of finding: use one of Kinds()", kind)
 		}
 		if kind == FindingNearLimit || kind == FindingUnfinished || kind == FindingManaged {
-			return invalidArgument("a finding of the kind %s is never a reason to delete a token", kind)
+			return invalidArgument("a finding of the kind %s is never a reason to delete a token: remove it from Kinds", kind)
 		}
 	}
 	return nil
@@ -90,11 +104,11 @@ type pruning struct {
 	tokens  *sailpoint.PersonalAccessTokensService
 	self    string
 	opts    PruneOptions
-	changes []Change // without a Status: to be deleted
-	settled int      // told to Progress
+	changes []Change // those without a Status will be deleted
+	settled int      // reported to Progress
 }
 
-// choose makes each token of the selection a change, once.
+// choose adds a change for each selected token, once.
 func (p *pruning) choose(report *Report) {
 	chosen := map[string]bool{}
 	for _, f := range report.Of(p.opts.Kinds...) {
@@ -105,8 +119,8 @@ func (p *pruning) choose(report *Report) {
 	}
 }
 
-// lookAgain compares what was chosen with the tokens as they are now, and settles what is not to be deleted.
-func (p *pruning) lookAgain(ctx context.Context, ownerID string) error {
+// recheck lists the tokens again, and settles those that will not be deleted.
+func (p *pruning) recheck(ctx context.Context, ownerID string) error {
 	now, err := p.list(ctx, ownerID)
 	if err != nil {
 		return err
@@ -125,7 +139,7 @@ func (p *pruning) lookAgain(ctx context.Context, ownerID string) error {
 		case !exists:
 			c.Status = StatusGone
 		case left == 0:
-			c.skip("the ceiling of deletions is reached")
+			c.skip("MaxDeletions is reached")
 		default:
 			left--
 			if !p.opts.Apply {
@@ -133,19 +147,19 @@ func (p *pruning) lookAgain(ctx context.Context, ownerID string) error {
 			}
 		}
 		if c.Status != "" {
-			p.tell(c)
+			p.report(c)
 		}
 	}
 	return nil
 }
 
-// present is what the second look shows.
+// present holds the selected tokens and unfinished rotations as listed now.
 type present struct {
-	tokens    map[string]sailpoint.PersonalAccessToken // by id, of those that were chosen
-	replacing map[string]bool                          // the tags of tokens that a rotation is about to replace
+	tokens    map[string]sailpoint.PersonalAccessToken // by ID, only those selected
+	replacing map[string]bool                          // tags of tokens that a rotation is about to replace
 }
 
-// list looks at the tokens as they are now.
+// list reads the tokens as they are now.
 func (p *pruning) list(ctx context.Context, ownerID string) (*present, error) {
 	chosen := make(map[string]bool, len(p.changes))
 	for i := range p.changes {
@@ -174,19 +188,19 @@ func (p *pruning) list(ctx context.Context, ownerID string) (*present, error) {
 	return now, nil
 }
 
-// reasonToKeep returns why a token that is there is not to be deleted, whatever was found of it. seen is as the audit
-// saw it. "": there is no reason.
+// reasonToKeep returns why a token must not be deleted, or "". seen is the
+// token as the audit saw it.
 func (now *present) reasonToKeep(seen *sailpoint.PersonalAccessToken, self string) string {
 	token, exists := now.tokens[seen.ID]
 	switch {
 	case strings.EqualFold(seen.ID, self):
-		return "it is the client's own"
+		return "it is the client's own token"
 	case !exists:
 		return ""
 	case token.Managed:
 		return "the platform manages it"
 	case marked(token.Name) || now.replacing[tagFor(token.ID)]:
-		return "a rotation of it has not finished"
+		return "its rotation has not finished"
 	case !sameTime(token.LastUsed, seen.LastUsed):
 		return "it was used since the audit looked"
 	case token.Name != seen.Name, !sameScope(token.Scope, seen.Scope), !sameTime(token.ExpirationDate, seen.ExpirationDate):
@@ -195,52 +209,54 @@ func (now *present) reasonToKeep(seen *sailpoint.PersonalAccessToken, self strin
 	return ""
 }
 
-// tell reports a change to the caller's callback.
-func (p *pruning) tell(c *Change) {
+// report passes a change to Progress.
+func (p *pruning) report(c *Change) {
 	p.settled++
 	if p.opts.Progress != nil {
 		p.opts.Progress(p.settled, len(p.changes), *c)
 	}
 }
 
-// apply deletes what is left to be deleted. What the rate limit refuses, and refuses the client again, goes to the end
-// of the queue: the API has not touched it.
+// apply deletes the remaining tokens. A deletion that the rate limit rejects,
+// even after the client's retries, moves to the end of the queue. It had no
+// effect.
 func (p *pruning) apply(ctx context.Context) error {
-	var doomed []*Change
+	var pending []*Change
 	for i := range p.changes {
 		if p.changes[i].Status == "" {
-			doomed = append(doomed, &p.changes[i])
+			pending = append(pending, &p.changes[i])
 		}
 	}
-	for len(doomed) > 0 {
-		limited, err := p.pass(ctx, doomed)
-		if len(limited) == len(doomed) || err != nil {
+	for len(pending) > 0 {
+		limited, err := p.pass(ctx, pending)
+		if len(limited) == len(pending) || err != nil {
 			for _, c := range limited {
 				c.Status = StatusFailed
-				p.tell(c)
+				p.report(c)
 			}
 			return err
 		}
-		doomed = limited
+		pending = limited
 	}
 	return ctx.Err()
 }
 
-// pass tries to delete each of doomed once, and returns those that the rate limit refused. An error is one that would
-// refuse every other deletion too.
-func (p *pruning) pass(ctx context.Context, doomed []*Change) (limited []*Change, err error) {
+// pass tries to delete each pending token once, and returns those that the rate
+// limit rejected. It returns an error that would also fail every other
+// deletion.
+func (p *pruning) pass(ctx context.Context, pending []*Change) (limited []*Change, err error) {
 	var (
 		next    atomic.Int64
 		refused atomic.Pointer[error]
 		workers sync.WaitGroup
 	)
-	done := make(chan *Change, len(doomed))
-	for range min(cmp.Or(p.opts.Concurrency, 4), len(doomed)) {
+	done := make(chan *Change, len(pending))
+	for range min(cmp.Or(p.opts.Concurrency, 4), len(pending)) {
 		workers.Go(func() {
-			for n := next.Add(1); n <= int64(len(doomed)); n = next.Add(1) {
-				c := doomed[n-1]
+			for n := next.Add(1); n <= int64(len(pending)); n = next.Add(1) {
+				c := pending[n-1]
 				if refused.Load() != nil {
-					c.skip("not tried: the client's credentials were refused")
+					c.skip("not tried, because the tenant rejected the client's credentials")
 				} else if err := p.delete(ctx, c); concernsAll(err) {
 					refused.Store(&err)
 				}
@@ -249,12 +265,12 @@ func (p *pruning) pass(ctx context.Context, doomed []*Change) (limited []*Change
 		})
 	}
 	defer workers.Wait()
-	defer next.Store(int64(len(doomed))) // where Progress panics
-	for range doomed {
+	defer next.Store(int64(len(pending))) // if Progress panics
+	for range pending {
 		if c := <-done; c.Status == "" {
 			limited = append(limited, c)
 		} else {
-			p.tell(c)
+			p.report(c)
 		}
 	}
 	if err := refused.Load(); err != nil {
@@ -263,7 +279,8 @@ func (p *pruning) pass(ctx context.Context, doomed []*Change) (limited []*Change
 	return limited, nil
 }
 
-// delete tries to delete a token, and settles what became of it unless that is the rate limit's refusal.
+// delete tries to delete a token. It settles the token unless the rate limit
+// rejects the deletion.
 func (p *pruning) delete(ctx context.Context, c *Change) error {
 	c.Err = ctx.Err()
 	if c.Err == nil {

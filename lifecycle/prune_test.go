@@ -162,20 +162,20 @@ func TestPruneLeavesAlone(t *testing.T) {
 		},
 		"the mark of a rotation": {
 			before: func(pat *sailpoint.PersonalAccessToken) { pat.Name = markedOther },
-			want:   "a rotation of it has not finished",
+			want:   "its rotation has not finished",
 		},
 		"the mark of a rotation meanwhile": {
 			after: func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) {
 				pat.Name = markedOther
 				tenant.Add(pat)
 			},
-			want: "a rotation of it has not finished",
+			want: "its rotation has not finished",
 		},
 		"about to be replaced by a rotation": {
 			after: func(tenant *sailpointtest.Tenant, _ sailpoint.PersonalAccessToken) {
 				tenant.Add(sailpoint.PersonalAccessToken{Name: marked})
 			},
-			want: "a rotation of it has not finished",
+			want: "its rotation has not finished",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,7 +243,7 @@ func TestPruneNeverDeletesItsOwnToken(t *testing.T) {
 		Kinds: []lifecycle.Kind{lifecycle.FindingEveryRight, lifecycle.FindingNoExpiry}, Apply: true,
 	})
 	require.NoError(t, err)
-	require.Equal(t, []string{client.ClientID() + " skipped it is the client's own"}, statuses(changes))
+	require.Equal(t, []string{client.ClientID() + " skipped it is the client's own token"}, statuses(changes))
 	require.Len(t, tenant.Tokens(), 1)
 }
 
@@ -261,7 +261,7 @@ func TestPruneCeiling(t *testing.T) {
 				assert.Equal(t, want, count(changes, status))
 				assert.Equal(t, 105-want, count(changes, lifecycle.StatusSkipped))
 				if want < 105 {
-					assert.Equal(t, "the ceiling of deletions is reached", changes[104].Reason)
+					assert.Equal(t, "MaxDeletions is reached", changes[104].Reason)
 				}
 			}
 			assert.Len(t, tenant.Tokens(), 106-want)
@@ -350,7 +350,7 @@ func TestPruneStopsWhereNoDeletionCanSucceed(t *testing.T) {
 		assert.Equal(t, lifecycle.StatusFailed, changes[10].Status)
 		for _, c := range changes[11:] {
 			assert.Equal(t, lifecycle.StatusSkipped, c.Status)
-			assert.Equal(t, "not tried: the client's credentials were refused", c.Reason)
+			assert.Equal(t, "not tried, because the tenant rejected the client's credentials", c.Reason)
 		}
 		assert.Len(t, tenant.Tokens(), 41)
 		assert.Equal(t, 2, requests(tenant, http.MethodDelete, 401))
@@ -416,7 +416,7 @@ func TestPruneThatIsCanceled(t *testing.T) {
 				assert.ErrorIs(t, c.Err, sailpoint.ErrOutcomeUnknown)
 				assert.ErrorIs(t, c.Err, context.Canceled)
 			case lifecycle.StatusSkipped:
-				assert.Equal(t, "not tried: the context ended", c.Reason)
+				assert.Equal(t, "not tried, because the context ended", c.Reason)
 			}
 		}
 	})
@@ -525,12 +525,12 @@ func TestPruneRefusals(t *testing.T) {
 		"own token unknown":  {sourced, report, lifecycle.PruneOptions{Kinds: expired}, "Config.ClientID"},
 		"no report":          {client, nil, lifecycle.PruneOptions{Kinds: expired}, "Audit"},
 		"no kinds":           {client, report, lifecycle.PruneOptions{}, "Kinds is empty"},
-		"unknown kind":       {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{"all"}}, `"all" is no kind`},
+		"unknown kind":       {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{"all"}}, `"all" is not a kind`},
 		"managed":            {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingManaged}}, "never a reason"},
 		"unfinished":         {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingExpired, lifecycle.FindingUnfinished}}, "never a reason"},
 		"near the limit":     {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingNearLimit}}, "never a reason"},
-		"negative ceiling":   {client, report, lifecycle.PruneOptions{Kinds: expired, MaxDeletions: -1}, "not negative"},
-		"negative workforce": {client, report, lifecycle.PruneOptions{Kinds: expired, Concurrency: -1}, "not negative"},
+		"negative ceiling":   {client, report, lifecycle.PruneOptions{Kinds: expired, MaxDeletions: -1}, "not be negative"},
+		"negative workforce": {client, report, lifecycle.PruneOptions{Kinds: expired, Concurrency: -1}, "not be negative"},
 	} {
 		tt.opts.Apply = true
 		_, err := lifecycle.Prune(t.Context(), tt.client, tt.report, tt.opts)

@@ -13,51 +13,65 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// ErrNotRenewable says that the client's version of the API can't move the expiry of a token: rotate it instead.
+// ErrNotRenewable says that the client's API version can't move a token's
+// expiry. Rotate the token instead.
 var ErrNotRenewable = errors.New("lifecycle: the expiry of a token can't be moved")
 
-// RenewOptions says what [Renew] renews, and for how long.
+// RenewOptions configures [Renew].
 type RenewOptions struct {
-	// OwnerID is whose tokens are renewed: an identity's id, or [sailpoint.OwnerMe]. "": everybody's in V1, and in
-	// V2025 and V2026, where nobody can change another's token, one's own.
+	// OwnerID selects the tokens of one owner, by an identity's ID or
+	// [sailpoint.OwnerMe]. The default in V1 is every owner. In V2025 and V2026
+	// it is OwnerMe, because nobody can change another owner's tokens there.
 	OwnerID string
-	// Within is how far ahead of its expiry a token is renewed; 0: 30 days.
+	// Within is how long before its expiry a token is renewed. The default is
+	// 30 days.
 	Within time.Duration
 	// Lifetime is how long the tokens last from now on.
 	Lifetime time.Duration
-	// NeverExpires acknowledges, in place of Lifetime, that the tokens never expire.
+	// NeverExpires removes the expiry instead of setting Lifetime, and
+	// acknowledges the risk to the API.
 	NeverExpires bool
-	// Select says which of the tokens that expire are renewed; nil: all.
+	// Select reports whether to renew an expiring token. The default renews
+	// all.
 	Select func(sailpoint.PersonalAccessToken) bool
-	// Apply renews. Without it Renew is a dry run.
+	// Apply renews the tokens. Without it Renew is a dry run.
 	Apply bool
 }
 
-// Renew moves the expiry of the tokens that are about to expire, or says which ones it would renew. It returns what
-// became of each, in the order of the list, also together with an error. The error is nil even if every token failed:
-// check the Status and the Err of each [Change].
+// Renew moves the expiry of the tokens that will expire soon, or with a dry run
+// reports which ones it would renew. It returns a [Change] for each token in
+// the order of the list, even together with an error. The error is nil even if
+// every token failed, so check each Status and Err.
 //
-// Secrets stay as they are. That makes it easy, and a rotation better: a secret that has leaked is renewed too.
+// Secrets stay the same. Renewing is therefore easier than rotating, but it
+// also renews a leaked secret.
 //
-// A token is [StatusRenewed] only where the response shows the requested expiry, to the second. One that is shown with
-// another expiry is [StatusFailed] with [ErrNotAsRequested]. One that isn't shown is [StatusUnknown]. The acknowledgement that a token never expires is not
-// compared, because a bulk update does not return it.
+// A token is [StatusRenewed] only if the response shows the requested expiry to
+// the second. Another expiry is [StatusFailed] with [ErrNotAsRequested]. A
+// token that the response doesn't show is [StatusUnknown]. Renew
+// can't check the acknowledgement that a token never expires, because a bulk
+// update does not return it.
 //
-// It leaves alone managed tokens, those with the mark of an unfinished rotation, and those that would expire sooner
-// than before. What has expired already is not looked at.
+// It skips managed tokens, those with the mark of an unfinished rotation, and
+// those that would expire sooner than before. It ignores expired tokens.
 //
-// V2025, V2026 and V1; before, it is ErrNotRenewable, which also matches ErrInvalidArgument. In V1 it renews 25 tokens
-// at a time, which needs sp:all-personal-access-tokens:manage; without that, and in V2025 and V2026, one by one, which
-// needs sp:my-personal-access-tokens:manage and is refused for others' tokens. To list them takes what [Audit] takes.
+// Renew needs V2025, V2026 or V1. Older versions return ErrNotRenewable, which
+// also matches ErrInvalidArgument. V1 renews 25 tokens per request, which needs
+// sp:all-personal-access-tokens:manage. Without that right, and in V2025 and
+// V2026, Renew sends one request per token. That needs
+// sp:my-personal-access-tokens:manage and fails for others' tokens. To list the
+// tokens it needs the rights of [Audit].
 //
-// It holds the tokens that are about to expire in memory. More than 100,000 of them or 256 MiB is an error before anything
-// is changed: choose fewer by OwnerID, Within or Select.
+// After a failed token Renew tries the others, unless the tenant rejected the
+// client's credentials. If the tenant rejects a bulk update because of one of
+// its tokens, Renew retries in halves and finally one by one. If the route is
+// missing (404, 405, 501) or not allowed, it renews every token one by one.
 //
-// A token that fails doesn't keep the others from being tried, unless the client's credentials are refused. A bulk
-// update that the tenant rejects because of one of its tokens is repeated in halves and at last one by one. Where the
-// route is missing (404, 405, 501) or not allowed, every token is renewed one by one.
+// Renew holds the tokens that will expire soon in memory. More than 100,000 of
+// them or 256 MiB is an error before anything is changed. In that case select
+// fewer by OwnerID, Within or Select.
 func Renew(ctx context.Context, client *sailpoint.Client, opts RenewOptions) ([]Change, error) {
-	tokens, err := service(client)
+	tokens, err := serviceOf(client)
 	if err != nil {
 		return nil, err
 	}
@@ -78,9 +92,9 @@ type renewal struct {
 	version    sailpoint.APIVersion
 	opts       RenewOptions
 	now, until time.Time
-	changes    []Change // without a Status: to be renewed
+	changes    []Change // those without a Status will be renewed
 	single     bool     // no bulk updates
-	refused    error    // which refused the client's credentials
+	rejected   error    // the rejection of the client's credentials
 }
 
 func (r *renewal) check() error {
@@ -92,14 +106,14 @@ func (r *renewal) check() error {
 	}
 	switch {
 	case min(r.opts.Within, r.opts.Lifetime) < 0:
-		return invalidArgument("Within and Lifetime are not negative")
+		return invalidArgument("Within and Lifetime must not be negative: set a positive Lifetime, or leave it 0 and set NeverExpires")
 	case (r.opts.Lifetime > 0) == r.opts.NeverExpires:
-		return invalidArgument("set Lifetime, or acknowledge by NeverExpires that the tokens never expire")
+		return invalidArgument("set either Lifetime, or NeverExpires to acknowledge that the tokens never expire")
 	}
 	return nil
 }
 
-// choose lists what expires, and settles what is not to be renewed.
+// choose lists the expiring tokens, and settles those that will not be renewed.
 func (r *renewal) choose(ctx context.Context) error {
 	list := sailpoint.ListPersonalAccessTokensOptions{OwnerID: r.opts.OwnerID}
 	if list.OwnerID == "" && r.version != sailpoint.V1 {
@@ -113,7 +127,7 @@ func (r *renewal) choose(ctx context.Context) error {
 			return err
 		}
 		if listed[token.ID] || !r.selects(&token, horizon) {
-			continue // a list that changes while it is read may show a token twice
+			continue // a list may repeat a token if it changes while it is read
 		}
 		if err := held.add(&token); err != nil {
 			r.changes = nil
@@ -125,32 +139,34 @@ func (r *renewal) choose(ctx context.Context) error {
 	return nil
 }
 
-// selects reports whether a token is about to expire and the caller wants it renewed.
+// selects reports whether a token will expire soon and the caller wants to
+// renew it.
 func (r *renewal) selects(token *sailpoint.PersonalAccessToken, horizon time.Time) bool {
 	expiry := token.ExpirationDate
 	return expiry != nil && expiry.After(r.now) && !expiry.After(horizon) && (r.opts.Select == nil || r.opts.Select(*token))
 }
 
-// planned returns the change of a selected token. It is without a Status if the token is to be renewed now.
+// planned returns the change of a selected token. It has no Status if the token
+// will be renewed now.
 func (r *renewal) planned(token sailpoint.PersonalAccessToken) Change {
 	c := Change{Token: token}
 	switch {
 	case token.Managed:
 		c.skip("the platform manages it")
 	case marked(token.Name):
-		c.skip("a rotation of it has not finished")
+		c.skip("its rotation has not finished")
 	case !r.opts.NeverExpires && !r.until.After(*token.ExpirationDate):
-		c.skip("it would expire sooner than it does")
+		c.skip("it would expire sooner than before")
 	case !r.opts.Apply:
 		c.Status = StatusPlanned
 	}
 	return c
 }
 
-// maxBulk is how many tokens a bulk update takes.
+// maxBulk is the API's limit of tokens in a bulk update.
 const maxBulk = 25
 
-// apply renews what is left to be renewed.
+// apply renews the remaining tokens.
 func (r *renewal) apply(ctx context.Context) error {
 	var rest []*Change
 	for i := range r.changes {
@@ -162,15 +178,15 @@ func (r *renewal) apply(ctx context.Context) error {
 	for batch := range slices.Chunk(rest, maxBulk) {
 		r.renew(ctx, batch)
 	}
-	if r.refused != nil {
-		return r.refused
+	if r.rejected != nil {
+		return r.rejected
 	}
 	return ctx.Err()
 }
 
-// renew renews at most maxBulk tokens, together where it can.
+// renew renews at most maxBulk tokens, together if possible.
 func (r *renewal) renew(ctx context.Context, batch []*Change) {
-	if r.single || r.refused != nil {
+	if r.single || r.rejected != nil {
 		for _, c := range batch {
 			r.renewOne(ctx, c, nil)
 		}
@@ -191,7 +207,7 @@ func (r *renewal) renew(ctx context.Context, batch []*Change) {
 	case noBulkRoute(err):
 		r.single = true
 		r.renew(ctx, batch)
-	case !oneSpoilsIt(err):
+	case !oneTokenMayFail(err):
 		for _, c := range batch {
 			r.fail(ctx, c, err)
 		}
@@ -201,14 +217,14 @@ func (r *renewal) renew(ctx context.Context, batch []*Change) {
 		r.renew(ctx, batch[half:])
 	default:
 		r.renewOne(ctx, batch[0], err)
-		// Where the token is fine, it is the bulk update that the tenant or a gateway does not take.
+		// If the token is valid, the tenant or a gateway rejects bulk updates.
 		r.single = batch[0].Status == StatusRenewed
 	}
 }
 
-// noBulkRoute reports whether err says that this client can do no bulk update at all: the right to all tokens is
-// missing, and one's own may be left; or the tenant or a gateway has no such route, whose 404 says of no token that it
-// is gone.
+// noBulkRoute reports whether this client can't do any bulk update. It may lack
+// the right to all tokens but have that to its own. Or the tenant or a gateway
+// has no such route, and its 404 says nothing about a token.
 func noBulkRoute(err error) bool {
 	switch status := statusOf(err); status {
 	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusGone,
@@ -219,28 +235,29 @@ func noBulkRoute(err error) bool {
 	}
 }
 
-// oneSpoilsIt reports whether one token may be why a bulk update was not carried out. An id that no request can carry
-// is refused before anything is sent.
-func oneSpoilsIt(err error) bool {
+// oneTokenMayFail reports whether one token may have failed the whole bulk
+// update. An ID that no request can carry fails before anything is sent.
+func oneTokenMayFail(err error) bool {
 	status := statusOf(err)
 	return errors.Is(err, sailpoint.ErrInvalidArgument) ||
 		status/100 == 4 && status != http.StatusUnauthorized && status != http.StatusTooManyRequests
 }
 
-// statusOf returns the status of the response that is the error, 0 if there is none: a later attempt may have had none,
-// and a refusal by the token endpoint is not about the call.
+// statusOf returns the status of the response that is the error, or 0. It is 0
+// if a later attempt had no response. It is also 0 for the token endpoint,
+// which says nothing about the call.
 func statusOf(err error) int {
 	var failure *sailpoint.Error
 	if !errors.As(err, &failure) || strings.HasPrefix(failure.Op, http.MethodPost) {
 		return 0
 	}
-	if failure.Err != nil && failure.StatusCode/100 != 3 { // the Err of a redirect says where it leads
+	if failure.Err != nil && failure.StatusCode/100 != 3 { // a redirect's Err only says where it leads
 		return 0
 	}
 	return failure.StatusCode
 }
 
-// compare settles what became of a batch by what the response shows.
+// compare settles a batch by the tokens that the response shows.
 func (r *renewal) compare(batch []*Change, shown []sailpoint.PersonalAccessToken) {
 	for _, c := range batch {
 		i := slices.IndexFunc(shown, func(t sailpoint.PersonalAccessToken) bool { return strings.EqualFold(t.ID, c.Token.ID) })
@@ -249,12 +266,12 @@ func (r *renewal) compare(batch []*Change, shown []sailpoint.PersonalAccessToken
 			c.Err = fmt.Errorf("%w: the response does not show the token %s", sailpoint.ErrOutcomeUnknown, c.Token.ID)
 			continue
 		}
-		r.accept(c, shown[i])
+		r.settle(c, shown[i])
 	}
 }
 
-// accept settles what became of a token that a response shows.
-func (r *renewal) accept(c *Change, shown sailpoint.PersonalAccessToken) {
+// settle settles a token that a response shows.
+func (r *renewal) settle(c *Change, shown sailpoint.PersonalAccessToken) {
 	c.Token = shown
 	expiry := shown.ExpirationDate
 	if r.opts.NeverExpires && expiry == nil || !r.opts.NeverExpires && expiry != nil && sameSecond(*expiry, r.until) {
@@ -271,10 +288,11 @@ func (r *renewal) accept(c *Change, shown sailpoint.PersonalAccessToken) {
 	c.Status, c.Err = StatusFailed, fmt.Errorf("%w: the expiry of the token %s is %s instead of %s", ErrNotAsRequested, shown.ID, got, wanted)
 }
 
-// renewOne renews a token by itself. bulk is why a bulk update of it alone was rejected.
+// renewOne renews a single token. bulk is why a bulk update of it alone was
+// rejected.
 func (r *renewal) renewOne(ctx context.Context, c *Change, bulk error) {
-	if r.refused != nil {
-		c.skip("not tried: the client's credentials were refused")
+	if r.rejected != nil {
+		c.skip("not tried, because the tenant rejected the client's credentials")
 		return
 	}
 	err := ctx.Err()
@@ -292,11 +310,12 @@ func (r *renewal) renewOne(ctx context.Context, c *Change, bulk error) {
 	}
 }
 
-// fail settles what became of a token, and of all that are still to come if err concerns them too.
+// fail settles a token whose renewal failed, and all later ones if err concerns
+// them too.
 func (r *renewal) fail(ctx context.Context, c *Change, err error) {
 	c.fail(ctx, err)
 	if concernsAll(err) {
-		r.refused = err
+		r.rejected = err
 	}
 }
 

@@ -329,9 +329,9 @@ func TestRenewChooses(t *testing.T) {
 			require.NoError(t, err)
 			return statuses(changes)
 		}
-		const managed, rotating = "managed skipped the platform manages it", "rotating skipped a rotation of it has not finished"
+		const managed, rotating = "managed skipped the platform manages it", "rotating skipped its rotation has not finished"
 		assert.Equal(t, []string{"soon planned", "edge planned", managed, rotating}, renew(lifecycle.RenewOptions{Lifetime: 31 * day}))
-		assert.Equal(t, []string{"soon planned", "edge skipped it would expire sooner than it does", managed, rotating}, renew(lifecycle.RenewOptions{Lifetime: 30 * day}))
+		assert.Equal(t, []string{"soon planned", "edge skipped it would expire sooner than before", managed, rotating}, renew(lifecycle.RenewOptions{Lifetime: 30 * day}))
 		assert.Equal(t, []string{"soon planned", managed, rotating}, renew(lifecycle.RenewOptions{Lifetime: 31 * day, Within: 2 * day}))
 		assert.Equal(t, []string{"soon planned", "edge planned", "later planned", managed, rotating}, renew(lifecycle.RenewOptions{NeverExpires: true, Within: 40 * day}))
 	})
@@ -424,7 +424,7 @@ func TestRenewStops(t *testing.T) {
 			changes, err := lifecycle.Renew(t.Context(), client, opts)
 			require.ErrorIs(t, err, sailpoint.ErrUnauthorized)
 			assert.Equal(t, 60, count(changes, lifecycle.StatusFailed)+count(changes, lifecycle.StatusSkipped))
-			assert.Equal(t, "t59 skipped not tried: the client's credentials were refused", statuses(changes)[59])
+			assert.Equal(t, "t59 skipped not tried, because the tenant rejected the client's credentials", statuses(changes)[59])
 			assert.Equal(t, 2, requests(tenant, "PATCH", 401))
 
 			ctx, cancel := context.WithCancel(t.Context())
@@ -434,7 +434,7 @@ func TestRenewStops(t *testing.T) {
 			changes, err = lifecycle.Renew(ctx, client, opts)
 			require.ErrorIs(t, err, context.Canceled)
 			assert.Equal(t, lifecycle.StatusUnknown, changes[0].Status)
-			assert.Equal(t, "t59 skipped not tried: the context ended", statuses(changes)[59])
+			assert.Equal(t, "t59 skipped not tried, because the context ended", statuses(changes)[59])
 			assert.WithinDuration(t, time.Now().Add(90*day-time.Second), *tenant.Tokens()[1].ExpirationDate, 0)
 			assert.WithinDuration(t, time.Now().Add(day-time.Second), *tenant.Tokens()[60].ExpirationDate, 0)
 		})

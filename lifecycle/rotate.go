@@ -10,40 +10,58 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// RotateOptions says how [Rotate] replaces a token. The zero value replaces it now, by one that lasts as long.
+// RotateOptions configures [Rotate]. The zero value rotates now and gives the
+// successor the same lifetime.
 type RotateOptions struct {
-	// Lifetime of the successor. 0: that of the old token. In V3, Beta and V2024 six months at most. If the old one has
-	// no expiry, V2025 and later need Lifetime or NeverExpires; before, the tenant sets six months.
+	// Lifetime of the successor. The default is that of the old token. V3, Beta
+	// and V2024 allow at most six months. If the old token has no expiry, V2025
+	// and later require Lifetime or NeverExpires. Older versions use six
+	// months.
 	Lifetime time.Duration
-	// NeverExpires acknowledges, for V2025 and later, a successor without an expiry.
+	// NeverExpires requests a successor without an expiry and acknowledges the
+	// risk to the API. It needs V2025 or later.
 	NeverExpires bool
-	// IfOlderThan leaves a token alone that was created less than this ago. With it a daily job rotates monthly and
-	// finishes whatever an earlier day left. 0: rotate now.
+	// IfOlderThan is the age from which a token is rotated. The default of 0
+	// rotates it now. A daily job that sets 30 days rotates monthly, and
+	// finishes each day what an earlier run left.
 	IfOlderThan time.Duration
-	// Grace keeps the old token valid for this long after its successor was created, for readers that cache. Rotate
-	// does not wait: it returns with OutcomePending, and a call at or after RetireAt finishes.
+	// Grace is how long the old token stays valid after its successor was
+	// created, for readers that cache the secret. Rotate does not wait. It
+	// returns OutcomePending, and a call at or after RetireAt finishes the
+	// rotation.
 	Grace time.Duration
-	// AbandonAfter is the age at which an unfinished token of another run counts as abandoned, in a store without
-	// versions; a run of this call that takes longer than half of it from create to save gives up. 0: 15 minutes.
+	// AbandonAfter is the age at which another run's unfinished token counts as
+	// abandoned. The default is 15 minutes. It matters only for a store without
+	// versions. With one, a run also gives up if it takes longer than half of
+	// AbandonAfter from create to save.
 	AbandonAfter time.Duration
 }
 
-// Rotate replaces the token whose secret store holds by a successor with the same name, scope and validity.
+// Rotate replaces the stored token by a successor with the same name, scope and
+// bearer validity.
 //
-// From the first call to the last the store holds a secret that the tenant accepts, given that it did so before and
-// that nobody else deletes that token. The old token is deleted only after a bearer was fetched with what the store
-// returned. Rotate deletes the old token, by its id, and tokens that carry the mark of an earlier run for this very
-// token, and nothing else; never a managed one. It needs one free slot.
+// The store holds a secret that the tenant accepts from the first call to the
+// last, if it did before and if nobody else deletes that token. Rotate deletes
+// the old token only after it has fetched a bearer with the credential that the
+// store returned. It deletes the old token by its ID, and tokens that carry the
+// mark of an earlier run for this very token. It deletes nothing else, and
+// never a managed token. It needs one free token slot.
 //
-// A successor that the tenant made with another scope or validity, with a later expiry or with none is deleted again,
-// and the old token stays ([ErrNotAsRequested]). An earlier expiry is accepted and told in Result.Warning, unless the old
-// token would last longer. What the tenant shows neither in its response nor in the list is not compared.
+// Rotate deletes its successor again and keeps the old token if the tenant made
+// the successor with another scope or validity, with a later expiry or without
+// one ([ErrNotAsRequested]). It accepts an earlier expiry and reports it in
+// Result.Warning, unless the old token would last longer. It can't compare
+// values that neither the response nor the list shows.
 //
-// After a crash or an error call it again: it finishes or undoes what was begun. At most one call, with a store without
-// versions made AbandonAfter later, leaves one token with the old name and its secret in the store.
+// After a crash or an error call Rotate again. It finishes or undoes what was
+// begun. One more call is enough to leave one token with the old name and its
+// secret in the store. Without versions, make that call at least AbandonAfter
+// later.
 //
-// It works for the token that client itself uses: see Result.Client. Build the client from the store at each start: one
-// made with a credential that has been replaced finishes what was begun, and begins nothing (ErrClientReplaced).
+// Rotate can replace the token that client itself uses. Continue with
+// Result.Client, and build the client from the store at each start. With a
+// client whose credential has been replaced, Rotate finishes a rotation but
+// does not start one (ErrClientReplaced).
 //
 // Needs sp:my-personal-access-tokens:manage. Errors are [*Error].
 func Rotate(ctx context.Context, client *sailpoint.Client, store Store, opts RotateOptions) (*Result, error) {
@@ -63,31 +81,32 @@ func Rotate(ctx context.Context, client *sailpoint.Client, store Store, opts Rot
 
 func (o *RotateOptions) check(version sailpoint.APIVersion, store Store) error {
 	if _, ok := store.(SaveFunc); ok {
-		return invalidArgument("a SaveFunc can't be read: Rotate needs a store that returns what is stored")
+		return invalidArgument("a SaveFunc can't be read: give Rotate a store whose Load returns the stored credential")
 	}
 	if min(o.Lifetime, o.IfOlderThan, o.Grace, o.AbandonAfter) < 0 {
-		return invalidArgument("Lifetime, IfOlderThan, Grace and AbandonAfter are not negative: leave one at 0 for its default")
+		return invalidArgument("Lifetime, IfOlderThan, Grace and AbandonAfter must not be negative: use 0 for the default")
 	}
 	if o.NeverExpires && o.Lifetime > 0 {
-		return invalidArgument("Lifetime and NeverExpires exclude each other")
+		return invalidArgument("Lifetime and NeverExpires exclude each other: set only one of them")
 	}
 	if limitsLifetime(version) {
 		if o.NeverExpires {
-			return invalidArgument("NeverExpires: %s knows no token that never expires: use V2025 or later", version)
+			return invalidArgument("NeverExpires is not available in %s: use V2025 or later", version)
 		}
 		if now := time.Now(); now.Add(o.Lifetime).After(sixMonthsAfter(now)) {
-			return invalidArgument("Lifetime %s: %s allows six months at most", o.Lifetime, version)
+			return invalidArgument("Lifetime is %s, but %s allows at most six months", o.Lifetime, version)
 		}
 	}
 	return nil
 }
 
-// limitsLifetime reports whether tokens of this version last six months at most, and by default.
+// limitsLifetime reports whether this version limits tokens to six months,
+// which is also its default.
 func limitsLifetime(version sailpoint.APIVersion) bool {
 	return version == sailpoint.V3 || version == sailpoint.Beta || version == sailpoint.V2024
 }
 
-// sixMonthsAfter ends on the last day of a month that is too short.
+// sixMonthsAfter returns the last day of a month that is too short.
 func sixMonthsAfter(t time.Time) time.Time {
 	later := t.AddDate(0, 6, 0)
 	if later.Day() != t.Day() {
@@ -102,10 +121,10 @@ func (o *RotateOptions) successor(old *sailpoint.PersonalAccessToken, version sa
 		Scope: old.Scope, AccessTokenValiditySeconds: old.AccessTokenValiditySeconds, UserAwareTokenNeverExpires: o.NeverExpires,
 	}
 	if len(old.Scope) == 0 {
-		return req, invalidArgument("the token %s tells no scope, and a successor without one could do everything: patch its scope first", old.ID)
+		return req, invalidArgument("the tenant reports no scope for the token %s, and a successor without a scope would have every right: patch its scope first", old.ID)
 	}
 	if strings.ContainsRune(old.Name, utf8.RuneError) {
-		return req, invalidArgument("the name of token %s has characters that are lost, so that no successor can be known by it: rename the token first", old.ID)
+		return req, invalidArgument("the name of the token %s has lost characters, so its successor could not be recognized: rename the token first", old.ID)
 	}
 	lifetime := o.Lifetime
 	if lifetime == 0 && !o.NeverExpires && old.ExpirationDate != nil && !old.Created.IsZero() {
@@ -115,23 +134,23 @@ func (o *RotateOptions) successor(old *sailpoint.PersonalAccessToken, version sa
 	switch expiry := now.Add(lifetime); {
 	case o.NeverExpires:
 	case limitsLifetime(version) && (lifetime <= 0 || expiry.After(sixMonthsAfter(now).AddDate(0, 0, -1))):
-		// Left out: the tenant sets six months by its own clock, which may be behind this one.
+		// The tenant sets six months by its own clock, which may be behind.
 	case lifetime <= 0:
-		return req, invalidArgument("the token %s tells no lifetime that its successor could have: set Lifetime, or NeverExpires", old.ID)
+		return req, invalidArgument("the tenant reports no lifetime for the token %s: set Lifetime or NeverExpires for its successor", old.ID)
 	default:
 		req.ExpirationDate = expiry
 	}
 	return req, nil
 }
 
-// rotate goes on from whatever it finds.
+// rotate continues from whatever state it finds.
 func (r *run) rotate(ctx context.Context, nonce string, opts RotateOptions) (*Result, error) {
 	if err := r.requireStored(ctx); err != nil {
 		return nil, err
 	}
 	r.base = baseOf(r.token.Name)
 	r.mark = successorOf(r.cur.ID, nonce)
-	r.nameStale()
+	r.leaveForeign()
 	if r.isUnfinished() {
 		return r.finish(ctx, opts.Grace, OutcomeFinished)
 	}
@@ -148,36 +167,37 @@ func (r *run) rotate(ctx context.Context, nonce string, opts RotateOptions) (*Re
 	return r.begin(ctx, opts)
 }
 
-// requireStored finds the token that is to be rotated.
+// requireStored finds the token to rotate.
 func (r *run) requireStored(ctx context.Context) error {
 	if err := r.load(ctx); err != nil {
 		return err
 	}
 	if r.cur.ID == "" {
-		return r.fail(StepLoad, wrap(ErrStoredCredential, errors.New("nothing is stored")), "run Issue, or store the credential of the token that is to be rotated")
+		return r.fail(StepLoad, wrap(ErrStoredCredential, errors.New("nothing is stored")), "run Issue, or store the credential of the token to rotate")
 	}
 	if err := r.list(ctx); err != nil {
 		return err
 	}
 	found, err := r.findStored(ctx)
 	if err == nil && !found {
-		err = r.fail(StepList, wrap(ErrStoredCredential, errors.New("its token is not listed, and the tenant refuses its secret")), "run Issue")
+		err = r.fail(StepList, wrap(ErrStoredCredential, errors.New("its token is not listed, and the tenant rejects its secret")), "run Issue")
 	}
 	return err
 }
 
-// isUnfinished reports whether the stored token is a successor whose rotation has not come to its end.
+// isUnfinished reports whether the stored token is a successor whose rotation
+// has not finished.
 func (r *run) isUnfinished() bool {
 	replaced, _ := r.cur.replaces()
 	_, alive := r.listed(replaced)
 	return alive || marked(r.token.Name)
 }
 
-// begin makes the successor, stores its secret and finishes.
+// begin creates and stores the successor, then finishes the rotation.
 func (r *run) begin(ctx context.Context, opts RotateOptions) (*Result, error) {
 	replaced, _ := r.cur.replaces()
 	if r.acting != r.given || replaced != "" && strings.EqualFold(r.given.ClientID(), replaced) {
-		return nil, r.fail(StepCreate, ErrClientReplaced, "make the client with the stored credential")
+		return nil, r.fail(StepCreate, ErrClientReplaced, "make the client with the stored credential and run it again")
 	}
 	old := r.token
 	req, err := opts.successor(&old, r.given.APIVersion())
@@ -190,23 +210,23 @@ func (r *run) begin(ctx context.Context, opts RotateOptions) (*Result, error) {
 	return r.finish(ctx, opts.Grace, OutcomeRotated)
 }
 
-// finish does what is left when the successor is stored.
+// finish completes a rotation whose successor is stored.
 func (r *run) finish(ctx context.Context, grace time.Duration, outcome Outcome) (*Result, error) {
 	if err := r.verifyStored(ctx); err != nil {
 		return nil, err
 	}
 	replaced, _ := r.cur.replaces()
-	// From the successor's creation, so that every run comes to the same instant.
+	// Counted from the successor's creation, so every run gets the same time.
 	retireAt := r.token.Created.Add(grace)
 	_, alive := r.listed(replaced)
 	if alive && grace > 0 && r.token.Created.IsZero() {
 		r.leaveReplaced("the stored token replaced it")
-		err := errors.New("the tenant does not say when the stored token was created, from where Grace counts")
-		return nil, r.fail(StepRetire, err, "run it again; without Grace it deletes the old token at once")
+		err := errors.New("the tenant does not report when the stored token was created, which Grace needs")
+		return nil, r.fail(StepRetire, err, "run it again, or without Grace to delete the old token at once")
 	}
 	if alive && time.Now().Before(retireAt) {
 		for _, t := range r.leftBehind() {
-			r.leave(t.ID, t.Name, "another run left it; the run that finishes deletes it")
+			r.leave(t.ID, t.Name, "another run left it; the run that finishes the rotation will delete it")
 		}
 		result := r.result(OutcomePending)
 		result.RetireAt = retireAt
@@ -218,18 +238,19 @@ func (r *run) finish(ctx context.Context, grace time.Duration, outcome Outcome) 
 	if err := r.rename(ctx); err != nil {
 		return nil, err
 	}
-	r.lookAgain(ctx)
+	r.recheck(ctx)
 	return r.result(outcome), nil
 }
 
-// retire deletes the token that the stored one replaced. Its id is in the store beside the secret that replaced it, so
-// that it can't be the stored one, however late this comes.
+// retire deletes the token that the stored one replaced. The same write stored
+// its ID and the new secret. It can therefore never be the stored token,
+// however late this runs.
 func (r *run) retire(ctx context.Context, id string) error {
 	if id == "" {
 		return nil
 	}
 	if old, ok := r.listed(id); ok && old.Managed {
-		r.leave(old.ID, old.Name, "the platform manages it by now")
+		r.leave(old.ID, old.Name, "the platform now manages it")
 		return nil
 	}
 	own, before := r.given.ClientID(), r.acting
@@ -238,11 +259,12 @@ func (r *run) retire(ctx context.Context, id string) error {
 		if err != nil {
 			return r.fail(StepRetire, err, runAgain)
 		}
-		r.acting = stored // what the client uses may be what goes
+		r.acting = stored // the client may use the token to delete
 	}
 	err := r.remove(ctx, id)
 	if own == "" && errors.Is(err, sailpoint.ErrForbidden) {
-		// The stored token may not manage tokens. The client's own may, so this is not the one that it was replaced by.
+		// The stored token may not manage tokens. The client's own may, so the
+		// stored token did not replace it.
 		r.acting = before
 		err = r.remove(ctx, id)
 	}

@@ -123,12 +123,12 @@ func TestSuccessor(t *testing.T) {
 		"a year":                           {sailpoint.V2025, func() pat { return pat{Created: *in(-10 * day), ExpirationDate: in(355 * day)} }, lifecycle.RotateOptions{}, `"expirationDate":"2000-12-31T00:00:00.000Z"}`, ""},
 		"a lifetime":                       {sailpoint.Beta, func() pat { return pat{} }, lifecycle.RotateOptions{Lifetime: 30 * day}, `"expirationDate":"2000-01-31T00:00:00.000Z"}`, ""},
 		"none before V2025":                {sailpoint.V2024, func() pat { return pat{} }, lifecycle.RotateOptions{}, `"accessTokenValiditySeconds":43200}`, ""},
-		"none from V2025 on":               {sailpoint.V2025, func() pat { return pat{} }, lifecycle.RotateOptions{}, "", "set Lifetime, or NeverExpires"},
+		"none from V2025 on":               {sailpoint.V2025, func() pat { return pat{} }, lifecycle.RotateOptions{}, "", "set Lifetime or NeverExpires"},
 		"none, acknowledged":               {sailpoint.V2026, func() pat { return pat{} }, lifecycle.RotateOptions{NeverExpires: true}, `"accessTokenValiditySeconds":43200,"userAwareTokenNeverExpires":true}`, ""},
 		"none any more":                    {sailpoint.V1, func() pat { return pat{ExpirationDate: in(day)} }, lifecycle.RotateOptions{NeverExpires: true}, `"userAwareTokenNeverExpires":true}`, ""},
 		"an expiry before its creation":    {sailpoint.V1, func() pat { return pat{ExpirationDate: in(-day)} }, lifecycle.RotateOptions{}, "", "set Lifetime"},
 		"its scope":                        {sailpoint.V2024, func() pat { return pat{Scope: []string{"a:read", "b"}, AccessTokenValiditySeconds: 77} }, lifecycle.RotateOptions{}, `"scope":["a:read","b"],"accessTokenValiditySeconds":77}`, ""},
-		"no scope":                         {sailpoint.V2024, func() pat { return pat{Scope: []string{}} }, lifecycle.RotateOptions{}, "", "tells no scope"},
+		"no scope":                         {sailpoint.V2024, func() pat { return pat{Scope: []string{}} }, lifecycle.RotateOptions{}, "", "reports no scope"},
 		"a lost character in its name":     {sailpoint.V2024, func() pat { return pat{Name: "deplo\ufffd"} }, lifecycle.RotateOptions{}, "", "rename the token first"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -332,13 +332,13 @@ func TestRotateRefusals(t *testing.T) {
 	w := newWorld(true)
 	p := &process{w: w}
 	for want, opts := range map[string]lifecycle.RotateOptions{
-		"Lifetime -1ns: negative":                 {Lifetime: -1},
-		"IfOlderThan: negative":                   {IfOlderThan: -1},
-		"Grace: negative":                         {Grace: -1},
-		"AbandonAfter: negative":                  {AbandonAfter: -1},
-		"exclude each other":                      {Lifetime: 1, NeverExpires: true},
-		"v2024 knows no token that never expires": {NeverExpires: true},
-		"v2024 allows six months at most":         {Lifetime: 200 * day},
+		"Lifetime -1ns: negative":                {Lifetime: -1},
+		"IfOlderThan: negative":                  {IfOlderThan: -1},
+		"Grace: negative":                        {Grace: -1},
+		"AbandonAfter: negative":                 {AbandonAfter: -1},
+		"exclude each other":                     {Lifetime: 1, NeverExpires: true},
+		"NeverExpires is not available in v2024": {NeverExpires: true},
+		"v2024 allows at most six months":        {Lifetime: 200 * day},
 	} {
 		_, err := lifecycle.Rotate(t.Context(), p.client(t), p, opts)
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
@@ -924,7 +924,7 @@ func TestTextsOfErrors(t *testing.T) {
 		Op: "rotate", Step: lifecycle.StepSave, Err: fmt.Errorf("%w: \x1b[2J", lifecycle.ErrStoreUnknown), Next: "run it again",
 		Left: []lifecycle.Leftover{{ID: "86f1", Name: "a\x1bb", Why: "the store may hold its secret"}, {Name: "late", Why: "it may still appear"}},
 	}
-	assert.Equal(t, `lifecycle: rotate: save: "lifecycle: can't tell what the store holds: \x1b[2J"; `+
+	assert.Equal(t, `lifecycle: rotate: save: "lifecycle: it is not known what the store holds: \x1b[2J"; `+
 		`left: 86f1, "a\x1bb": the store may hold its secret; left: a token "late": it may still appear; run it again`, err.Error())
 	assert.ErrorIs(t, err, lifecycle.ErrStoreUnknown)
 	assert.Equal(t, "lifecycle: : ; ", (&lifecycle.Error{}).Error())

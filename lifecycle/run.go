@@ -15,47 +15,50 @@ import (
 
 const (
 	defaultAbandonAfter = 15 * time.Minute
-	cleanUpTimeout      = time.Minute     // of what is undone after ctx has ended
-	relistPause         = 3 * time.Second // before a token that should be listed is looked for once more
-	maxCreates          = 3               // in a run
-	maxRestarts         = 3               // because another run wrote the store
-	maxFences           = 2               // around one Save
+	cleanUpTimeout      = time.Minute     // for cleaning up after ctx has ended
+	relistPause         = 3 * time.Second // before a second search for a token that should be listed
+	maxCreates          = 3               // per run
+	maxRestarts         = 3               // after other runs' writes to the store
+	maxFences           = 2               // per Save
 )
 
-// When, from the first time on: a list lags, and a new token may take a moment to be accepted.
+// Times of attempts, counted from the first. A list may lag, and the tenant may
+// need a moment to accept a new token.
 var (
 	lookTimes   = []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second}
 	verifyTimes = lookTimes[:4]
 )
 
-// run is one call of Issue or Rotate. The store is its journal: the credential there, with the id of the token that it
-// replaced, is written at once, and says with the names of the tokens how far an earlier run came.
+// run is one call of Issue or Rotate. The store is its journal. One write
+// stores a credential together with the ID of the token that it replaced. This
+// and the tokens' names say how far an earlier run came.
 //
-// It keeps to three rules. The store moves on in one write, and an id that left it never returns. A secret is used
-// before it is stored, and again as the store returns it, before the old token goes. And no token is deleted that any
-// run may yet store: see fence.
+// It keeps three rules. The store moves on in one write, and an ID that left it
+// never returns. A secret is used before it is stored, and again as the store
+// returns it, before the old token is deleted. No token is deleted that any run
+// may still store; see fence.
 type run struct {
 	op           string
 	given        *sailpoint.Client
-	acting       *sailpoint.Client // given, or one with the stored credential once given's own token is replaced
+	acting       *sailpoint.Client // given, or a client with the stored credential if given's token was replaced
 	store        Store
 	writeOnly    bool // the store is a SaveFunc
 	abandonAfter time.Duration
 
 	mark mark
-	base string // the name that the token is to have
+	base string // the token's final name
 
-	cur     Credential                      // as it was loaded last
-	secrets []sailpoint.Secret              // that were loaded or saved
-	tokens  []sailpoint.PersonalAccessToken // as they were listed last
-	token   sailpoint.PersonalAccessToken   // the one whose secret is stored
+	cur     Credential                      // as last loaded
+	secrets []sailpoint.Secret              // all that were loaded or saved
+	tokens  []sailpoint.PersonalAccessToken // as last listed
+	token   sailpoint.PersonalAccessToken   // the stored token
 	stored  Stored
 
-	began      time.Time       // when the new token was asked for
-	deleted    map[string]bool // by this run: a list that lags may still show them
-	changed    bool            // this run made, deleted or saved something, or may have
-	unobserved int             // creates of this run that may still come into effect
-	warning    string          // of the new token
+	began      time.Time       // when the create of the new token began
+	deleted    map[string]bool // by this run; a lagging list may still show them
+	changed    bool            // this run changed something, or may have
+	unobserved int             // creates of this run that may still take effect
+	warning    string          // about the new token
 	left       []Leftover
 }
 
@@ -68,11 +71,11 @@ func newRun(op string, client *sailpoint.Client, store Store) *run {
 }
 
 var (
-	errSwept = errors.New("lifecycle: something was swept")        // look at everything again
-	errMoved = errors.New("lifecycle: the store has been written") // by another run
+	errSwept = errors.New("lifecycle: something was swept")         // start over
+	errMoved = errors.New("lifecycle: another run wrote the store") // start over
 )
 
-// repeat does what once does, and again where the state changed that it began with.
+// repeat runs once, and again if the state that it started from changed.
 func (r *run) repeat(ctx context.Context, once func(context.Context) (*Result, error)) (*Result, error) {
 	for moved := 0; ; {
 		r.left = nil
@@ -98,23 +101,25 @@ func (r *run) load(ctx context.Context) error {
 	c, err := r.read(ctx)
 	if err != nil {
 		r.stored = Stored{}
-		return r.fail(StepLoad, wrap(ErrStoreUnknown, err), "mend the store and run it again")
+		return r.fail(StepLoad, wrap(ErrStoreUnknown, err), "repair the store and run it again")
 	}
 	r.cur = c
 	r.stored = Stored{ID: c.ID, Known: true, Working: r.stored.Working && r.stored.ID == c.ID}
 	if _, ok := c.replaces(); !ok && laterNote.MatchString(c.Note) {
-		// It may say which token is still to be retired, and the next write would forget it.
-		return r.fail(StepLoad, wrap(ErrStoredCredential, errors.New("a later version of this package wrote its note")),
-			"run that version")
+		// It may name a token that must still be retired. The next write would
+		// lose that.
+		return r.fail(StepLoad, wrap(ErrStoredCredential, errors.New("a later version of this package wrote the note")),
+			"run that later version")
 	}
 	return nil
 }
 
-// list looks at the owner's tokens, without those that this run deleted.
+// list reads the owner's tokens, without those that this run deleted.
 func (r *run) list(ctx context.Context) error {
 	tokens, err := listMine(ctx, r.acting)
 	if r.acting == r.given && credentialRefused(ctx, err) && r.mayBeReplaced() {
-		// The client's own token is gone, as an earlier run meant it: its successor goes on.
+		// An earlier run deleted the client's own token. Its successor
+		// continues.
 		if stored, storedErr := r.clientOf(r.cur); storedErr == nil {
 			if tokens, err = listMine(ctx, stored); err == nil {
 				r.acting = stored
@@ -132,7 +137,8 @@ func listMine(ctx context.Context, client *sailpoint.Client) ([]sailpoint.Person
 	return client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{OwnerID: sailpoint.OwnerMe})
 }
 
-// mayBeReplaced reports whether the stored token may have replaced the one that the client uses.
+// mayBeReplaced reports whether the stored token may have replaced the
+// client's.
 func (r *run) mayBeReplaced() bool {
 	replaced, _ := r.cur.replaces()
 	own := r.given.ClientID()
@@ -143,7 +149,7 @@ func (r *run) clientOf(c Credential) (*sailpoint.Client, error) {
 	return r.given.WithCredentials(c.ID, c.Secret)
 }
 
-// listed returns the token with this id as it was listed last.
+// listed returns the token with this ID from the last list.
 func (r *run) listed(id string) (sailpoint.PersonalAccessToken, bool) {
 	i := slices.IndexFunc(r.tokens, func(t sailpoint.PersonalAccessToken) bool { return id != "" && t.ID == id })
 	if i < 0 {
@@ -152,7 +158,7 @@ func (r *run) listed(id string) (sailpoint.PersonalAccessToken, bool) {
 	return r.tokens[i], true
 }
 
-// holder returns the token other than the stored one that has this name.
+// holder returns the token with this name that is not the stored one.
 func (r *run) holder(name string) (sailpoint.PersonalAccessToken, bool) {
 	i := slices.IndexFunc(r.tokens, func(t sailpoint.PersonalAccessToken) bool { return t.Name == name && t.ID != r.cur.ID })
 	if i < 0 {
@@ -161,10 +167,11 @@ func (r *run) holder(name string) (sailpoint.PersonalAccessToken, bool) {
 	return r.tokens[i], true
 }
 
-// findStored sets token to the stored one. false: it is not listed, and the tenant refuses its secret.
+// findStored sets token to the stored one. It returns false if the token is not
+// listed and the tenant rejects its secret.
 func (r *run) findStored(ctx context.Context) (found bool, err error) {
 	if r.token, found = r.listed(r.cur.ID); !found {
-		// The list may lag, and the store may have moved on since it was loaded.
+		// The list may lag, and another run may have written the store.
 		if err := sleep(ctx, relistPause); err != nil {
 			return false, r.fail(StepList, err, runAgain)
 		}
@@ -182,7 +189,7 @@ func (r *run) findStored(ctx context.Context) (found bool, err error) {
 	}
 	if found {
 		if r.token.Managed {
-			return false, r.fail(StepList, ErrManaged, "leave it to the platform, and keep the secret of another token in this store")
+			return false, r.fail(StepList, ErrManaged, "leave the token to the platform, and store another token's secret here")
 		}
 		return true, nil
 	}
@@ -193,15 +200,16 @@ func (r *run) findStored(ctx context.Context) (found bool, err error) {
 		return false, r.fail(StepList, err, advice(err))
 	}
 	r.stored.Working = true
-	return false, r.fail(StepList, ErrNotListed, "use a client of that token's owner, or run it again later if the list may lag")
+	return false, r.fail(StepList, ErrNotListed, "use a client of that token's owner, or run it again later in case the list lags")
 }
 
-// tryCredential uses a credential. It is refused only where the tenant says so, because a missing response is no
-// evidence. Each try has a new client: another one may have kept a bearer, or may repeat an earlier refusal.
+// tryCredential uses a credential. It reports refused only if the tenant says
+// so, because a missing response proves nothing. Each attempt has a new client.
+// Another one may have kept a bearer, or may repeat an earlier rejection.
 func (r *run) tryCredential(ctx context.Context, c Credential) (refused bool, err error) {
 	client, err := r.clientOf(c)
 	if err != nil {
-		return true, err // it is not a credential at all
+		return true, err // it can't be a credential
 	}
 	if _, err = listMine(ctx, client); bearerAccepted(err) {
 		return false, nil
@@ -209,8 +217,9 @@ func (r *run) tryCredential(ctx context.Context, c Credential) (refused bool, er
 	return credentialRefused(ctx, err), err
 }
 
-// isOurs reports whether a token with this name and mark is of a run for the same token: for Issue by the name that the
-// token is to have, for Rotate by the id of the stored token or of the one that it replaced.
+// isOurs reports whether this name and mark belong to a run for the same token.
+// Issue compares the final name. Rotate compares the ID of the stored token or
+// of the one that it replaced.
 func (r *run) isOurs(name string, m mark) bool {
 	if m.kind != r.mark.kind {
 		return false
@@ -222,7 +231,8 @@ func (r *run) isOurs(name string, m mark) bool {
 	return m.tag == tagFor(r.cur.ID) || replaced != "" && m.tag == tagFor(replaced)
 }
 
-// leftBehind returns the tokens of earlier runs for the same token, and of this one, that are not stored.
+// leftBehind returns the tokens that are not stored and belong to this run or
+// to earlier runs for the same token.
 func (r *run) leftBehind() (list []sailpoint.PersonalAccessToken) {
 	for _, t := range r.tokens {
 		if _, m, ok := markOf(t.Name); ok && t.ID != r.cur.ID && r.isOurs(t.Name, m) {
@@ -232,18 +242,18 @@ func (r *run) leftBehind() (list []sailpoint.PersonalAccessToken) {
 	return list
 }
 
-// nameStale names what carries a mark for the same name and is not a leftover of this very token: nobody knows by now
-// whose it is.
-func (r *run) nameStale() {
+// leaveForeign reports marked tokens that have the same final name but belong
+// to another job or an earlier token. It is not known who still needs them.
+func (r *run) leaveForeign() {
 	for _, t := range r.tokens {
 		if base, m, ok := markOf(t.Name); ok && base == r.base && t.ID != r.cur.ID && !r.isOurs(t.Name, m) {
-			r.leave(t.ID, t.Name, "another job, or a run for an earlier token, made it; delete it only if no run is at work and no store holds it")
+			r.leave(t.ID, t.Name, "another job, or a run for an earlier token, made it; delete it only if no run is active and no store holds it")
 		}
 	}
 }
 
-// sweep deletes what earlier runs left. Nobody has the secret of such a token, unless a run is at work that has not
-// stored it yet.
+// sweep deletes what earlier runs left. The secret of such a token is lost,
+// unless an active run has not stored it yet.
 func (r *run) sweep(ctx context.Context) (swept bool, err error) {
 	for _, t := range r.leftBehind() {
 		switch {
@@ -254,11 +264,12 @@ func (r *run) sweep(ctx context.Context) (swept bool, err error) {
 			r.leave(t.ID, t.Name, "the client itself uses it")
 			continue
 		case t.LastUsed != nil && t.LastUsed.After(t.Created.Add(r.abandonAfter)):
-			// A run uses its token right after it made it. One-sided: it keeps a token from being deleted, only.
+			// A run uses its token right after it made it. This check only ever
+			// prevents a deletion.
 			r.leave(t.ID, t.Name, "somebody uses it")
 			continue
 		case t.Created.IsZero() && r.cur.Version == "" && !r.writeOnly && !r.isOwn(t.Name):
-			r.leave(t.ID, t.Name, "the tenant does not say how old it is; delete it if no run is at work")
+			r.leave(t.ID, t.Name, "the tenant does not report its age; delete it if no run is active")
 			continue
 		}
 		r.leave(t.ID, t.Name, "an earlier run left it")
@@ -273,16 +284,19 @@ func (r *run) sweep(ctx context.Context) (swept bool, err error) {
 	return swept, nil
 }
 
-// fence makes sure that no run stores the token t after fence returned nil. Who made t loaded the store before it, so
-// before the list that showed it, so before the load here. The write here makes a new version, so that the Save of that
-// run, late or not, changes nothing; and a run never saves again after that. A mere look at the version is not enough:
-// the Save may come after it.
+// fence makes sure that no run stores the token t after fence returned nil.
+//
+// The run that made t loaded the store before it created t. So it did before
+// the list showed t, and before the load here. The write here makes a new
+// version. That run's Save therefore changes nothing, even if it is late, and a
+// run never saves again after that. To read the version alone is not enough,
+// because the Save could follow.
 func (r *run) fence(ctx context.Context, t sailpoint.PersonalAccessToken) error {
 	if r.isOwn(t.Name) {
-		return nil // a lost answer: nobody ever had the secret
+		return nil // the response was lost, so nobody ever had the secret
 	}
 	if r.writeOnly {
-		return r.fail(StepSweep, ErrInProgress, "find out whether its secret was stored: if so rename it, else delete it, and run it again")
+		return r.fail(StepSweep, ErrInProgress, "find out whether its secret was stored; rename the token if so, otherwise delete it, and run it again")
 	}
 	age := time.Since(t.Created)
 	if r.cur.Version == "" && age < r.abandonAfter {
@@ -296,33 +310,34 @@ func (r *run) fence(ctx context.Context, t sailpoint.PersonalAccessToken) error 
 		return errMoved
 	}
 	if r.cur.Version == "" {
-		return nil // the contract of such a store: one run at a time, and nothing late after abandonAfter
+		return nil // see Store: one run at a time, and no write after abandonAfter
 	}
 	next := rewritten(r.cur)
 	switch err := r.write(ctx, next); {
 	case errors.Is(err, ErrStoreConflict):
 		return errMoved
 	case err != nil && !r.holds(ctx, next):
-		return r.fail(StepSweep, err, "mend the store and run it again")
+		return r.fail(StepSweep, err, "repair the store and run it again")
 	}
 	return nil
 }
 
-// holds reports whether the store holds what the write of c was to store, although it failed: a folder that can't be
-// synced must not keep a leftover for ever. Note differs at each write.
+// holds reports whether the store holds c although its write failed. A folder
+// that can't be synced must not keep a leftover forever. The Note differs at
+// each write.
 func (r *run) holds(ctx context.Context, c Credential) bool {
 	now, err := r.store.Load(ctx)
 	return err == nil && now.ID == c.ID && now.Note == c.Note
 }
 
-// rewritten returns c as it is, to be saved again.
+// rewritten returns c with a new Note, to save it again.
 func rewritten(c Credential) Credential {
 	replaces, _ := c.replaces()
 	c.Note = note(replaces)
 	return c
 }
 
-// remove deletes a token by its id. One that is gone already is what was wanted.
+// remove deletes a token by its ID. It succeeds if the token is already gone.
 func (r *run) remove(ctx context.Context, id string) error {
 	r.changed = true
 	if err := r.acting.PersonalAccessTokens.Delete(ctx, id); err != nil && !isGone(err) {
@@ -332,20 +347,20 @@ func (r *run) remove(ctx context.Context, id string) error {
 	return nil
 }
 
-// forget takes a token that was deleted off the account.
+// forget removes a deleted token from the run's records.
 func (r *run) forget(id string) {
 	r.deleted[id] = true
 	r.left = slices.DeleteFunc(r.left, func(l Leftover) bool { return l.ID == id })
 	r.tokens = slices.DeleteFunc(r.tokens, func(t sailpoint.PersonalAccessToken) bool { return t.ID == id })
 }
 
-// leave puts a token on the account.
+// leave records a token that this run leaves.
 func (r *run) leave(id, name, why string) {
 	r.left = slices.DeleteFunc(r.left, func(l Leftover) bool { return l.ID == id })
 	r.left = append(r.left, Leftover{id, name, why})
 }
 
-// leaveReplaced puts the token on the account that the stored one replaced, if it is still there.
+// leaveReplaced records the replaced token if it still exists.
 func (r *run) leaveReplaced(why string) {
 	id, _ := r.cur.replaces()
 	if t, ok := r.listed(id); ok {
@@ -353,13 +368,13 @@ func (r *run) leaveReplaced(why string) {
 	}
 }
 
-// account returns what is left: of every token that this run made and left, and of every create that may still come
-// into effect.
-func (r *run) account() []Leftover {
+// leftovers returns every token that this run leaves, and every create that may
+// still take effect.
+func (r *run) leftovers() []Leftover {
 	list := slices.Clone(r.left)
 	if r.unobserved > 0 {
 		list = append(list, Leftover{
-			Name: r.mark.on(r.base), Why: "a create of it had no answer; it may still appear, and the next run deletes it",
+			Name: r.mark.on(r.base), Why: "its create had no response; it may still appear, and the next run deletes it",
 		})
 	}
 	return list
@@ -370,8 +385,8 @@ func (r *run) isOwn(name string) bool {
 	return ok && m == r.mark
 }
 
-// replace makes a new token and stores its secret in place of what is stored. replaced is the id of the token that is
-// to be retired, "" if none is.
+// replace creates a new token and stores its secret. replaced is the ID of the
+// token to retire, or "".
 func (r *run) replace(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest, replaced string) error {
 	if err := r.checkSave(ctx); err != nil {
 		return err
@@ -390,21 +405,23 @@ func (r *run) replace(ctx context.Context, req sailpoint.CreatePersonalAccessTok
 	return r.readBack(ctx, next, created)
 }
 
-// checkSave asks the store, if it can tell, whether a Save can be carried out, before there is a token to lose.
+// checkSave asks the store whether a Save can succeed, if the store can tell.
+// There is no token to lose yet.
 func (r *run) checkSave(ctx context.Context) error {
 	checker, ok := r.store.(SaveChecker)
 	if !ok {
 		return nil
 	}
 	if err := checker.CheckSave(ctx); err != nil {
-		return r.fail(StepSave, wrap(ErrNotStored, r.storeError(err)), "mend the store and run it again")
+		return r.fail(StepSave, wrap(ErrNotStored, r.storeError(err)), "repair the store and run it again")
 	}
 	return nil
 }
 
-// create makes the new token, under its temporary name. A lost answer is a lost secret: what it may have made is looked
-// for by this run's mark and deleted. All creates of a run have the same name, so that of two that come into effect the
-// tenant refuses the second.
+// create creates the new token under its temporary name. With a lost response
+// the secret is lost as well. create then finds the token by this run's mark
+// and deletes it. All creates of a run use the same name. If two take effect,
+// the tenant rejects the second.
 func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest) (*sailpoint.CreatePersonalAccessTokenResponse, error) {
 	if r.countListed() >= maxTokens {
 		return nil, r.fail(StepCreate, ErrNoFreeSlot, "delete a token of this owner and run it again")
@@ -423,7 +440,7 @@ func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessToke
 		last = err
 		switch {
 		case isLost && lost.ID != "":
-			r.leave(lost.ID, req.Name, "its secret was lost with the answer to its create")
+			r.leave(lost.ID, req.Name, "its secret was lost with the response to its create")
 			if err := r.remove(ctx, lost.ID); err != nil {
 				return nil, r.fail(StepCreate, errors.Join(last, err), advice(err))
 			}
@@ -431,7 +448,7 @@ func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessToke
 		case isLost:
 			r.unobserved++
 		case r.unobserved == 0:
-			return nil, r.explain(ctx, err)
+			return nil, r.createError(ctx, err)
 		case !definitelyRejected(err):
 			return nil, r.fail(StepCreate, wrap(sailpoint.ErrOutcomeUnknown, err), runAgain)
 		}
@@ -442,8 +459,9 @@ func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessToke
 	return nil, r.fail(StepCreate, wrap(sailpoint.ErrOutcomeUnknown, last), runAgain)
 }
 
-// inspect undoes a new token that is not what was requested, as far as the response shows it or the list does. What
-// neither shows is no reason: the secret is there, and would not come again.
+// inspect undoes a new token that differs from the request, as far as the
+// response or the list shows. A value that neither shows is no reason to undo.
+// The secret is here and can't be fetched again.
 func (r *run) inspect(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest, created *sailpoint.CreatePersonalAccessTokenResponse) error {
 	listed := false
 	if !isWhole(req, created) && r.list(ctx) == nil {
@@ -463,18 +481,20 @@ func (r *run) inspect(ctx context.Context, req sailpoint.CreatePersonalAccessTok
 	secrets := redact.New(created.Secret.Reveal()) // the tenant's texts may repeat it
 	err = wrap(ErrNotAsRequested, secrets.Error(err))
 	return r.fail(StepCreate, r.undo(ctx, created.ID, secrets.Text(created.Name), err),
-		"choose a name, scope, validity and expiry that the tenant keeps as they are, and run it again")
+		"choose a name, scope, validity and expiry that the tenant keeps unchanged, and run it again")
 }
 
-// explain returns the error of a create that certainly made nothing. The API doesn't say which limit it met.
-func (r *run) explain(ctx context.Context, err error) error {
+// createError returns the error of a create that certainly made nothing. The
+// API doesn't report which limit was reached.
+func (r *run) createError(ctx context.Context, err error) error {
 	if definitelyRejected(err) && r.list(ctx) == nil && r.countListed() >= maxTokens {
 		return r.fail(StepCreate, wrap(ErrNoFreeSlot, err), "delete a token of this owner and run it again")
 	}
 	return r.fail(StepCreate, err, advice(err))
 }
 
-// countListed is how many tokens count towards the limit, at least: not all may be listed.
+// countListed returns the least number of tokens that count towards the limit.
+// Some may not be listed.
 func (r *run) countListed() (n int) {
 	for _, t := range r.tokens {
 		if !t.Managed {
@@ -484,8 +504,8 @@ func (r *run) countListed() (n int) {
 	return n
 }
 
-// reconcile looks for what a create without an answer may have made, and deletes it. nil: it is gone, or was not seen
-// for so long that a create is tried again.
+// reconcile deletes what a create without a response may have made. It returns
+// nil if that is gone, or was not seen for so long that create may try again.
 func (r *run) reconcile(ctx context.Context) error {
 	var found []sailpoint.PersonalAccessToken
 	var err error
@@ -507,7 +527,7 @@ func (r *run) reconcile(ctx context.Context) error {
 		}
 	}
 	for _, t := range found {
-		r.leave(t.ID, t.Name, "its secret was lost with the answer to its create")
+		r.leave(t.ID, t.Name, "its secret was lost with the response to its create")
 	}
 	switch len(found) {
 	case 0:
@@ -519,10 +539,11 @@ func (r *run) reconcile(ctx context.Context) error {
 		r.unobserved--
 		return nil
 	}
-	return errors.New("two tokens carry the mark of this run")
+	return errors.New("lifecycle: two tokens carry the mark of this run")
 }
 
-// verifyNew uses the new secret before it is stored: one that the tenant refuses must never be.
+// verifyNew uses the new secret before it is stored. A secret that the tenant
+// rejects must never be stored.
 func (r *run) verifyNew(ctx context.Context, c Credential) error {
 	refused, err := r.tryCredentialAt(ctx, verifyTimes, c)
 	if err == nil {
@@ -530,12 +551,13 @@ func (r *run) verifyNew(ctx context.Context, c Credential) error {
 	}
 	next := advice(err)
 	if refused {
-		err, next = wrap(ErrRefused, err), runAgain
+		err, next = wrap(ErrNewSecretRejected, err), runAgain
 	}
 	return r.fail(StepVerify, r.undo(ctx, c.ID, r.mark.on(r.base), err), next)
 }
 
-// tryCredentialAt tries a credential at these times from now until the tenant does not refuse it.
+// tryCredentialAt tries a credential at these times from now on until the
+// tenant does not reject it.
 func (r *run) tryCredentialAt(ctx context.Context, times []time.Duration, c Credential) (refused bool, err error) {
 	start := time.Now()
 	for _, after := range times {
@@ -549,36 +571,39 @@ func (r *run) tryCredentialAt(ctx context.Context, times []time.Duration, c Cred
 	return refused, err
 }
 
-// undo deletes a token whose secret certainly isn't stored and won't be, also where ctx has ended. It returns the error
-// that made it necessary, with its own if it fails.
+// undo deletes a token whose secret certainly isn't stored and won't be. It
+// works after ctx has ended. It returns reason, joined with its own error if it
+// fails.
 func (r *run) undo(ctx context.Context, id, name string, reason error) error {
-	ctx, cancel := cleanUp(ctx)
+	ctx, cancel := cleanUpContext(ctx)
 	defer cancel()
-	r.leave(id, name, "its secret is stored nowhere, and it could not be deleted")
+	r.leave(id, name, "its secret is not stored anywhere, and it could not be deleted")
 	if err := r.remove(ctx, id); err != nil {
 		return errors.Join(reason, err)
 	}
 	return reason
 }
 
-// cleanUp returns a context to put things in order by, also where ctx has ended.
-func cleanUp(ctx context.Context) (context.Context, context.CancelFunc) {
+// cleanUpContext returns a context for cleaning up that outlives ctx.
+func cleanUpContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
 }
 
-// save stores the new credential in place of the one that was loaded. After an error nobody knows whether it is stored,
-// or will be: it is found out, and the token is deleted only where it is certain.
+// save replaces the loaded credential by the new one. After an error it finds
+// out whether the new one is stored or may still be. It deletes the token only
+// if neither is so.
 func (r *run) save(ctx context.Context, c Credential) error {
 	name := r.mark.on(r.base)
 	limit := r.abandonAfter / 2
 	if took := time.Since(r.began); c.Version == "" && !r.writeOnly && took > limit {
-		// Another run may soon take this token for abandoned, and nothing would keep this one from storing it after.
-		err := fmt.Errorf("%w: %s have passed since the token was asked for, more than %s", ErrNotStored, rounded(took), rounded(limit))
+		// Another run may soon treat this token as abandoned and delete it.
+		// This run could then still store it.
+		err := fmt.Errorf("%w: %s have passed since the create began, more than the limit of %s", ErrNotStored, rounded(took), rounded(limit))
 		return r.fail(StepSave, r.undo(ctx, c.ID, name, err), runAgain)
 	}
 	returned := false
 	defer func() {
-		if !returned && r.writeOnly { // a panic or Goexit, which goes on
+		if !returned && r.writeOnly { // a panic or Goexit, which continues
 			_ = r.undo(ctx, c.ID, name, nil)
 		}
 	}()
@@ -589,11 +614,11 @@ func (r *run) save(ctx context.Context, c Credential) error {
 		return nil
 	}
 	if r.writeOnly || errors.Is(err, ErrNotStored) && !errors.Is(err, ErrStoreConflict) {
-		return r.fail(StepSave, r.undo(ctx, c.ID, name, err), "mend the store and run it again")
+		return r.fail(StepSave, r.undo(ctx, c.ID, name, err), "repair the store and run it again")
 	}
-	ctx, cancel := cleanUp(ctx)
+	ctx, cancel := cleanUpContext(ctx)
 	defer cancel()
-	return r.settle(ctx, c, err)
+	return r.resolveSave(ctx, c, err)
 }
 
 // write saves c.
@@ -603,7 +628,7 @@ func (r *run) write(ctx context.Context, c Credential) error {
 	return r.storeError(r.store.Save(ctx, c))
 }
 
-// read loads what is stored.
+// read loads the stored credential.
 func (r *run) read(ctx context.Context) (Credential, error) {
 	c, err := r.store.Load(ctx)
 	if err == nil {
@@ -612,15 +637,17 @@ func (r *run) read(ctx context.Context) (Credential, error) {
 	return c, r.storeError(err)
 }
 
-// settle finds out what became of a Save of c that ended in err. nil: c is stored.
-func (r *run) settle(ctx context.Context, c Credential, err error) error {
+// resolveSave finds out whether a Save of c that failed with err took effect.
+// It returns nil if c is stored.
+func (r *run) resolveSave(ctx context.Context, c Credential, err error) error {
 	for range maxFences {
 		now, loadErr := r.read(ctx)
 		if loadErr != nil {
 			continue
 		}
 		if now.ID == c.ID {
-			// It can be read, but may not be on stable storage: a write says so by returning nil.
+			// It can be read, but may not be on stable storage. A successful
+			// write proves that it is.
 			if r.write(ctx, rewritten(now)) != nil {
 				continue
 			}
@@ -628,39 +655,39 @@ func (r *run) settle(ctx context.Context, c Credential, err error) error {
 			return nil
 		}
 		if c.Version == "" || now.Version == "" {
-			break // the Save may still take effect, and nothing shuts it out
+			break // the Save may still take effect, and nothing can fence it
 		}
 		if r.write(ctx, rewritten(now)) != nil {
 			continue
 		}
-		// Shut out: what the Save was to replace is not stored any more.
+		// Fenced: the credential that Save expected is no longer stored.
 		r.stored = Stored{ID: now.ID, Known: true}
 		err = r.undo(ctx, c.ID, r.mark.on(r.base), err)
 		if errors.Is(err, ErrStoreConflict) {
 			return r.fail(StepSave, wrap(ErrSuperseded, err), othersTurn)
 		}
-		return r.fail(StepSave, err, "mend the store and run it again")
+		return r.fail(StepSave, err, "repair the store and run it again")
 	}
 	r.stored = Stored{}
 	r.leave(c.ID, r.mark.on(r.base), "the store may hold its secret")
 	if r.token.ID != "" {
 		r.leave(r.token.ID, r.token.Name, "the store may hold its secret")
 	}
-	next := "run it again, and delete none of these tokens before"
+	next := "run it again, and don't delete any of these tokens before"
 	if c.Version == "" {
 		next = fmt.Sprintf(runAgainAfter, rounded(r.abandonAfter))
 	}
 	return r.fail(StepSave, wrap(ErrStoreUnknown, err), next)
 }
 
-// readBack loads what save stored. A token whose Save returned nil is never undone, whatever is read: a read that lags
-// can't be told from another run's write.
+// readBack loads the credential that save stored. It never undoes a token whose
+// Save returned nil. A lagging read looks the same as another run's write.
 func (r *run) readBack(ctx context.Context, c Credential, created *sailpoint.CreatePersonalAccessTokenResponse) error {
 	old := r.token
 	r.token = tokenOf(created)
 	if r.writeOnly {
 		r.cur = c
-		r.stored.Working = true // as verifyNew saw it
+		r.stored.Working = true // verifyNew used it
 		return nil
 	}
 	now, err := r.read(ctx)
@@ -668,23 +695,23 @@ func (r *run) readBack(ctx context.Context, c Credential, created *sailpoint.Cre
 		r.leaveOld(old, "the stored token replaced it")
 		return r.fail(StepLoad, err, runAgain)
 	}
-	if now.ID == r.cur.ID { // an id that left the store never returns: this read lags
+	if now.ID == r.cur.ID { // an ID that left the store never returns, so this read lags
 		r.leaveOld(old, "the stored token replaced it")
-		return r.fail(StepLoad, errors.New("lifecycle: the store returns what it held before"), runAgain)
+		return r.fail(StepLoad, errors.New("lifecycle: the store returns the credential that it held before"), runAgain)
 	}
 	r.cur = now
 	if now.ID != c.ID {
 		r.stored.ID = now.ID
-		r.leave(c.ID, created.Name, "it was stored, and is not what the store returns")
+		r.leave(c.ID, created.Name, "it was stored, but the store returns another token")
 		r.leaveOld(old, "it was stored before")
-		return r.fail(StepSave, ErrSuperseded, "run it again later: it goes on from whatever is stored")
+		return r.fail(StepSave, ErrSuperseded, "run it again later to continue from whatever is stored")
 	}
 	replaces, ok := now.replaces()
 	wanted, _ := c.replaces()
 	if !ok || replaces != wanted || !now.Secret.Equal(c.Secret) {
-		r.leaveOld(old, "the store returned the new credential, but not as it was saved")
-		return r.fail(StepSave, wrap(ErrStoredCredential, errors.New("the store does not keep what is saved: secret and note must come back unchanged")),
-			"mend the store; the token that was stored before still works")
+		r.leaveOld(old, "the store changed the new credential")
+		return r.fail(StepSave, wrap(ErrStoredCredential, errors.New("the store changes what is saved, but must return secret and note unchanged")),
+			"repair the store; the token that was stored before still works")
 	}
 	return nil
 }
@@ -703,9 +730,10 @@ func tokenOf(c *sailpoint.CreatePersonalAccessTokenResponse) sailpoint.PersonalA
 	}
 }
 
-// verifyStored uses what the store returned, before the old token goes: somebody may have deleted the new one, and a store
-// may have cut its secret. The old secret is not put back: another run may have verified the new one already, and may
-// delete the old token.
+// verifyStored uses the credential that the store returned before the old token
+// is deleted. Somebody may have deleted the new token, and a store may have cut
+// its secret. It does not restore the old secret. Another run may have verified
+// the new one already and may delete the old token.
 func (r *run) verifyStored(ctx context.Context) error {
 	refused, err := r.tryCredential(ctx, r.cur)
 	if err == nil {
@@ -718,20 +746,21 @@ func (r *run) verifyStored(ctx context.Context) error {
 	}
 	replaced, _ := r.cur.replaces()
 	now, loadErr := r.read(ctx)
-	if loadErr == nil && now.ID != r.cur.ID && now.ID != replaced { // else the read lags
+	if loadErr == nil && now.ID != r.cur.ID && now.ID != replaced { // otherwise the read lags
 		r.stored = Stored{ID: now.ID, Known: true}
 		return r.fail(StepProve, ErrSuperseded, othersTurn)
 	}
-	r.leaveReplaced("it was replaced and still works, but its secret is not stored any more; who called may still hold it")
-	next := "see why; to begin anew delete the stored token, if it is still there, and run Issue"
+	r.leaveReplaced("it was replaced and still works, but its secret is no longer stored; the caller may still have it")
+	next := "find out why; to start over delete the stored token if it still exists, and run Issue"
 	if len(r.left) > 0 {
-		next += "; delete none of those left before"
+		next += "; don't delete the leftover tokens before"
 	}
 	return r.fail(StepProve, wrap(ErrStoredCredential, err), next)
 }
 
-// rename gives the stored token the name that it is to have. It is the last step because the name is free only once the
-// old token is gone. A name without a mark is somebody's choice, and stands.
+// rename gives the stored token its final name. It is the last step because the
+// name is free only once the old token is deleted. A name without a mark is
+// somebody's choice and stays.
 func (r *run) rename(ctx context.Context) error {
 	if !marked(r.token.Name) {
 		return nil
@@ -742,7 +771,7 @@ func (r *run) rename(ctx context.Context) error {
 		return nil
 	}
 	if err == nil {
-		err = fmt.Errorf("%w: the tenant named the token %q instead of %q", ErrNotAsRequested, redact.Cut(patched.Name), r.base)
+		err = fmt.Errorf("%w: the token got the name %q instead of %q", ErrNotAsRequested, redact.Cut(patched.Name), r.base)
 	}
 	if isGone(err) {
 		if now, loadErr := r.read(ctx); loadErr == nil && now.ID != r.cur.ID {
@@ -754,19 +783,20 @@ func (r *run) rename(ctx context.Context) error {
 	}
 	if r.list(ctx) == nil {
 		if now, ok := r.listed(r.cur.ID); ok && now.Name == r.base {
-			r.token = now // carried out, its answer lost; or there was nothing to change
+			r.token = now // it took effect without a response, or was already so
 			return nil
 		}
 		if other, ok := r.holder(r.base); ok {
-			r.leave(other.ID, other.Name, "it has the name that the stored token is to have")
-			return r.fail(StepRename, wrap(ErrNameTaken, err), "rename or delete that token and run it again; the stored one works under its temporary name")
+			r.leave(other.ID, other.Name, "it has the name that the stored token needs")
+			return r.fail(StepRename, wrap(ErrNameTaken, err), "rename or delete that token and run it again; the stored token works under its temporary name")
 		}
 	}
-	return r.fail(StepRename, err, advice(err)+"; the stored token works under the name that it has now")
+	return r.fail(StepRename, err, advice(err)+"; the stored token works under its present name")
 }
 
-// lookAgain looks once more for what came late, and changes nothing about the success.
-func (r *run) lookAgain(ctx context.Context) {
+// recheck lists once more to find late tokens. It never turns a success into a
+// failure.
+func (r *run) recheck(ctx context.Context) {
 	if r.list(ctx) != nil {
 		return
 	}
@@ -782,10 +812,10 @@ func (r *run) lookAgain(ctx context.Context) {
 	if swept, err := r.sweep(ctx); swept && err == nil && own > 0 {
 		r.unobserved = max(r.unobserved-own, 0)
 	}
-	r.nameStale()
+	r.leaveForeign()
 }
 
-// result returns the account of a success.
+// result returns the Result of a success.
 func (r *run) result(outcome Outcome) *Result {
 	replaced, _ := r.cur.replaces()
 	client := r.given
@@ -794,5 +824,5 @@ func (r *run) result(outcome Outcome) *Result {
 			client = stored
 		}
 	}
-	return &Result{Outcome: outcome, Token: r.token, Replaced: replaced, Client: client, Left: r.account(), Warning: r.warning}
+	return &Result{Outcome: outcome, Token: r.token, Replaced: replaced, Client: client, Left: r.leftovers(), Warning: r.warning}
 }

@@ -7,57 +7,70 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// Credential is one token's id and secret as a [Store] keeps them.
+// Credential is one token's ID and secret as a [Store] keeps them.
 type Credential struct {
-	ID     string // of the token: also the OAuth2 client id
+	ID     string // the token's ID, which is also the OAuth2 client ID
 	Secret sailpoint.Secret
-	// Note is what a later run must know about this secret, such as the id of the token that it replaced. It is opaque,
-	// not secret, and differs at each Save, also at one that saves the same secret again. Keep it in the same write as
-	// the secret. It takes 31 bytes and an id, which today has 32.
+	// Note holds what a later run must know about this secret, such as the ID
+	// of the token that it replaced. It is opaque and not secret. It differs at
+	// each Save, even if the secret is the same. Store it in the same write as
+	// the secret. Allow at least 63 bytes. IDs may grow.
 	Note string
-	// Version is set by Load: it names the write that Load read. Save takes effect only if the store still holds that
-	// write. Empty: this store compares nothing. See Store.
+	// Version identifies the write that Load read. Only Load sets it. Save
+	// takes effect only if the store still holds that write. An empty Version
+	// means that the store does not compare versions. See Store.
 	Version string
 }
 
-// Store keeps one [Credential]: a file, a Vault path, a Kubernetes secret. One token belongs in one store. [FileStore]
-// and [MemoryStore] are two.
+// Store keeps one [Credential], for example in a file, a Vault path or a
+// Kubernetes secret. Keep one token in one store. [FileStore] and [MemoryStore]
+// are stores.
 //
-// A store with versions is preferred: Load returns a Version that is not empty, also when nothing is stored yet, and
-// Save with a Version that is no longer the store's changes nothing and returns ErrStoreConflict. Each Save that takes effect
-// makes a new Version. With such a store Issue and Rotate are safe beside other instances of themselves, with writes
-// that arrive late, and with reads that lag; no clock matters.
+// Prefer a store with versions. Its Load returns a non-empty Version, even if
+// nothing is stored yet. Its Save returns ErrStoreConflict and changes nothing
+// if the given Version is no longer current. Each effective Save makes a new
+// Version. With such a store Issue and Rotate are safe with concurrent
+// instances, late writes and reads that lag. They do not depend on a clock.
 //
-// A store without versions must be used by one instance at a time, Load must see the last Save, and a Save that has
-// returned an error must take effect within [RotateOptions].AbandonAfter (Issue: 15 minutes) or never.
+// A store without versions has three duties. Only one instance may use it at a
+// time. Load must see the last Save. A Save that returned an error must take
+// effect within [RotateOptions].AbandonAfter (15 minutes for Issue) or never.
 //
-// A store that can tell beforehand whether a Save would fail should also be a [SaveChecker].
+// If a store can tell in advance that a Save would fail, also implement
+// [SaveChecker].
 type Store interface {
-	// Load returns what is stored, or a Credential without ID if nothing is.
+	// Load returns the stored credential, or one without an ID if nothing is
+	// stored.
 	Load(ctx context.Context) (Credential, error)
-	// Save replaces what is stored: all of c or none of it, on stable storage when it returns nil. ErrStoreConflict and
-	// ErrNotStored say that nothing was changed; after any other error c may be stored. A Credential without ID is
-	// saved while nothing is stored yet, for its new Version.
+	// Save replaces the stored credential with all of c. When it returns nil, c
+	// is on stable storage. ErrStoreConflict and ErrNotStored mean that nothing
+	// was changed. After any other error c may be stored. Issue or Rotate may
+	// save an empty Credential first. Store it and give it a new Version.
 	Save(ctx context.Context, c Credential) error
 }
 
-// SaveChecker is an optional interface of a [Store]. Issue and Rotate call CheckSave directly before they create a token,
-// so that a store that can't be written costs no token.
+// SaveChecker is an optional interface of a [Store]. Issue and Rotate call
+// CheckSave right before they create a token, so a broken store costs no token.
 type SaveChecker interface {
-	// CheckSave returns an error if a Save would fail now. It must not change what the store holds, nor its Version.
+	// CheckSave returns an error if a Save would fail now. It must change
+	// neither the stored credential nor its Version.
 	CheckSave(ctx context.Context) error
 }
 
 var (
-	// ErrStoreConflict is what a [Store] returns from a Save whose Version is no longer the one that is stored.
+	// ErrStoreConflict says that the Version given to Save is no longer
+	// current. A [Store] returns it.
 	ErrStoreConflict = errors.New("lifecycle: the store has been written since it was loaded")
-	// ErrNotStored is what a [Store] wraps in the error of a Save that certainly changed nothing.
+	// ErrNotStored says that a Save certainly changed nothing. A [Store] wraps
+	// it.
 	ErrNotStored = errors.New("lifecycle: not stored")
 )
 
-// SaveFunc is a [Store] that can only be written, for [Issue]. An error from it means that nothing was stored: the new
-// token is deleted again. After a crash Issue can't tell whether a token that it finds was stored; it names it and
-// stops. [Rotate] refuses it.
+// SaveFunc is a [Store] for [Issue] that can only be written, such as the
+// secrets of a CI system. An error from it means that nothing was stored, so
+// Issue deletes the new token again. After a crash Issue can't tell whether a
+// token that it finds was stored. It then names the token and stops. [Rotate]
+// rejects a SaveFunc.
 type SaveFunc func(ctx context.Context, c Credential) error
 
 // Load returns [errors.ErrUnsupported].

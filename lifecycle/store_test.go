@@ -242,7 +242,7 @@ func TestNoTokenIsCreatedForAStoreThatCantBeWritten(t *testing.T) {
 				require.ErrorIs(t, err, broken)
 				require.ErrorIs(t, err, lifecycle.ErrNotStored)
 				assert.Equal(t, lifecycle.StepSave, failure.Step)
-				assert.Equal(t, "mend the store and run it again; nothing was changed", failure.Next)
+				assert.Equal(t, "repair the store and run it again; nothing was changed", failure.Next)
 				assert.Empty(t, failure.Left)
 				assert.Equal(t, 1, asked)
 				assert.NotRegexp(t, "POST|PATCH|DELETE|Save", strings.Join(p.trace, "\n"))
@@ -302,12 +302,12 @@ func TestFileStoreFailures(t *testing.T) {
 		versioned bool
 		want      string
 	}{
-		"no path":           {func(*testing.T, string) string { return "" }, false, false, "the path is empty"},
+		"no path":           {func(*testing.T, string) string { return "" }, false, false, "FileStore.Path is empty"},
 		"no folder":         {func(_ *testing.T, path string) string { return filepath.Join(path, "none") }, false, false, "no such file or directory"},
 		"no end of a link":  {linkTo("none/deploy.json"), false, false, "no such file or directory"},
 		"a link to itself":  {linkTo("deploy.json"), false, false, "too many links"},
 		"another program's": {write(`{"ClientId":"a","ClientSecret":"` + storedSecret + `","BaseURL":"b"}`), false, true, "and nothing else"},
-		"no credential":     {write(`{"id":"a","secret":"` + storedSecret), false, true, "is not a JSON object with id, secret and note as texts"},
+		"no credential":     {write(`{"id":"a","secret":"` + storedSecret), false, true, "is not a JSON object with the strings id, secret and note"},
 		"a list":            {write(`["` + storedSecret + `"]`), false, true, "is not a JSON object"},
 		"another type":      {write(`{"id":"a","secret":1}`), false, true, "is not a JSON object"},
 		"a repeated member": {write(`{"id":"a","id":"` + storedSecret + `"}`), false, true, "is not a JSON object"},

@@ -8,13 +8,13 @@ import (
 
 const day = 24 * time.Hour
 
-// sleep waits, unless ctx ends before.
+// sleep waits for d, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(max(d, 0))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return context.Cause(ctx) // both may have come
+		return context.Cause(ctx) // ctx may have ended as well
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -24,7 +24,7 @@ func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// span returns a duration as people say it, in its largest unit, cut down to the whole.
+// span returns a duration in its largest unit, rounded down.
 func span(d time.Duration) string {
 	for _, unit := range []struct {
 		length time.Duration
@@ -43,5 +43,6 @@ func sameTime(a, b *time.Time) bool {
 	return a == b || a != nil && b != nil && a.Equal(*b)
 }
 
-// sameSecond reports whether a is less than a second from b: the API may cut or round what it was sent.
+// sameSecond reports whether a and b differ by less than a second. The API may
+// cut or round a time.
 func sameSecond(a, b time.Time) bool { return a.Sub(b).Abs() < time.Second }

@@ -31,7 +31,7 @@ func TestPruneInMemory(t *testing.T) {
 	assert.Contains(t, stdout, "\n4 chosen, 4 deleted\n")
 
 	_, stdout, _ = targettest.Run(t, run, "-kinds", "every-right", "-owner", "me")
-	assert.Contains(t, stdout, "it is the client's own\n1 chosen, 1 skipped\n")
+	assert.Contains(t, stdout, "it is the client's own token\n1 chosen, 1 skipped\n")
 }
 
 func TestPruneExitCodes(t *testing.T) {

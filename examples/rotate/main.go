@@ -127,7 +127,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.Is(err, sailpoint.ErrInvalidArgument):
 		return 2
-	case errors.Is(err, lifecycle.ErrRefused):
+	case errors.Is(err, lifecycle.ErrNewSecretRejected):
 		return 1 // the new secret, not the client's: a tenant may know it late
 	}
 	for _, settled := range []error{

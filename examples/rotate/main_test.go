@@ -83,23 +83,23 @@ func TestExitCodes(t *testing.T) {
 			seed := tenant.Tokens()[0]
 			seed.ExpirationDate = &past
 			tenant.Add(seed)
-		}, nil, 3, "give the client credentials that the tenant accepts, and run it again"},
+		}, nil, 3, "give the client credentials that the tenant accepts and run it again"},
 		"a bearer that is refused": {
 			inject(sailpointtest.Fault{Method: "GET", Status: 401}, sailpointtest.Fault{Method: "GET", Status: 401}),
-			nil, 3, "give the client credentials that the tenant accepts, and run it again",
+			nil, 3, "give the client credentials that the tenant accepts and run it again",
 		},
 		"no right":           {inject(sailpointtest.Fault{Method: "POST", Path: create, Status: 403}), nil, 3, "get the missing right granted"},
-		"a rejected request": {inject(sailpointtest.Fault{Method: "POST", Path: create, Status: 400}), nil, 3, "see what the tenant rejects"},
-		"a rejected name":    {inject(sailpointtest.Fault{Method: "PATCH", Path: item, Status: 400}), nil, 3, "see what the tenant rejects"},
+		"a rejected request": {inject(sailpointtest.Fault{Method: "POST", Path: create, Status: 400}), nil, 3, "change what the tenant rejects"},
+		"a rejected name":    {inject(sailpointtest.Fault{Method: "PATCH", Path: item, Status: 400}), nil, 3, "change what the tenant rejects"},
 		"another scope": {
 			inject(sailpointtest.Fault{Method: "POST", Path: create, Body: `{"id":"a1","name":"x","secret":"0123456789","scope":["other"]}`}),
-			nil, 3, "choose a name, scope, validity and expiry that the tenant keeps as they are",
+			nil, 3, "choose a name, scope, validity and expiry that the tenant keeps unchanged",
 		},
 		"a tenant that is down": {
 			inject(slices.Repeat([]sailpointtest.Fault{{Method: "GET", Status: 429, Header: map[string][]string{"Retry-After": {"999"}}}}, 4)...),
 			nil, 1, "429",
 		},
-		"no scope":     {func(*sailpointtest.Tenant) {}, []string{"-scope", ""}, 2, "name the scopes"},
+		"no scope":     {func(*sailpointtest.Tenant) {}, []string{"-scope", ""}, 2, "list the scopes"},
 		"a stray word": {func(*sailpointtest.Tenant) {}, []string{"deploy"}, 2, "deploy"},
 		"unknown flag": {func(*sailpointtest.Tenant) {}, []string{"-x"}, 2, "-x"},
 		"help":         {func(*sailpointtest.Tenant) {}, []string{"-help"}, 0, "-grace"},
@@ -120,6 +120,6 @@ func TestExitCodes(t *testing.T) {
 
 // TestExitCodeOfANewSecretThatIsRefused: its token is deleted again, and the next run makes another.
 func TestExitCodeOfANewSecretThatIsRefused(t *testing.T) {
-	assert.Equal(t, 1, exitCode(errors.Join(lifecycle.ErrRefused, sailpoint.ErrInvalidCredentials)))
+	assert.Equal(t, 1, exitCode(errors.Join(lifecycle.ErrNewSecretRejected, sailpoint.ErrInvalidCredentials)))
 	assert.Equal(t, 3, exitCode(errors.Join(lifecycle.ErrStoredCredential, sailpoint.ErrInvalidCredentials)))
 }
