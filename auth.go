@@ -22,26 +22,26 @@ import (
 
 const (
 	maxBearerBytes    = 16 << 10
-	assumedLifetime   = 5 * time.Minute // of a bearer whose lifetime isn't told
+	assumedLifetime   = 5 * time.Minute // of a bearer with no reported lifetime
 	maxLifetime       = 24 * time.Hour  // the API's own maximum is 12 h
-	renewalMargin     = time.Minute     // before the end of a bearer, or a quarter of its lifetime if that is less
-	renewalRetryDelay = 5 * time.Second // after a renewal failed while the old bearer is still good
-	refusalLifetime   = 5 * time.Second // for which a refusal is returned again instead of sending the secret again
-	abandonedWait     = 5 * time.Second // for a cancelled fetch to end, before another begins beside it
+	renewalMargin     = time.Minute     // before expiry, but at most a quarter of the lifetime
+	renewalRetryDelay = 5 * time.Second // between renewals while the old bearer is valid
+	refusalLifetime   = 5 * time.Second // how long rejected credentials are not sent again
+	abandonedWait     = 5 * time.Second // how long a new fetch waits for a cancelled one
 )
 
 // bearer is an access token and when to replace it.
 type bearer struct {
 	Secret
-	authorization              Secret // the header with it, made once: a bearer is a kilobyte or two
+	authorization              Secret // the header's value, built once because a bearer has 1 to 2 KB
 	requested, renewAt, expiry time.Time
 	redactor                   func() *redact.Redactor
 
-	accepted atomic.Bool // the API has carried out a call with it
+	accepted atomic.Bool // the API has carried out a call with this bearer
 }
 
-// newBearer checks what a token endpoint or a TokenSource returned. requested is when it was asked: the lifetime may
-// have begun then.
+// newBearer checks an access token from the token endpoint or a TokenSource.
+// Its lifetime may have begun when it was requested.
 func newBearer(secret Secret, requested, expiry time.Time) (*bearer, error) {
 	value := secret.Reveal()
 	switch {
@@ -63,23 +63,24 @@ func newBearer(secret Secret, requested, expiry time.Time) (*bearer, error) {
 	}, nil
 }
 
-// bearerSource keeps the bearer of a client. It is fetched once for all calls that wait for it.
+// bearerSource caches a client's bearer. All waiting calls share one fetch.
 type bearerSource struct {
 	fetch func(ctx context.Context, refused Secret) (*bearer, error)
 
-	current atomic.Pointer[bearer] // nil: none
-	pause   pause                  // of the fetches
+	current atomic.Pointer[bearer] // nil if there is no bearer
+	pause   pause                  // holds back fetches
 
 	mu          sync.Mutex
-	flight      *flight // the fetch under way
-	refused     Secret  // by the API, since the last fetch that succeeded
+	flight      *flight // the running fetch
+	refused     Secret  // the bearer that the API rejected since the last fetch
 	nextAttempt time.Time
 }
 
-// flight is one fetch. It is cancelled when nobody waits for it any more, so that it outlives no caller.
+// flight is one fetch. When its last waiter gives up it is cancelled, so that
+// it doesn't outlive its callers.
 type flight struct {
 	waiters int
-	left    time.Time // when the last waiter left
+	left    time.Time // when the last waiter gave up
 	cancel  context.CancelFunc
 	done    chan struct{}
 	bearer  *bearer
@@ -88,7 +89,7 @@ type flight struct {
 
 func (f *flight) abandoned() bool { return !f.left.IsZero() }
 
-// cached returns the bearer, if it needs no renewal.
+// cached returns the bearer unless it needs renewal.
 func (s *bearerSource) cached() *bearer {
 	if b := s.current.Load(); b != nil && time.Now().Before(b.renewAt) {
 		return b
@@ -96,7 +97,7 @@ func (s *bearerSource) cached() *bearer {
 	return nil
 }
 
-// usable returns the bearer, if it has not expired.
+// usable returns the bearer unless it has expired.
 func (s *bearerSource) usable() *bearer {
 	if b := s.current.Load(); b != nil && time.Now().Before(b.expiry) {
 		return b
@@ -104,8 +105,10 @@ func (s *bearerSource) usable() *bearer {
 	return nil
 }
 
-// get returns a bearer. Each caller waits until its own ctx ends, whoever began the fetch. One caller renews a bearer
-// that is about to expire, and the others use the old one meanwhile. The old one is also used where the renewal fails.
+// get returns a bearer. Each caller waits until its own ctx ends, even if
+// another caller began the fetch. One caller renews a bearer that is about to
+// expire, and the others use the old one meanwhile. If the renewal fails, the
+// old one is used too.
 func (s *bearerSource) get(ctx context.Context) (*bearer, error) {
 	for {
 		old, f, abandoned := s.join(ctx)
@@ -131,12 +134,13 @@ func (s *bearerSource) get(ctx context.Context) (*bearer, error) {
 	}
 }
 
-// join returns the fetch to wait for, which it begins if necessary. There is none where the old bearer is to be used.
+// join returns the fetch to wait for and begins one if necessary. It returns no
+// fetch if the caller should use the old bearer.
 func (s *bearerSource) join(ctx context.Context) (old *bearer, f *flight, abandoned bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.flight; f != nil && f.abandoned() && time.Since(f.left) >= abandonedWait {
-		s.flight = nil // it ignores its context
+		s.flight = nil // its fetch ignores its context
 	}
 	now := time.Now()
 	if old = s.usable(); old != nil &&
@@ -152,7 +156,8 @@ func (s *bearerSource) join(ctx context.Context) (old *bearer, f *flight, abando
 	return old, s.flight, abandoned
 }
 
-// awaitEnd waits for an abandoned fetch, so that one fetch runs at a time, but not for one that ignores its context.
+// awaitEnd waits for an abandoned fetch, so that only one runs at a time. After
+// abandonedWait it returns, because the fetch may ignore its context.
 func (f *flight) awaitEnd(ctx context.Context) error {
 	timer := time.NewTimer(time.Until(f.left.Add(abandonedWait)))
 	defer timer.Stop()
@@ -165,15 +170,16 @@ func (f *flight) awaitEnd(ctx context.Context) error {
 	return nil
 }
 
-// start begins a fetch with the values of ctx, but not its end.
+// start begins a fetch, which keeps the values of ctx but not its deadline.
 func (s *bearerSource) start(ctx context.Context) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &flight{cancel: cancel, done: make(chan struct{})}
 	refused := s.refused
 	go func() {
-		// What stands for a fetch that doesn't return: a panic of a TokenSource or a transport, which would end the
-		// program from a goroutine that the caller doesn't know, or runtime.Goexit, which a test's FailNow calls. The
-		// panic's value isn't repeated: it may hold what it was about.
+		// fetch may panic, or call runtime.Goexit as a test's FailNow does,
+		// instead of returning. A panic of a TokenSource or transport must not
+		// end the program from a goroutine that the caller doesn't know. Its
+		// value may hold a secret, so it isn't repeated.
 		f.err = errors.New("the fetch of an access token panicked")
 		defer s.land(f)
 		defer func() { _ = recover() }()
@@ -182,14 +188,14 @@ func (s *bearerSource) start(ctx context.Context) *flight {
 	return f
 }
 
-// land ends a fetch, and keeps its bearer.
+// land ends a fetch and stores its bearer.
 func (s *bearerSource) land(f *flight) {
-	defer close(f.done) // last, so that a waiter finds nothing of the fetch still under way
+	defer close(f.done) // last, so that the fetch has ended when a waiter returns
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.cancel()
 	if s.flight != f {
-		return // another was begun beside it
+		return // another fetch has replaced this one
 	}
 	s.flight = nil
 	if f.err != nil {
@@ -209,10 +215,12 @@ func (s *bearerSource) leave(f *flight) {
 	}
 }
 
-// refuse drops b after a 401, and reports whether to retry with another bearer. Without pay's consent it reports false
-// for a bearer that the API has never accepted, because the next one would be refused too. Such a bearer is replaced by a
-// later call, and only after a while, so that an API that refuses everything costs one request a call.
-func (s *bearerSource) refuse(b *bearer, pay func() bool) (retry bool) {
+// drop removes b after a 401 and reports whether to retry with another bearer.
+// The API would probably reject the next bearer too if it has never accepted b.
+// The retry then needs pay to return true. Otherwise a later call replaces b,
+// and only after renewalRetryDelay. If the API rejects every bearer, each call
+// thus sends one request.
+func (s *bearerSource) drop(b *bearer, pay func() bool) (retry bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current.Load() != b {
@@ -226,16 +234,7 @@ func (s *bearerSource) refuse(b *bearer, pay func() bool) (retry bool) {
 	return retry
 }
 
-// ended returns why ctx ended, in an error that matches its Err.
-func ended(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return errors.Join(err, cause)
-}
-
-// askTokenSource makes a Config.TokenSource a fetch.
+// askTokenSource returns a fetch that calls a Config.TokenSource.
 func askTokenSource(source func(context.Context, Secret) (AccessToken, error)) func(context.Context, Secret) (*bearer, error) {
 	return func(ctx context.Context, refused Secret) (*bearer, error) {
 		requested := time.Now()
@@ -254,13 +253,14 @@ func askTokenSource(source func(context.Context, Secret) (AccessToken, error)) f
 	}
 }
 
-// refusal is the token endpoint's refusal of a client's credentials.
+// refusal records that the token endpoint rejected a client's credentials.
 type refusal struct {
 	err   error
-	until time.Time // when the credentials may be sent again
+	until time.Time // the credentials are not sent again before
 }
 
-// fetchBearer gets a bearer for the client's credentials. Refused credentials are not sent again for a while.
+// fetchBearer gets a bearer for the client's credentials. It doesn't send
+// rejected credentials again for refusalLifetime.
 func (c *Client) fetchBearer(ctx context.Context, _ Secret) (*bearer, error) {
 	if r := c.refusal.Load(); r != nil && time.Now().Before(r.until) {
 		return nil, r.err
@@ -272,7 +272,7 @@ func (c *Client) fetchBearer(ctx context.Context, _ Secret) (*bearer, error) {
 	return b, err
 }
 
-// tokenOperation returns the request of a bearer, without its form.
+// tokenOperation returns the request for a bearer, without its form.
 func (c *Client) tokenOperation() operation {
 	template, below := strings.CutPrefix(c.cfg.TokenURL, c.cfg.BaseURL+"/")
 	if !below {
@@ -282,8 +282,9 @@ func (c *Client) tokenOperation() operation {
 	return operation{method: http.MethodPost, url: c.cfg.TokenURL, template: "/" + template, column: fetch}
 }
 
-// requestBearer asks the token endpoint. clientcredentials writes the request of RFC 6749 section 4.4, and an exchange
-// carries it out.
+// requestBearer gets a bearer from the token endpoint. Package
+// clientcredentials only writes the request of RFC 6749 section 4.4. An
+// exchange sends it and checks the response.
 func (c *Client) requestBearer(ctx context.Context) (*bearer, error) {
 	exchange := &exchange{client: c}
 	config := clientcredentials.Config{
@@ -294,9 +295,11 @@ func (c *Client) requestBearer(ctx context.Context) (*bearer, error) {
 	return exchange.bearer, err
 }
 
-// exchange is the [http.RoundTripper] of one request for a bearer. It sends the request like any other of this package,
-// and checks the response, because clientcredentials accepts any lifetime and token type and repeats the response in its
-// errors. clientcredentials gets the checked bearer alone.
+// exchange is the [http.RoundTripper] of one request for a bearer. It sends the
+// request as a call, with the retries and errors of all calls. It also checks
+// the response, because clientcredentials accepts any lifetime and token type,
+// and repeats the response in its errors. clientcredentials receives only the
+// checked bearer.
 type exchange struct {
 	client *Client
 	bearer *bearer
@@ -313,7 +316,7 @@ func (e *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	op.contentType, op.body = req.Header.Get("Content-Type"), form
 	var request *call
 	request = e.client.call(req.Context(), op, func(body io.Reader) (err error) {
-		// The lifetime may have begun when this attempt began, but not before.
+		// The lifetime begins at the earliest with this attempt.
 		e.bearer, err = decodeBearer(body, request.attempt.started)
 		return err
 	})
@@ -324,8 +327,8 @@ func (e *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(body))}, err
 }
 
-// tokenResponse holds those members of the token endpoint's response that are used. Whatever else the response holds,
-// and however odd it is, doesn't matter.
+// tokenResponse holds the members used of the token endpoint's response. Other
+// members are ignored.
 type tokenResponse struct {
 	AccessToken uniqueValue `json:"access_token"`
 	TokenType   uniqueValue `json:"token_type"`
@@ -333,7 +336,8 @@ type tokenResponse struct {
 	Error       uniqueValue `json:"error"`
 }
 
-// uniqueValue is the value of a member that may be repeated only with the same value.
+// uniqueValue is the value of a member. The member may be repeated, but only
+// with the same value.
 type uniqueValue jsontext.Value
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -345,23 +349,20 @@ func (v *uniqueValue) UnmarshalJSON(value []byte) error {
 	return nil
 }
 
-// text returns a string, which is empty for null and for a missing member.
+// text returns the string in v. It is empty for null and for a missing member.
 func (v uniqueValue) text() (s string, ok bool) {
 	if v == nil {
 		return "", true
 	}
-	return s, json.Unmarshal(v, &s, lenient) == nil
+	return s, json.Unmarshal(v, &s, tolerant) == nil
 }
 
-// lenient accepts what can't matter: repeated names, and bytes that aren't UTF-8.
-var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-
-// decodeBearer reads the response of the token endpoint (RFC 6749 section 5.1).
+// decodeBearer decodes the token endpoint's response (RFC 6749 section 5.1).
 func decodeBearer(body io.Reader, requested time.Time) (*bearer, error) {
 	var response tokenResponse
 	data, err := io.ReadAll(bounded(body, maxTokenBytes))
 	if err == nil {
-		err = json.Unmarshal(data, &response, lenient)
+		err = json.Unmarshal(data, &response, tolerant)
 	}
 	if err != nil {
 		return nil, withoutValues(err)
@@ -377,18 +378,19 @@ func decodeBearer(body io.Reader, requested time.Time) (*bearer, error) {
 		return nil, errors.New("an access token of a type that isn't bearer")
 	}
 	lifetime := assumedLifetime
-	if told := jsontext.Value(response.ExpiresIn); told != nil && told.Kind() != 'n' {
-		seconds, ok := parseSeconds(told)
+	if expiresIn := jsontext.Value(response.ExpiresIn); expiresIn != nil && expiresIn.Kind() != 'n' {
+		seconds, ok := parseSeconds(expiresIn)
 		if !ok || seconds <= 0 {
-			return nil, errors.New("an access token whose expires_in is no number of seconds")
+			return nil, errors.New("an access token whose expires_in is not a positive number of seconds")
 		}
 		lifetime = time.Duration(seconds) * time.Second
 	}
 	return newBearer(NewSecret(value), requested, requested.Add(lifetime))
 }
 
-// oauthError is an error object of RFC 6749 section 5.2 in a successful response. Its code is one of oauthCodes, so that
-// it repeats no text of the server.
+// oauthError is an error object of RFC 6749 section 5.2 in a successful
+// response. Its code is one of oauthCodes, so that it doesn't repeat the
+// server's text.
 type oauthError struct{ code string }
 
 func (e *oauthError) Error() string { return "an error object instead of an access token" }

@@ -496,7 +496,7 @@ func (c *call) damage(failure *Error, err error) (event, *Error) {
 func (c *call) repeats(verdict verdict, event event) bool {
 	switch verdict {
 	case renew:
-		if c.renewed || !c.client.bearers.refuse(c.bearer, c.pay) {
+		if c.renewed || !c.client.bearers.drop(c.bearer, c.pay) {
 			return false
 		}
 		c.renewed, c.wait = true, 0

@@ -317,3 +317,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return ended(ctx)
 	}
 }
+
+// ended returns the cause of ctx's end, in an error that matches ctx.Err().
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return errors.Join(err, cause)
+}
