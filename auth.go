@@ -279,7 +279,7 @@ func (c *Client) tokenOperation() operation {
 		_, template, _ = strings.Cut(c.cfg.TokenURL, "://")
 		_, template, _ = strings.Cut(template, "/")
 	}
-	return operation{method: http.MethodPost, url: c.cfg.TokenURL, template: "/" + template, column: fetch}
+	return operation{method: http.MethodPost, url: c.cfg.TokenURL, template: "/" + template, kind: kindFetch}
 }
 
 // requestBearer gets a bearer from the token endpoint. Package

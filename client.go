@@ -113,17 +113,17 @@ type operation struct {
 	tokenID     string // of the token that it is about; "" if it is about none or several
 	contentType string
 	body        []byte
-	column      column
+	kind        kind
 }
 
 func (op *operation) name() string { return op.method + " " + op.template }
 
 // expects reports whether an answer with this status says that op was carried out.
 func (op *operation) expects(status int) bool {
-	switch op.column {
-	case remove:
+	switch op.kind {
+	case kindDelete:
 		return status/100 == 2
-	case create:
+	case kindCreate:
 		return status == http.StatusOK || status == http.StatusCreated
 	}
 	return status == http.StatusOK
@@ -141,17 +141,17 @@ type call struct {
 	ctx      context.Context // the caller's
 	deadline time.Time       // ctx's, or callTimeout from the start
 
-	bearer     *bearer
-	earlier    []*bearer // of attempts before
-	attempt    *attempt
-	failure    *Error // the last attempt's
-	attempts   int
-	retries    int // what counts against MaxRetries
-	paid       int // the part of it that the budget paid for
-	renewed    bool
-	repeated   bool
-	carriedOut certainty
-	wait       time.Duration // before the next attempt
+	bearer    *bearer
+	earlier   []*bearer // of attempts before
+	attempt   *attempt
+	failure   *Error // the last attempt's
+	attempts  int
+	retries   int // what counts against MaxRetries
+	paid      int // the part of it that the budget paid for
+	renewed   bool
+	repeated  bool
+	certainty certainty
+	wait      time.Duration // before the next attempt
 }
 
 // call returns op ready to be done, with decode to read the answer within the attempt.
@@ -210,17 +210,17 @@ func (c *call) prepare(*http.Request) error {
 		return err
 	}
 	limiter, bearers := c.client.cfg.Limiter, c.client.bearers
-	if c.column == fetch && bearers.pause.left() == 0 {
+	if c.kind == kindFetch && bearers.pause.left() == 0 {
 		return nil
 	}
-	if b := bearers.cached(); b != nil && limiter == nil && c.client.pause.left() == 0 && c.column != fetch {
+	if b := bearers.cached(); b != nil && limiter == nil && c.client.pause.left() == 0 && c.kind != kindFetch {
 		c.use(b)
 		return nil
 	}
 
 	ctx, cancel := c.bounded()
 	defer cancel()
-	if c.column == fetch {
+	if c.kind == kindFetch {
 		return c.waitOut(ctx, &bearers.pause)
 	}
 	if err := c.waitOut(ctx, &c.client.pause); err != nil {
@@ -331,7 +331,7 @@ func (c *call) outgoing(req *http.Request) *http.Request {
 	req.Cancel = nil  //nolint:staticcheck // http.Client sets it beside the context, which alone tells when it ended
 	// What follows the response's end on the same connection would be printed by net/http, or be read as the response to
 	// the next request: here it may be a secret.
-	req.Close = c.column == create || c.column == fetch
+	req.Close = c.kind == kindCreate || c.kind == kindFetch
 	if c.attempts > 1 {
 		req.Header = req.Header.Clone() // the transport may still read the last attempt's
 	}
@@ -351,14 +351,14 @@ func (c *call) check(_ context.Context, resp *http.Response, err error) (bool, e
 	event, failure := c.examine(resp, err)
 	c.log(resp, failure)
 	row := &matrix[event]
-	verdict := row.verdicts[c.column]
-	if failure == nil || verdict == gone && c.carriedOut != no {
-		c.client.budget.give(c.paid)
+	verdict := row.verdicts[c.kind]
+	if failure == nil || verdict == gone && c.certainty != notCarriedOut {
+		c.client.budget.refund(c.paid)
 		c.accepted()
 		return false, nil
 	}
 	c.failure = failure
-	c.carriedOut = max(c.carriedOut, row.carriedOut)
+	c.certainty = max(c.certainty, row.certainty)
 	if !c.repeats(verdict, event) {
 		return false, failure
 	}
@@ -401,7 +401,7 @@ func (c *call) readSuccess(resp *http.Response) (event, *Error) {
 		_ = resp.Body.Close()
 	}
 	if err == nil {
-		if c.column != remove { // whose response has no body that could show whose it is
+		if c.kind != kindDelete { // whose response has no body that could show whose it is
 			c.readClock(resp)
 		}
 		return 0, nil
@@ -430,7 +430,7 @@ func (c *call) readFailure(resp *http.Response) (event, *Error) {
 	if failure.own {
 		c.readClock(resp)
 	}
-	if c.column == fetch {
+	if c.kind == kindFetch {
 		failure.limitToOAuth()
 	}
 	if resp.StatusCode/100 == 3 {
@@ -461,7 +461,7 @@ func (c *call) answered(resp *http.Response) *Error {
 
 // requestID returns the gateway's id of the request, or "" for the token endpoint, which no text is shown of.
 func (c *call) requestID(resp *http.Response) string {
-	if c.column == fetch {
+	if c.kind == kindFetch {
 		return ""
 	}
 	return c.redactor().Text(resp.Header.Get("SLPT-Request-ID"))
@@ -469,7 +469,7 @@ func (c *call) requestID(resp *http.Response) string {
 
 // redirected returns the error of a 3xx response. For the token endpoint it doesn't name the host.
 func (c *call) redirected() error {
-	if c.column == fetch {
+	if c.kind == kindFetch {
 		return errors.New("a redirect was not followed")
 	}
 	return fmt.Errorf("a redirect to the host %.200q was not followed", c.redactor().Text(c.attempt.redirect))
@@ -482,7 +482,7 @@ func (c *call) damage(failure *Error, err error) (event, *Error) {
 	if errors.As(err, &object) {
 		failure.DetailCode = object.code
 	}
-	if c.column == fetch {
+	if c.kind == kindFetch {
 		failure.limitToOAuth()
 	}
 	if failure.refused {
@@ -506,7 +506,7 @@ func (c *call) repeats(verdict verdict, event event) bool {
 			return false
 		}
 		c.repeated = true
-	case again:
+	case retry:
 	default:
 		return false
 	}
@@ -565,9 +565,9 @@ func (c *call) accepted() {
 // the token endpoint, whose 503 counts if it asks to wait, all fetches.
 func (c *call) pausedBy(event event, asked time.Duration) *pause {
 	switch {
-	case c.column == fetch && (event == rateLimited || asked > 0 && event == serverFailed && c.failure.StatusCode == http.StatusServiceUnavailable):
+	case c.kind == kindFetch && (event == rateLimited || asked > 0 && event == serverFailed && c.failure.StatusCode == http.StatusServiceUnavailable):
 		return &c.client.bearers.pause
-	case c.column != fetch && event == rateLimited:
+	case c.kind != kindFetch && event == rateLimited:
 		return &c.client.pause
 	}
 	return nil
@@ -602,7 +602,7 @@ func (c *call) fail(err error) error {
 		failure.TokenID = c.tokenID
 		failure.Attempts = c.attempts
 	}
-	failure.unknown = c.column.changes() && c.carriedOut != no
+	failure.unknown = c.kind.changes() && c.certainty != notCarriedOut
 	return failure
 }
 

@@ -13,19 +13,19 @@ func FlipMatrix(try func(cell string, column int)) {
 		timedOut: "timedOut", tooEarly: "tooEarly", rateLimited: "rateLimited", serverFailed: "serverFailed",
 		unexpected: "unexpected",
 	}
-	certainties := []string{no: "no", maybe: "maybe", yes: "yes"}
-	verdicts := []string{stop: "stop", again: "again", once: "once", renew: "renew", gone: "gone"}
-	headings := [columns]string{
-		read: "read", remove: "remove", patchReplace: "patchReplace", patchAny: "patchAny", create: "create", fetch: "fetch",
+	certainties := []string{notCarriedOut: "no", maybeCarriedOut: "maybe", carriedOut: "yes"}
+	verdicts := []string{stop: "stop", retry: "retry", once: "once", renew: "renew", gone: "gone"}
+	headings := [kinds]string{
+		kindRead: "read", kindDelete: "delete", kindReplace: "replace", kindPatch: "patch", kindCreate: "create", kindFetch: "fetch",
 	}
 	for e := range matrix {
 		row := &matrix[e]
 		for c, name := range certainties {
-			if certainty(c) != row.carriedOut {
-				old := row.carriedOut
-				row.carriedOut = certainty(c)
+			if certainty(c) != row.certainty {
+				old := row.certainty
+				row.certainty = certainty(c)
 				try(fmt.Sprintf("%s: carried out: %s to %s", names[e], certainties[old], name), -1)
-				row.carriedOut = old
+				row.certainty = old
 			}
 		}
 		for column, old := range row.verdicts {

@@ -40,7 +40,7 @@ type PersonalAccessTokensService struct {
 // is cut short after them or ctx has ended. Other members that can't be read
 // are zero in the result.
 func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePersonalAccessTokenRequest) (*CreatePersonalAccessTokenResponse, error) {
-	op, err := s.collection(ctx, http.MethodPost, create)
+	op, err := s.collection(ctx, http.MethodPost, kindCreate)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePers
 		return nil, &CreateOutcomeError{
 			Name:      req.Name,
 			StartedAt: s.client.serverTime(started),
-			Created:   call.carriedOut == yes,
+			Created:   call.certainty == carriedOut,
 			ID:        created.ID,
 			Err:       err,
 		}
@@ -91,7 +91,7 @@ func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePers
 // the member. In a name that isn't valid UTF-8, U+FFFD replaces the invalid
 // bytes.
 func (s *PersonalAccessTokensService) List(ctx context.Context, opts ListPersonalAccessTokensOptions) ([]PersonalAccessToken, error) {
-	op, err := s.collection(ctx, http.MethodGet, read)
+	op, err := s.collection(ctx, http.MethodGet, kindRead)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (s *PersonalAccessTokensService) List(ctx context.Context, opts ListPersona
 // unreadable members are those of List.
 func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonalAccessTokensOptions) iter.Seq2[PersonalAccessToken, error] {
 	return func(yield func(PersonalAccessToken, error) bool) {
-		op, err := s.collection(ctx, http.MethodGet, read)
+		op, err := s.collection(ctx, http.MethodGet, kindRead)
 		if err != nil {
 			yield(PersonalAccessToken{}, err)
 			return
@@ -156,7 +156,7 @@ func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonal
 // carried it out and no response confirms it, the error matches
 // ErrOutcomeUnknown.
 func (s *PersonalAccessTokensService) Patch(ctx context.Context, id string, patch *PersonalAccessTokenPatch) (*PersonalAccessToken, error) {
-	op, err := s.item(ctx, http.MethodPatch, id, patchAny)
+	op, err := s.item(ctx, http.MethodPatch, id, kindPatch)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (s *PersonalAccessTokensService) Patch(ctx context.Context, id string, patc
 		return nil, err
 	}
 	if idempotent {
-		op.column = patchReplace
+		op.kind = kindReplace
 	}
 	op.body, op.contentType = body, "application/json-patch+json"
 	var token PersonalAccessToken
@@ -196,7 +196,7 @@ const maxBulkIDs = 25
 // the returned tokens with the requested ones. The API stores the
 // acknowledgement but doesn't return it.
 func (s *PersonalAccessTokensService) BulkUpdate(ctx context.Context, ids []string, patch *PersonalAccessTokenPatch) ([]PersonalAccessToken, error) {
-	op, err := s.collection(ctx, http.MethodPatch, patchAny)
+	op, err := s.collection(ctx, http.MethodPatch, kindPatch)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +216,7 @@ func (s *PersonalAccessTokensService) BulkUpdate(ctx context.Context, ids []stri
 		}
 	}
 	if idempotent {
-		op.column = patchReplace
+		op.kind = kindReplace
 	}
 	op.url += "/" + bulkUpdate
 	op.template += "/" + bulkUpdate
@@ -262,7 +262,7 @@ func checkBulkIDs(ids []string) error {
 // and you can safely call Delete again. A gateway's 404 does not confirm it,
 // and neither does a response with a body.
 func (s *PersonalAccessTokensService) Delete(ctx context.Context, id string) error {
-	op, err := s.item(ctx, http.MethodDelete, id, remove)
+	op, err := s.item(ctx, http.MethodDelete, id, kindDelete)
 	if err != nil {
 		return err
 	}
@@ -279,7 +279,7 @@ func (s *PersonalAccessTokensService) Delete(ctx context.Context, id string) err
 //
 // The rights needed, the retries and the errors are those of Delete.
 func (s *PersonalAccessTokensService) DeleteSelf(ctx context.Context) error {
-	op, err := s.collection(ctx, http.MethodDelete, remove)
+	op, err := s.collection(ctx, http.MethodDelete, kindDelete)
 	if err != nil {
 		return err
 	}
@@ -307,7 +307,7 @@ func (s *PersonalAccessTokensService) tokens(ctx context.Context, op operation) 
 }
 
 // collection returns an operation on all tokens.
-func (s *PersonalAccessTokensService) collection(ctx context.Context, method string, column column) (operation, error) {
+func (s *PersonalAccessTokensService) collection(ctx context.Context, method string, kind kind) (operation, error) {
 	if s == nil || s.client == nil {
 		return operation{}, invalidArgument("no client: make one with NewClient")
 	}
@@ -318,12 +318,12 @@ func (s *PersonalAccessTokensService) collection(ctx context.Context, method str
 	if s.client.cfg.APIVersion == V1 {
 		path = "/personal-access-tokens/v1"
 	}
-	return operation{method: method, url: s.client.cfg.BaseURL + path, template: path, column: column}, nil
+	return operation{method: method, url: s.client.cfg.BaseURL + path, template: path, kind: kind}, nil
 }
 
 // item returns an operation on one token.
-func (s *PersonalAccessTokensService) item(ctx context.Context, method, id string, column column) (operation, error) {
-	op, err := s.collection(ctx, method, column)
+func (s *PersonalAccessTokensService) item(ctx context.Context, method, id string, kind kind) (operation, error) {
+	op, err := s.collection(ctx, method, kind)
 	if err != nil {
 		return op, err
 	}

@@ -16,94 +16,98 @@ import (
 	"time"
 )
 
-// column is what an operation's repetition depends on: its column of the matrix.
-type column int
+// kind is what the retries of an operation depend on. Each kind is a column of
+// the matrix.
+type kind int
 
 const (
-	read         column = iota // List and All, up to the first token
-	remove                     // Delete
-	patchReplace               // Patch and BulkUpdate that replace whole fields only: twice is the same as once
-	patchAny                   // any other
-	create                     // Create: a second one can't return the first one's secret
-	fetch                      // of a bearer
-	columns
+	kindRead    kind = iota // List and All, up to the first token
+	kindDelete              // Delete and DeleteSelf
+	kindReplace             // a Patch or BulkUpdate that only replaces whole fields, so twice is the same as once
+	kindPatch               // any other Patch or BulkUpdate
+	kindCreate              // Create, where a second one can't return the first one's secret
+	kindFetch               // the request for a bearer
+	kinds
 )
 
-// changes reports whether an operation of this column may leave something behind when its answer is lost.
-func (c column) changes() bool { return c != read && c != fetch }
+// changes reports whether an operation of this kind may have changed server
+// state when its response is lost.
+func (k kind) changes() bool { return k != kindRead && k != kindFetch }
 
-// verdict is what follows a failure.
+// verdict is what to do after a failed attempt.
 type verdict int
 
 const (
 	stop  verdict = iota // return the failure
-	again                // send again, as often as the configuration, the deadline and the budget allow
-	once                 // send again, once in a call
-	renew                // send again with a new bearer, once in a call
-	gone                 // no failure if an earlier attempt may have been carried out; else return it
+	retry                // retry as often as the configuration, the deadline and the budget allow
+	once                 // retry once in a call
+	renew                // retry once in a call, with a new bearer
+	gone                 // a success if an earlier attempt may have been carried out, else stop
 )
 
 // certainty says whether a changing operation was carried out.
 type certainty int
 
 const (
-	no certainty = iota
-	maybe
-	yes
+	notCarriedOut certainty = iota
+	maybeCarriedOut
+	carriedOut
 )
 
-// event is how an attempt failed: its row of the matrix.
+// event is how an attempt failed. Each event is a row of the matrix.
 type event int
 
 const (
-	notSent      event = iota // never sent, as httptrace proves, or not processed, as HTTP/2 says
-	peerRefused               // never sent, because TLS can't be agreed on, or the proxy wants authentication
-	unanswered                // may have been sent; no answer came, or not the whole header of one
-	cutShort                  // the answer of success ended too early
-	untrusted                 // an answer of success that isn't the API's: an intermediary may have sent it
-	incomplete                // the API's answer to a Create, with its id or secret missing or damaged
-	tooLarge                  // an answer beyond its bound
-	redirected                // 301, 307, 308: the same request belongs elsewhere, so that it was not carried out
-	seeOther                  // any other 3xx: 303, and 302 by custom, may follow a request that was carried out
-	rejected                  // 4xx that has no row of its own, 501, 505
+	notSent      event = iota // never sent according to httptrace, or not processed according to HTTP/2
+	peerRefused               // never sent, because TLS failed or the proxy requires authentication
+	unanswered                // may have been sent, but no complete response header came
+	cutShort                  // a successful response ended too early
+	untrusted                 // a successful response that the API didn't send, but perhaps an intermediary
+	incomplete                // the API's response to a Create, without a complete id and secret
+	tooLarge                  // a response beyond its limit
+	redirected                // 301, 307, 308, which ask for the same request elsewhere, so it was not carried out
+	seeOther                  // any other 3xx, because 303, and by custom 302, may follow a request that was carried out
+	rejected                  // 501, 505, and every 4xx without a row of its own
 	unauthorized              // 401
-	notFound                  // 404 of the API
-	unrouted                  // 404 of something between, which says nothing of the token
+	notFound                  // 404 from the API
+	unrouted                  // 404 from an intermediary, which says nothing about the token
 	timedOut                  // 408
-	tooEarly                  // 425: RFC 8470 section 5.2, not carried out
-	rateLimited               // 429: answered by the gateway, not carried out
+	tooEarly                  // 425, not carried out (RFC 8470 section 5.2)
+	rateLimited               // 429 from the gateway, not carried out
 	serverFailed              // 500, 502, 503, 504
 	unexpected                // any other status
 	events
 )
 
-// matrix is the one place that says what is sent again and what a failure means for a changing operation.
+// matrix alone decides what is retried, and what a failure means for a changing
+// operation.
 var matrix = [events]struct {
-	carriedOut certainty
-	verdicts   [columns]verdict
+	verdicts  [kinds]verdict
+	certainty certainty
 }{
-	//                       read    remove  replace patch  create  fetch
-	notSent:      {no, [...]verdict{again, again, again, again, again, again}},
-	peerRefused:  {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
-	unanswered:   {maybe, [...]verdict{again, again, again, stop, stop, again}},
-	cutShort:     {yes, [...]verdict{again, again, stop, stop, stop, again}},
-	untrusted:    {maybe, [...]verdict{stop, stop, stop, stop, stop, once}},
-	incomplete:   {yes, [...]verdict{stop, stop, stop, stop, stop, stop}},
-	tooLarge:     {maybe, [...]verdict{stop, stop, stop, stop, stop, stop}},
-	redirected:   {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
-	seeOther:     {maybe, [...]verdict{stop, stop, stop, stop, stop, stop}},
-	rejected:     {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
-	unauthorized: {no, [...]verdict{renew, renew, renew, renew, renew, stop}},
-	notFound:     {no, [...]verdict{stop, gone, stop, stop, stop, stop}},
-	unrouted:     {no, [...]verdict{stop, stop, stop, stop, stop, stop}},
-	timedOut:     {maybe, [...]verdict{again, again, again, stop, stop, again}},
-	tooEarly:     {no, [...]verdict{once, once, once, once, once, once}},
-	rateLimited:  {no, [...]verdict{again, again, again, again, again, again}},
-	serverFailed: {maybe, [...]verdict{again, again, again, stop, stop, again}},
-	unexpected:   {maybe, [...]verdict{stop, stop, stop, stop, stop, stop}},
+	//                          read   delete replace patch create fetch
+	notSent:      {[...]verdict{retry, retry, retry, retry, retry, retry}, notCarriedOut},
+	peerRefused:  {[...]verdict{stop, stop, stop, stop, stop, stop}, notCarriedOut},
+	unanswered:   {[...]verdict{retry, retry, retry, stop, stop, retry}, maybeCarriedOut},
+	cutShort:     {[...]verdict{retry, retry, stop, stop, stop, retry}, carriedOut},
+	untrusted:    {[...]verdict{stop, stop, stop, stop, stop, once}, maybeCarriedOut},
+	incomplete:   {[...]verdict{stop, stop, stop, stop, stop, stop}, carriedOut},
+	tooLarge:     {[...]verdict{stop, stop, stop, stop, stop, stop}, maybeCarriedOut},
+	redirected:   {[...]verdict{stop, stop, stop, stop, stop, stop}, notCarriedOut},
+	seeOther:     {[...]verdict{stop, stop, stop, stop, stop, stop}, maybeCarriedOut},
+	rejected:     {[...]verdict{stop, stop, stop, stop, stop, stop}, notCarriedOut},
+	unauthorized: {[...]verdict{renew, renew, renew, renew, renew, stop}, notCarriedOut},
+	notFound:     {[...]verdict{stop, gone, stop, stop, stop, stop}, notCarriedOut},
+	unrouted:     {[...]verdict{stop, stop, stop, stop, stop, stop}, notCarriedOut},
+	timedOut:     {[...]verdict{retry, retry, retry, stop, stop, retry}, maybeCarriedOut},
+	tooEarly:     {[...]verdict{once, once, once, once, once, once}, notCarriedOut},
+	rateLimited:  {[...]verdict{retry, retry, retry, retry, retry, retry}, notCarriedOut},
+	serverFailed: {[...]verdict{retry, retry, retry, stop, stop, retry}, maybeCarriedOut},
+	unexpected:   {[...]verdict{stop, stop, stop, stop, stop, stop}, maybeCarriedOut},
 }
 
-// statusEvent returns the row of a response that is not successful. own says whether the API itself sent it.
+// statusEvent returns the event of an unsuccessful response. own reports
+// whether the API itself sent it.
 func statusEvent(status int, own bool) event {
 	switch status {
 	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -135,29 +139,33 @@ func statusEvent(status int, own bool) event {
 	return unexpected
 }
 
-// notCarriedOut are the texts by which net/http says that the server processed nothing of a request: a stream that was
-// refused, or one beyond the last that a GOAWAY names (RFC 9113 sections 8.7 and 6.8). PROTOCOL_ERROR is not among them:
-// servers send it for requests that they processed too.
-var notCarriedOut = []string{
+// notProcessedTexts are net/http's texts for a request that the server didn't
+// process. Its stream was refused, or it came after the last one that a GOAWAY
+// names (RFC 9113 sections 8.7 and 6.8). PROTOCOL_ERROR is not one of them,
+// because servers also send it for requests that they processed.
+var notProcessedTexts = []string{
 	"; REFUSED_STREAM; received from peer", "received Server's graceful shutdown GOAWAY", "Transport received GOAWAY from server",
 }
 
-// tooLargeHeader are the texts of HTTP/1.1, of HTTP/2, and of HTTP/2 where a single field is beyond the bound.
-var tooLargeHeader = []string{"server response headers exceeded", "response header list larger than", "connection error: COMPRESSION_ERROR"}
+// tooLargeHeaderTexts are net/http's texts for a response header that is too
+// large, in HTTP/1.1, in HTTP/2, and in HTTP/2 if a single field is too large.
+var tooLargeHeaderTexts = []string{"server response headers exceeded", "response header list larger than", "connection error: COMPRESSION_ERROR"}
 
-// transportEvent returns the row of a request that ended in err, by withoutServerBytes, because net/http has no types for
-// most of it. sent says how often the request's header may have been written.
+// transportEvent returns the event of a request that failed with err from
+// withoutServerBytes. net/http has no types for most failures, so their texts
+// are compared. sent is how often the request's header may have been written.
 func transportEvent(err error, sent int) event {
 	says := func(texts []string) bool {
 		return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), text) })
 	}
 	switch {
-	case sent == 1 && says(notCarriedOut): // of two, it is said of the last one only
+	case sent == 1 && says(notProcessedTexts): // the text is only about the last request
 		return notSent
-	case sent > 0 && says(tooLargeHeader):
+	case sent > 0 && says(tooLargeHeaderTexts):
 		return tooLarge
 	case sent > 0:
-		// Whatever else it says: a TLS alert, for one, may come after the request was carried out.
+		// Other texts prove nothing. A TLS alert, for example, may come after
+		// the request was carried out.
 		return unanswered
 	}
 	var certificate *tls.CertificateVerificationError
@@ -171,8 +179,8 @@ func transportEvent(err error, sent int) event {
 	return notSent
 }
 
-// bodyEvent returns the row of an answer of success whose body was read up to err. failed says whether the reading
-// failed, and not what was read.
+// bodyEvent returns the event of a successful response whose body was read up
+// to err. failed reports that the read itself failed, and not the decoding.
 func bodyEvent(err error, failed bool) event {
 	var large *tooLargeError
 	var list *listTooLargeError
@@ -192,30 +200,33 @@ func bodyEvent(err error, failed bool) event {
 const (
 	minBackoff = 250 * time.Millisecond
 	maxBackoff = 10 * time.Second
-	spread     = 250 * time.Millisecond // what is waited beyond a Retry-After, so that callers don't return at once
-	maxPause   = time.Hour              // so that one absurd Retry-After doesn't silence a client for good
+	spread     = 250 * time.Millisecond // maximum wait after a Retry-After, so that callers don't return at the same time
+	maxPause   = time.Hour              // so that an absurd Retry-After doesn't stop a client forever
 )
 
-// backoff returns how long to wait before retry n, the first being 0: full jitter, which spreads callers best.
+// backoff returns how long to wait before retry n, which is 0 for the first.
+// Full jitter spreads callers best.
 func backoff(n int) time.Duration {
 	return jitter(min(minBackoff<<min(n, 10), maxBackoff))
 }
 
-// jitter returns a time below limit.
+// jitter returns a random time below limit.
 func jitter(limit time.Duration) time.Duration {
 	return rand.N(limit) //nolint:gosec // needs no unpredictability
 }
 
-// unreadableWait is how long to wait after a Retry-After that can't be read.
+// unreadableWait is how long to wait after an unreadable Retry-After.
 const unreadableWait = 30 * time.Second
 
-// dateLayouts are the forms of a Retry-After date in addition to those of RFC 9110.
+// dateLayouts are accepted for a Retry-After date in addition to those of RFC
+// 9110.
 var dateLayouts = []string{
 	"Mon, 2 Jan 2006 15:04:05 GMT", "Mon, 2 Jan 2006 15:04:05 UTC", "Mon, 2 Jan 2006 15:04:05 -0700", time.RFC3339,
 }
 
-// retryAfter returns how long a response asks to wait. A date is compared with the server's own clock. The wait is 0
-// without a Retry-After, and for one that is past. readable is false for a Retry-After of no known form.
+// retryAfter returns how long a response asks to wait. A date is compared with
+// the server's own clock. The wait is 0 if there is no Retry-After or its date
+// is in the past. readable is false if the Retry-After has an unknown form.
 func retryAfter(h http.Header, now time.Time) (wait time.Duration, readable bool) {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if value == "" {
@@ -224,7 +235,7 @@ func retryAfter(h http.Header, now time.Time) (wait time.Duration, readable bool
 	// ParseFloat alone would also read NaN, Inf and hexadecimal numbers.
 	if strings.Trim(value, "+-.0123456789eE") == "" {
 		seconds, err := strconv.ParseFloat(value, 64)
-		if err == nil || errors.Is(err, strconv.ErrRange) { // beyond its range it is infinite
+		if err == nil || errors.Is(err, strconv.ErrRange) { // which returns an infinite number
 			const most = float64(math.MaxInt64 / int64(time.Second))
 			return time.Duration(math.Ceil(max(0, min(seconds, most)))) * time.Second, true
 		}
@@ -242,17 +253,17 @@ func retryAfter(h http.Header, now time.Time) (wait time.Duration, readable bool
 	return max(at.Sub(now), 0), true
 }
 
-// pause is a time before which nothing is sent, because an earlier response asked for that. Where it is longer than a
-// call may wait, the call fails without being sent.
+// pause holds back requests until a time that an earlier response asked for. If
+// a call can't wait that long, it fails without sending a request.
 type pause struct{ hold atomic.Pointer[hold] }
 
-// hold is the end of a pause, and the status of the response that began it.
+// hold is the end of a pause and the status of the response that began it.
 type hold struct {
 	until  time.Time
 	status int
 }
 
-// extend makes calls wait until t.
+// extend makes calls wait at least until t.
 func (p *pause) extend(t time.Time, status int) {
 	for {
 		old := p.hold.Load()
@@ -262,7 +273,7 @@ func (p *pause) extend(t time.Time, status int) {
 	}
 }
 
-// left returns how long calls have to wait from now on.
+// left returns how long calls must still wait.
 func (p *pause) left() time.Duration {
 	h := p.hold.Load()
 	if h == nil {
@@ -271,7 +282,7 @@ func (p *pause) left() time.Duration {
 	return max(time.Until(h.until), 0)
 }
 
-// heldBack sets what is wrong with a call that can't wait for the end of p.
+// heldBack turns failure into that of a call that can't wait for the end of p.
 func (p *pause) heldBack(failure *Error) *Error {
 	h := p.hold.Load()
 	failure.RetryAfter, failure.heldBackBy = time.Until(h.until), h.status
@@ -283,11 +294,13 @@ const (
 	retryCost  = 10
 )
 
-// budget bounds the retries of all calls of a client: in an outage they cost about one request a call. A retry takes
-// from it, a success gives back what its call took, and one more. A retry after 429 is free: the pause holds it back.
+// budget limits the retries of all calls of a client, so that during an outage
+// each call sends about one request. A retry takes retryCost from it. A
+// successful call refunds its own retries and adds one unit. A retry after 429
+// is free, because the pause already holds it back.
 type budget struct{ spent atomic.Int64 }
 
-// take reports whether there is budget for a retry, and takes it.
+// take reports whether the budget allows a retry, and takes its cost.
 func (b *budget) take() bool {
 	if b.spent.Add(retryCost) > budgetSize {
 		b.spent.Add(-retryCost)
@@ -296,8 +309,8 @@ func (b *budget) take() bool {
 	return true
 }
 
-// give is told of a call that succeeded after so many paid retries.
-func (b *budget) give(retries int) {
+// refund returns the cost of a successful call's retries plus one unit.
+func (b *budget) refund(retries int) {
 	if b.spent.Load() == 0 {
 		return
 	}
@@ -306,7 +319,7 @@ func (b *budget) give(retries int) {
 	}
 }
 
-// sleep waits for d, or until ctx ends.
+// sleep waits for d or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -195,7 +195,7 @@ func TestMatrixCellsMatter(t *testing.T) {
 		column, value, _ := strings.Cut(rest, ": ")
 		// An answer is incomplete to a Create only. Where nothing follows doubt, gone is stop.
 		return row == "incomplete" && column != "create" && column != "carried out" ||
-			(column == "create" || column == "patchAny") && value == "stop to gone"
+			(column == "create" || column == "patch") && value == "stop to gone"
 	}
 	first, step := sample(t, 5)
 	cells := 0
