@@ -12,8 +12,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// tenantToLookAt has a token that has expired and one that is about to.
-func tenantToLookAt() *sailpoint.Client {
+// tenantToAudit has an expired token and one that will expire soon.
+func tenantToAudit() *sailpoint.Client {
 	tenant := sailpointtest.NewTenant()
 	for name, left := range map[string]time.Duration{"old": -48 * time.Hour, "ci-nightly": 73 * time.Hour} {
 		expiry := time.Now().Add(left)
@@ -30,7 +30,7 @@ func tenantToLookAt() *sailpoint.Client {
 
 func ExampleAudit() {
 	ctx := context.Background()
-	client := tenantToLookAt()
+	client := tenantToAudit()
 	report, err := lifecycle.Audit(ctx, client, lifecycle.AuditPolicy{StaleAfter: 30 * 24 * time.Hour, MaxBearer: time.Hour})
 	if err != nil {
 		log.Fatal(err)
@@ -45,13 +45,13 @@ func ExampleAudit() {
 }
 
 func ExamplePrune() {
-	client := tenantToLookAt()
+	client := tenantToAudit()
 	report, err := lifecycle.Audit(context.Background(), client, lifecycle.AuditPolicy{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	changes, err := lifecycle.Prune(context.Background(), client, report, lifecycle.PruneOptions{
-		Kinds: []lifecycle.Kind{lifecycle.FindingExpired, lifecycle.FindingEveryRight}, // the latter finds the client's own
+		Kinds: []lifecycle.Kind{lifecycle.FindingExpired, lifecycle.FindingEveryRight}, // the latter selects the client's own token
 		Apply: true,
 	})
 	for _, c := range changes { // check each: err is nil even if every token failed
@@ -67,7 +67,7 @@ func ExamplePrune() {
 
 func ExampleRenew() {
 	ctx := context.Background()
-	client := tenantToLookAt()
+	client := tenantToAudit()
 	changes, err := lifecycle.Renew(ctx, client, lifecycle.RenewOptions{
 		Lifetime: 180 * 24 * time.Hour,
 		Select:   func(pat sailpoint.PersonalAccessToken) bool { return strings.HasPrefix(pat.Name, "ci-") },

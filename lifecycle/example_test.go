@@ -23,7 +23,7 @@ func clientInMemory() *sailpoint.Client {
 func ExampleIssue() {
 	client := clientInMemory()
 	store := &lifecycle.MemoryStore{} // a FileStore, or one of your own
-	for range 2 {                     // as often as you like
+	for range 2 {                     // more calls are safe
 		result, err := lifecycle.Issue(context.Background(), client, sailpoint.CreatePersonalAccessTokenRequest{
 			Name:           "nightly-report",
 			Scope:          []string{"sp:my-personal-access-tokens:read"},
@@ -32,7 +32,7 @@ func ExampleIssue() {
 		var failed *lifecycle.Error
 		switch {
 		case errors.As(err, &failed):
-			log.Fatal(failed.Step, failed.Left, failed.Next) // what is left, and what to do
+			log.Fatal(failed.Step, failed.Left, failed.Next) // which tokens are left, and what to do
 		case err != nil:
 			log.Fatal(err)
 		}
@@ -67,8 +67,26 @@ func ExampleRotate() {
 	// rotated nightly-report
 }
 
-// kv is a secret store that counts the versions of each path, and writes on the condition that a version is the last
-// one; 0: that there is none yet. Vault's KV version 2 has it under the name of check-and-set.
+// A store that can be written but not read, such as the secrets of a CI system.
+func ExampleSaveFunc() {
+	secrets := map[string]string{}
+	save := lifecycle.SaveFunc(func(_ context.Context, c lifecycle.Credential) error {
+		secrets["PAT_ID"], secrets["PAT_SECRET"] = c.ID, c.Secret.Reveal()
+		return nil // an error means that nothing was stored
+	})
+	result, err := lifecycle.Issue(context.Background(), clientInMemory(), sailpoint.CreatePersonalAccessTokenRequest{
+		Name: "nightly-report", Scope: []string{"sp:my-personal-access-tokens:read"},
+	}, save)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Outcome, secrets["PAT_ID"] == result.Token.ID)
+	// Output: issued true
+}
+
+// kv is a secret store that counts the versions of each path. A write names the
+// version that it expects to be the latest, or 0 if there should be none.
+// Vault's KV version 2 calls this check-and-set.
 type kv struct {
 	data    map[string]string
 	version int
@@ -89,7 +107,7 @@ func (s *kv) put(_ context.Context, data map[string]string, version int) error {
 	return nil
 }
 
-// kvStore makes one path of it a Store.
+// kvStore makes a path of kv a Store.
 type kvStore struct{ kv *kv }
 
 func (s kvStore) Load(ctx context.Context) (lifecycle.Credential, error) {
@@ -108,10 +126,10 @@ func (s kvStore) Save(ctx context.Context, c lifecycle.Credential) error {
 	if errors.Is(err, errConflict) {
 		return lifecycle.ErrStoreConflict
 	}
-	return err // nobody knows whether it is stored: lifecycle finds out
+	return err // it may be stored, and Issue finds out
 }
 
-// A secret store with versions, as a Store.
+// A secret store with versions can be a Store.
 func ExampleStore() {
 	vault := &kv{}
 	result, err := lifecycle.Issue(context.Background(), clientInMemory(), sailpoint.CreatePersonalAccessTokenRequest{

@@ -12,14 +12,19 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
-// WriteCSV writes the report as CSV for a spreadsheet: one line for each finding below a line of titles. Times are in UTC.
+// WriteCSV writes the report as CSV for spreadsheets. A line of titles comes
+// first, then one line for each finding. Times are in UTC.
 //
-// An apostrophe stands before what a spreadsheet would calculate as a formula: =, +, - and @, also in full width, behind
-// spaces or quotes, or behind a separator of another locale. An apostrophe also stands before a text that is a number,
-// such as an id of 32 digits or 12e10, of which a spreadsheet keeps 15 digits. Remove it to get the text as the tenant
-// has it, or use [WriteJSON]. Line breaks, tabs and other control characters are written as spaces.
+// An apostrophe comes before text that a spreadsheet would calculate as a
+// formula. Formulas begin with =, +, - or @, also in full width, after spaces
+// or quotes, or after a separator of another locale. An apostrophe also comes
+// before text that is a number, such as an ID of 32 digits or 12e10. A
+// spreadsheet would keep only 15 digits. Remove the apostrophe to get the
+// original text, or use [WriteJSON]. WriteCSV replaces line breaks, tabs and
+// other control characters by spaces.
 //
-// The text is UTF-8 without a byte order mark, as most programs expect. Excel needs "From Text/CSV" to read it so.
+// The text is UTF-8 without a byte order mark, as most programs expect. In
+// Excel open it with "From Text/CSV".
 func WriteCSV(w io.Writer, r *lifecycle.Report) error {
 	if r == nil {
 		return errNoReport
@@ -60,15 +65,17 @@ func instant(t *time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// formula is what makes a spreadsheet calculate: one of these characters, in half or full width, at the start of a
-// cell, behind spaces of any kind or characters that are not seen. A program of another locale starts cells behind
-// semicolons or tabs, and behind a quote that it does not treat as one.
+// formula matches text that a spreadsheet would calculate. It has one of these
+// characters, in half or full width, at the start of a cell, after spaces of
+// any kind or invisible characters. In another locale, cells may also start
+// after semicolons or tabs, or after a quote that the program treats as text.
 var formula = regexp.MustCompile(`(^|[,;|"'\t])([\s\pZ\p{Cf}]*)([=+\-@＝＋－＠﹢﹣﹦﹫−])`)
 
-// number is a text of which a spreadsheet would keep 15 digits, without zeros in front: an id, or a name.
+// number matches an ID or a name of which a spreadsheet would keep only 15
+// digits and no leading zeros.
 var number = regexp.MustCompile(`^[\s\pZ]*([0-9]{12,}|0[0-9]+|[0-9]+([.,][0-9]*)?[eE][+-]?[0-9]+)[\s\pZ]*$`)
 
-// harmless returns text as a cell that is only shown.
+// harmless returns text as a cell that a spreadsheet only shows.
 func harmless(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {

