@@ -485,7 +485,7 @@ func (c *call) damage(failure *Error, err error) (event, *Error) {
 	if c.kind == kindFetch {
 		failure.limitToOAuth()
 	}
-	if failure.refused {
+	if failure.badCredentials {
 		return rejected, failure
 	}
 	failure.invalid = true

@@ -659,7 +659,7 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 			want: []string{
 				`INFO sailpoint: new bearer reason="the client has none"`,
 				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=2 reason="429 Too Many Requests" retry_after_from=response`,
-				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=1 reason="held back: an earlier call was rate limited" retry_after_from="earlier call"`,
+				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=1 reason="not sent because an earlier call was rate limited" retry_after_from="earlier call"`,
 			},
 		},
 		"a bearer that was refused": {
@@ -691,7 +691,7 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 		"credentials that are refused": {
 			token: []answer{{status: 401}}, calls: 1,
 			want: []string{
-				`WARN sailpoint: no new bearer reason="the client has none" error="sailpoint: POST /oauth/token: 401 Unauthorized: the client id or secret was refused"`,
+				`WARN sailpoint: no new bearer reason="the client has none" error="sailpoint: POST /oauth/token: 401 Unauthorized: the client id or secret was rejected: check both"`,
 			},
 		},
 	} {

@@ -18,13 +18,15 @@ import (
 	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
-// ErrInvalidArgument is matched by every refusal of an argument or a configuration. Nothing was sent.
+// ErrInvalidArgument matches every error about an argument or a configuration.
+// Nothing was sent.
 var ErrInvalidArgument = errors.New("sailpoint: invalid argument")
 
-// ErrSelf refuses a Delete of the token that the client itself uses: see DeleteSelf. Nothing was sent.
+// ErrSelf matches the error of a Delete of the client's own token. Nothing was
+// sent. Use DeleteSelf instead.
 var ErrSelf = errors.New("sailpoint: the client's own token")
 
-// Matched by the status of the last answer.
+// These match the status of the last response.
 var (
 	ErrBadRequest   = errors.New("sailpoint: bad request")  // 400
 	ErrUnauthorized = errors.New("sailpoint: unauthorized") // 401
@@ -35,63 +37,73 @@ var (
 	ErrServer       = errors.New("sailpoint: server error") // 500 and above
 )
 
-// Matched by what became of a call.
+// These match a call's outcome.
 var (
-	// ErrUnreachable says that the last attempt got no complete header of a response: no connection, a failed
-	// handshake, a proxy that refused, a broken connection, or AttemptTimeout. It is not matched where the caller's
-	// context ended, nor where Config.Limiter or Config.TokenSource failed. A changing call that may have left matches
-	// ErrOutcomeUnknown as well.
+	// ErrUnreachable reports that the last attempt got no complete response
+	// header. The connection failed or broke, the handshake failed, a proxy
+	// refused, or AttemptTimeout passed. It doesn't match if the caller's
+	// context ended, or if Config.Limiter or Config.TokenSource failed. If a
+	// changing call may have been sent, the error also matches
+	// ErrOutcomeUnknown.
 	ErrUnreachable = errors.New("sailpoint: no response")
 
-	// ErrInvalidCredentials says that the token endpoint refused the client id or secret. For 5 s after that the client's
-	// calls return the same refusal, and the secret isn't sent again. It matches instead of the
-	// status: ErrUnauthorized is about a bearer.
+	// ErrInvalidCredentials reports that the token endpoint rejected the client
+	// id or secret. For the next 5 s the client's calls return the same error
+	// without sending the secret. The error doesn't match its status, because
+	// ErrUnauthorized is about a bearer.
 	ErrInvalidCredentials = errors.New("sailpoint: invalid credentials")
 
-	// ErrInvalidResponse says that an answer of success can't be trusted: cut short, not the API's JSON, too large.
+	// ErrInvalidResponse reports that a successful response can't be trusted.
+	// It is cut short, too large, or not the API's JSON.
 	ErrInvalidResponse = errors.New("sailpoint: invalid response")
 
-	// ErrOutcomeUnknown says that a changing call was, or may have been, carried out and its result is lost. It
-	// matches beside the class of the last answer: a lost Delete answered 503 is also ErrServer.
+	// ErrOutcomeUnknown reports that a changing call was or may have been
+	// carried out, and its result is lost. It matches in addition to the status
+	// of the last response, so a Delete that got a 503 also matches ErrServer.
 	ErrOutcomeUnknown = errors.New("sailpoint: outcome unknown")
 )
 
-// Error is a call that passed the local checks and failed; there is exactly one in the chain of every such error. Use
-// [errors.As] for its fields and [errors.Is] with this package's variables to branch.
+// Error describes a failed call whose arguments were valid. The chain of every
+// such error has exactly one. Use [errors.As] to get its fields, and
+// [errors.Is] to compare with this package's variables.
 //
-// Statuses without a variable, such as 302, 405, 408, 418 and 422, match none: branch on StatusCode. An error of the
-// caller's context, of Config.Limiter or of Config.TokenSource matches what it wraps. [context.DeadlineExceeded] also
-// matches AttemptTimeout, and the two minutes of a call without a deadline. The caller's context lives in both cases:
-// its Err method tells.
+// Statuses such as 302, 405, 408, 418 and 422 have no variable. Use StatusCode
+// for those. An error of the caller's context, of Config.Limiter or of
+// Config.TokenSource matches the error that it wraps.
+// [context.DeadlineExceeded] also matches if AttemptTimeout has passed, or the
+// two minutes of a call without a deadline. The caller's context has not ended
+// in those cases, so its Err returns nil.
 //
-// It holds no request and no response, and it prints, logs and marshals without the Body.
+// An Error holds no request and no response. It prints, logs and marshals
+// without the Body.
 type Error struct {
 	Op         string // such as "PATCH /v2024/personal-access-tokens/{id}" or "POST /oauth/token"
-	TokenID    string // of the token that the call was about; "" for List, All, Create, BulkUpdate and a bearer's fetch
-	StatusCode int    // of the last answer; 0: none came
-	DetailCode string // the API's code, or RFC 6749's where it is a known one
-	TrackingID string // the API's id of the failure, for its support; "" for the token endpoint
-	RequestID  string // the gateway's id of the request, from SLPT-Request-ID; "" for the token endpoint
+	TokenID    string // the token of the call, or "" for List, All, Create, BulkUpdate and the request for a bearer
+	StatusCode int    // the status of the last response, or 0 if there was no response
+	DetailCode string // the API's code, or a known code of RFC 6749
+	TrackingID string // the API's id of the failure for SailPoint's support, or "" for the token endpoint
+	RequestID  string // the gateway's id of the request from SLPT-Request-ID, or "" for the token endpoint
 	Messages   []string
 	Causes     []string
-	RetryAfter time.Duration // how long the last answer asked to wait; 0: it did not, or in a form that can't be read
-	Attempts   int           // requests sent, with those that an http.Transport sent again by itself
-	Body       []byte        `json:"-" xml:"-" yaml:"-"` // of the last answer, at most 64 KiB
-	Err        error         `json:"-" xml:"-" yaml:"-"` // transport, context, decoding, limiter; nil where the answer itself is the error
+	RetryAfter time.Duration // the wait that the last response asked for, or 0 if it asked for none or was unreadable
+	Attempts   int           // the number of requests sent, including those that net/http repeated
+	Body       []byte        `json:"-" xml:"-" yaml:"-"` // at most 64 KiB of the last response's body
+	Err        error         `json:"-" xml:"-" yaml:"-"` // from transport, context, decoding or limiter, or nil if the response is the error
 
-	refused bool // the token endpoint refused the credentials
-	own     bool // the API itself answered: something between has neither detailCode nor trackingId
-	invalid bool // an answer of success that can't be trusted
-	noReply bool // no complete header of a response came to the last attempt
-	unknown bool // the call may have been carried out
+	badCredentials bool // the token endpoint rejected the credentials
+	own            bool // the API itself responded, since an intermediary sets neither detailCode nor trackingId
+	invalid        bool // a successful response can't be trusted
+	noReply        bool // the last attempt got no complete response header
+	unknown        bool // the call may have been carried out
 
-	heldBackBy int // the status of the earlier response because of which nothing was sent
+	heldBackBy int // the status of the earlier response that holds this call back
 
 	retryAfterUnreadable bool
 }
 
-// Error names the operation, the status, the API's code, messages and ids, and the token. It holds nothing secret, and control
-// characters in what a server sent are escaped.
+// Error returns the operation, the status, the API's code, messages and ids,
+// and the token. The text contains no secrets. Control characters from a server
+// are escaped.
 func (e *Error) Error() string {
 	text := strings.Join(append([]string{"sailpoint: " + e.Op}, e.reasons()...), ": ")
 	if notes := e.notes(); len(notes) > 0 {
@@ -100,7 +112,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// reasons returns what went wrong, in the order in which it is shown.
+// reasons returns the causes of the failure in the order of the error text.
 func (e *Error) reasons() (parts []string) {
 	status := strings.TrimRight(strconv.Itoa(e.StatusCode)+" "+http.StatusText(e.StatusCode), " ")
 	if e.StatusCode != 0 {
@@ -115,12 +127,12 @@ func (e *Error) reasons() (parts []string) {
 		}
 	}
 	switch {
-	case e.refused:
-		parts = append(parts, "the client id or secret was refused")
+	case e.badCredentials:
+		parts = append(parts, "the client id or secret was rejected: check both")
 	case e.heldBackBy == http.StatusTooManyRequests:
-		parts = append(parts, "held back: an earlier call was rate limited")
+		parts = append(parts, "not sent because an earlier call was rate limited")
 	case e.heldBackBy != 0:
-		parts = append(parts, "held back: an earlier response was "+strconv.Itoa(e.heldBackBy)+" and asked to wait")
+		parts = append(parts, "not sent because an earlier "+strconv.Itoa(e.heldBackBy)+" response asked to wait")
 	}
 	if e.Err != nil {
 		parts = append(parts, redact.Printable(e.Err.Error()))
@@ -139,7 +151,7 @@ func (e *Error) reason() string {
 	return strings.Join(e.reasons(), ": ")
 }
 
-// notes returns what a reader needs to follow the error up.
+// notes returns the details that help to investigate the error.
 func (e *Error) notes() (notes []string) {
 	if e.TokenID != "" {
 		notes = append(notes, "token "+redact.Printable(e.TokenID))
@@ -162,13 +174,13 @@ func (e *Error) notes() (notes []string) {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is matches this package's variables.
+// Is reports whether e matches target, one of this package's variables.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrUnreachable:
 		return e.noReply
 	case ErrInvalidCredentials:
-		return e.refused
+		return e.badCredentials
 	case ErrInvalidResponse:
 		return e.invalid
 	case ErrOutcomeUnknown:
@@ -178,7 +190,7 @@ func (e *Error) Is(target error) bool {
 	case ErrRateLimited:
 		return e.StatusCode == http.StatusTooManyRequests || e.heldBackBy == http.StatusTooManyRequests
 	}
-	if e.refused {
+	if e.badCredentials {
 		return false
 	}
 	switch e.StatusCode {
@@ -196,7 +208,8 @@ func (e *Error) Is(target error) bool {
 	return max(e.StatusCode, e.heldBackBy) >= http.StatusInternalServerError && target == ErrServer
 }
 
-// Format implements [fmt.Formatter]: every verb prints the text of Error, so that no verb prints the Body.
+// Format implements [fmt.Formatter]. Every verb prints the text of Error, so
+// that no verb prints the Body.
 func (e *Error) Format(f fmt.State, verb rune) {
 	if verb == 'q' {
 		_, _ = fmt.Fprintf(f, "%q", e.Error())
@@ -205,7 +218,7 @@ func (e *Error) Format(f fmt.State, verb rune) {
 	_, _ = f.Write([]byte(e.Error()))
 }
 
-// LogValue implements [slog.LogValuer]: the fields, without the Body.
+// LogValue implements [slog.LogValuer]. It returns the fields without the Body.
 func (e *Error) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("op", e.Op), slog.Int("status", e.StatusCode), slog.Int("attempts", e.Attempts)}
 	for _, field := range []struct{ key, value string }{
@@ -218,20 +231,22 @@ func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(append(attrs, slog.String("message", e.Error()))...)
 }
 
-// CreateOutcomeError is a Create that was, or may have been, carried out and whose secret is lost, because a PAT's
-// secret is shown only in the answer to its Create. It matches [ErrOutcomeUnknown] and whatever Err matches.
+// CreateOutcomeError reports that Create made or may have made a token whose
+// secret is lost. The API returns a secret only in the response to its Create.
+// The error matches [ErrOutcomeUnknown] and everything that Err matches.
 //
-// Look for a token of this Name created at StartedAt or later and delete it before creating another: it takes one of
-// the owner's ten slots (documented limit), and it is a live credential.
+// Look for a token with this Name that was created at or after StartedAt, and
+// delete it before you create another. It is a live credential, and it takes
+// one of the owner's ten slots (documented limit).
 type CreateOutcomeError struct {
 	Name      string
-	StartedAt time.Time // by the server's clock: corrected by the last Date of the API itself, if less than a day off
-	Created   bool      // true: the token exists; false: it may
-	ID        string    // of the token; "" if not known
-	Err       error     // holds an *Error
+	StartedAt time.Time // in server time, according to the API's last Date if that is less than a day off
+	Created   bool      // true if the token exists, false if it may exist
+	ID        string    // the token's id, or "" if it is unknown
+	Err       error     // wraps an *Error
 }
 
-// Error says what may exist and why its secret is lost.
+// Error returns which token may exist and why its secret is lost.
 func (e *CreateOutcomeError) Error() string {
 	what := "a token named " + strconv.Quote(e.Name) + " may have been created"
 	if e.Created {
@@ -250,23 +265,26 @@ func (e *CreateOutcomeError) Error() string {
 // Unwrap returns Err.
 func (e *CreateOutcomeError) Unwrap() error { return e.Err }
 
-// Is matches ErrOutcomeUnknown.
+// Is reports whether target is ErrOutcomeUnknown.
 func (e *CreateOutcomeError) Is(target error) bool { return target == ErrOutcomeUnknown }
 
-// invalidArgument returns an error that says what is wrong and what to do.
+// invalidArgument returns an error that matches ErrInvalidArgument. The text
+// says what is wrong and what to do.
 func invalidArgument(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalidArgument}, args...)...)
 }
 
-// maxErrorBytes is how much of a failed answer's body is read and kept.
+// maxErrorBytes is how much of an unsuccessful response's body is read and
+// kept.
 const maxErrorBytes = 64 << 10
 
-// readProblem fills e from the body of a response that is not a success, whatever shape that has: the API's own, its
-// gateway's, that of RFC 6749 or RFC 9457, or one of other services. A body that isn't JSON is kept and not shown. What
-// it repeats of secrets is replaced before anything is cut.
+// readProblem fills e from the body of an unsuccessful response. The body may
+// have the form of the API, of its gateway, of RFC 6749, of RFC 9457 or of
+// other services. A body that isn't JSON is kept but not shown. Secrets are
+// redacted before anything is cut.
 func (e *Error) readProblem(body []byte, secrets *redact.Redactor) {
 	e.Body = []byte(secrets.Text(string(body)))
-	e.Body = e.Body[:min(len(e.Body), maxErrorBytes)] // a placeholder may be longer than what it replaces
+	e.Body = e.Body[:min(len(e.Body), maxErrorBytes)] // a placeholder may be longer than the secret
 
 	value := jsontext.Value(bytes.TrimPrefix(body, []byte("\ufeff")))
 	e.Messages = redactAll(secrets, messagesIn(value, maxProblemDepth))
@@ -283,7 +301,8 @@ func (e *Error) readProblem(body []byte, secrets *redact.Redactor) {
 	e.Messages = slices.DeleteFunc(e.Messages, func(message string) bool { return message == e.DetailCode && oauthCodes[message] })
 }
 
-// codeIn returns the code of a problem with these members. One that only repeats the status is none.
+// codeIn returns the code of a problem with these members. It skips a code that
+// only repeats the status.
 func (e *Error) codeIn(members map[string]jsontext.Value) string {
 	oauth, nested := textOf(members["error"]), membersOf(members["error"])
 	if !oauthCodes[oauth] {
@@ -297,16 +316,18 @@ func (e *Error) codeIn(members map[string]jsontext.Value) string {
 	return ""
 }
 
-// messageMembers are the members whose texts are messages, in the order in which they are shown.
+// messageMembers are the members whose texts are messages, in the order of the
+// error text.
 var messageMembers = []string{
 	"text", "messages", "error", "error_description", "message", "errorMessage", "detailMessage", "formatted_msg",
 	"title", "detail", "errors",
 }
 
-// maxProblemDepth is how many lists and objects a message may be in.
+// maxProblemDepth is the maximum nesting of a message in lists and objects.
 const maxProblemDepth = 6
 
-// messagesIn returns the texts in value: itself, those of each entry of a list, or those of an object's messageMembers.
+// messagesIn returns the texts in value. In a list it searches each entry, and
+// in an object its messageMembers.
 func messagesIn(value jsontext.Value, depth int) (list []string) {
 	switch kind := value.Kind(); {
 	case kind == '"':
@@ -327,16 +348,17 @@ func messagesIn(value jsontext.Value, depth int) (list []string) {
 	return list
 }
 
-// tolerant accepts names that are there twice and text that is not UTF-8, which must not cost whatever else is there.
+// tolerant accepts repeated names and text that is not UTF-8, so that the rest
+// of a response can still be read.
 var tolerant = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
-// membersOf returns the members of an object, as many as can be read.
+// membersOf returns the readable members of an object.
 func membersOf(value jsontext.Value) (members map[string]jsontext.Value) {
 	_ = json.Unmarshal(value, &members, tolerant)
 	return members
 }
 
-// entriesOf returns the entries of a list, as many as can be read.
+// entriesOf returns the readable entries of a list.
 func entriesOf(value jsontext.Value) (entries []jsontext.Value) {
 	_ = json.Unmarshal(value, &entries, tolerant)
 	return entries
@@ -351,7 +373,7 @@ func textOf(value jsontext.Value) (text string) {
 	return strings.TrimSpace(text)
 }
 
-// redactAll replaces what each text repeats of secrets.
+// redactAll redacts the secrets in texts.
 func redactAll(secrets *redact.Redactor, texts []string) []string {
 	for i, text := range texts {
 		texts[i] = secrets.Text(text)
@@ -359,24 +381,26 @@ func redactAll(secrets *redact.Redactor, texts []string) []string {
 	return texts
 }
 
-// oauthCodes are the error codes of RFC 6749 section 5.2, and Spring's for a request without credentials.
+// oauthCodes are the error codes of RFC 6749 section 5.2, and those of Spring
+// for a request without credentials.
 var oauthCodes = map[string]bool{
 	"invalid_request": true, "invalid_client": true, "invalid_grant": true, "unauthorized_client": true,
 	"unsupported_grant_type": true, "invalid_scope": true, "unauthorized": true, "invalid_token": true,
 }
 
-// refusalCodes are those that are about the credentials.
-var refusalCodes = map[string]bool{
+// credentialCodes are the oauthCodes about the credentials.
+var credentialCodes = map[string]bool{
 	"invalid_client": true, "invalid_grant": true, "unauthorized_client": true, "unauthorized": true,
 }
 
-// limitToOAuth drops every text of a response of the token endpoint but a known code: it may repeat the client secret
-// that it was sent in an encoding that nobody thought of, or hold a bearer.
+// limitToOAuth removes all texts of the token endpoint's response except a
+// known code. A text may hold a bearer, or repeat the client secret in an
+// encoding that the redactor doesn't know.
 func (e *Error) limitToOAuth() {
 	e.Body, e.Messages, e.Causes, e.TrackingID, e.RequestID = nil, nil, nil, "", ""
 	if !oauthCodes[e.DetailCode] {
 		e.DetailCode = ""
 	}
-	e.refused = e.StatusCode == http.StatusUnauthorized || refusalCodes[e.DetailCode] &&
+	e.badCredentials = e.StatusCode == http.StatusUnauthorized || credentialCodes[e.DetailCode] &&
 		(e.StatusCode == http.StatusOK || e.StatusCode/100 == 4 && e.StatusCode != http.StatusTooManyRequests)
 }

@@ -399,7 +399,7 @@ func TestErrorTextOfTheTokenEndpoint(t *testing.T) {
 		header: map[string]string{"SLPT-Request-ID": "req-1"},
 	})}
 	require.EqualError(t, list(t.Context(), n.client(t)),
-		"sailpoint: POST /oauth/token: 401 Unauthorized: invalid_client: the client id or secret was refused")
+		"sailpoint: POST /oauth/token: 401 Unauthorized: invalid_client: the client id or secret was rejected: check both")
 }
 
 // TestTokenEndpointShowsNoText of the server but a known code: anything else may be an echo of the secret.

@@ -703,7 +703,7 @@ func TestPauseLongerThanACallMayWait(t *testing.T) {
 				for range 5 {
 					err := list(t.Context(), client)
 					requireMatches(t, err, sailpoint.ErrRateLimited)
-					require.ErrorContains(t, err, "held back")
+					require.ErrorContains(t, err, "not sent because")
 					failure := requireOneError(t, err)
 					assert.Zero(t, failure.Attempts)
 					assert.GreaterOrEqual(t, failure.RetryAfter, held)
