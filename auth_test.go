@@ -915,7 +915,7 @@ func TestTokenEndpointHoldsBackFetches(t *testing.T) {
 				for range 20 {
 					err := list(hurried, client)
 					requireMatches(t, err, tt.want)
-					require.ErrorContains(t, err, "held back")
+					require.ErrorContains(t, err, "not sent because")
 					failure := requireOneError(t, err)
 					assert.Equal(t, "POST /oauth/token", failure.Op)
 					assert.Zero(t, failure.Attempts)
