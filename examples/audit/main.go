@@ -1,13 +1,21 @@
-// Command audit says who holds tokens in a tenant, and what there is to know about them: as a table, as JSON, as CSV,
-// or as a page for a browser. It changes nothing.
+// Command audit reports who holds tokens in a tenant, and which tokens need
+// attention. It writes a table, JSON, CSV, or a page for a browser. It changes
+// nothing.
 //
 //	audit [-json | -csv | -html FILE] [-owner ID] [-fail-on KINDS]
 //
-// Without an environment it looks at a tenant in memory; with SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET at
-// that one. -owner me needs no right to other people's tokens.
+// By default it audits a tenant in memory. To audit another tenant, set
+// SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET. With -owner me it needs
+// no right to other people's tokens.
 //
-// It exits with 0, with 1 if the tenant could not be read to its end, with 2 if it was called wrongly, and with 3 if
-// there are findings of the KINDS, such as expired,every-right: a cron job's mail is then about something.
+// The exit code is:
+//
+//	0  success
+//	1  the tenant's list could not be read completely
+//	2  the command line is wrong
+//	3  there are findings of the KINDS, such as expired,every-right
+//
+// With -fail-on, cron sends mail only if there is something to report.
 package main
 
 import (
@@ -41,9 +49,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	asJSON := flags.Bool("json", false, "write JSON")
 	asCSV := flags.Bool("csv", false, "write CSV")
 	page := flags.String("html", "", "write a page for a browser to `FILE`")
-	owner := flags.String("owner", "", "look at the tokens of the identity with this `ID` only, or at your own with me")
+	owner := flags.String("owner", "", "audit only the tokens of the identity `ID`; me means your own")
 	var failOn []lifecycle.Kind
-	flags.Func("fail-on", "exit with 3 if there are findings of these `KINDS`, separated by commas", func(value string) (err error) {
+	flags.Func("fail-on", "exit with 3 if there are findings of these `KINDS`, a comma-separated list", func(value string) (err error) {
 		failOn, err = target.Kinds(value)
 		return err
 	})
@@ -90,7 +98,8 @@ func writePage(name string, found *lifecycle.Report) error {
 	return os.WriteFile(name, page.Bytes(), 0o600)
 }
 
-// writeTable quotes names: one may hold what a terminal takes for a command.
+// writeTable quotes names, because a name may contain control sequences for the
+// terminal.
 func writeTable(w io.Writer, found *lifecycle.Report) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range found.Findings {

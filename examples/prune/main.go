@@ -1,12 +1,18 @@
-// Command prune deletes the tokens that nobody uses. It only says which ones, unless it is told to apply.
+// Command prune deletes the tokens that nobody uses. Without -apply it only
+// prints them.
 //
 //	prune [-apply] [-kinds KINDS] [-max N] [-owner ID]
 //
-// Without an environment it works with a tenant in memory; with SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET
-// with that one. -owner me needs no right to other people's tokens.
+// By default it works with a tenant in memory. To use another tenant, set
+// SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET. With -owner me it needs
+// no right to other people's tokens.
 //
-// It exits with 0 if nothing is left to be done, with 1 if it could not begin or was interrupted, with 2 if it was
-// called wrongly, and with 3 if some tokens could not be deleted: the next run of a cron job tries these again.
+// The exit code is:
+//
+//	0  nothing is left to do
+//	1  the run could not begin, or was interrupted
+//	2  the command line is wrong
+//	3  some tokens could not be deleted; the next run tries them again
 package main
 
 import (
@@ -35,10 +41,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts := lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingNeverUsed, lifecycle.FindingStale, lifecycle.FindingExpired}}
 	flags := flag.NewFlagSet("prune", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.BoolVar(&opts.Apply, "apply", false, "delete, instead of saying what would be deleted")
-	flags.IntVar(&opts.MaxDeletions, "max", 0, "delete at most `N` tokens; 0: 100")
-	owner := flags.String("owner", "", "look at the tokens of the identity with this `ID` only, or at your own with me")
-	flags.Func("kinds", "delete what has findings of these `KINDS`, separated by commas (default never-used,stale,expired)",
+	flags.BoolVar(&opts.Apply, "apply", false, "delete the tokens; without it, only print them")
+	flags.IntVar(&opts.MaxDeletions, "max", 0, "delete at most `N` tokens; 0 means 100")
+	owner := flags.String("owner", "", "prune only the tokens of the identity `ID`; me means your own")
+	flags.Func("kinds", "delete tokens with findings of these `KINDS`, a comma-separated list (default never-used,stale,expired)",
 		func(value string) (err error) {
 			opts.Kinds, err = target.Kinds(value)
 			return err
@@ -75,7 +81,8 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// bar is drawn over the one before it, and ends its line when all is done.
+// bar returns a progress bar. It overwrites the bar before it, and ends the
+// line when all is done.
 func bar(done, total int) string {
 	const width = 40
 	full := done * width / total

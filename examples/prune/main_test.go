@@ -24,7 +24,7 @@ func TestPruneInMemory(t *testing.T) {
 	code, stdout, stderr := targettest.Run(t, run)
 	require.Zero(t, code, stderr)
 	assert.Regexp(t, `(?m)^planned  [0-9a-f]{32} "old laptop" of "Ana Lima", expiry \d{4}-\d\d-\d\d$`, stdout)
-	assert.Contains(t, stdout, "\n4 chosen, 4 planned\nnothing was changed: say -apply\n")
+	assert.Contains(t, stdout, "\n4 chosen, 4 planned\nnothing was changed; to make the changes, add -apply\n")
 
 	code, stdout, _ = targettest.Run(t, run, "-apply")
 	require.Zero(t, code)
@@ -40,16 +40,16 @@ func TestPruneExitCodes(t *testing.T) {
 		args  string
 		fault sailpointtest.Fault
 		code  int
-		left  int // of two tokens that have expired
+		left  int // of the two expired tokens
 		out   string
 	}{
 		"a dry run":      {"", sailpointtest.Fault{}, 0, 2, "2 planned"},
 		"all deleted":    {"-apply", sailpointtest.Fault{}, 0, 0, "2 deleted"},
-		"a ceiling":      {"-apply -max 1", sailpointtest.Fault{}, 0, 1, "2 chosen, 1 deleted, 1 skipped\n"},
+		"maximum":        {"-apply -max 1", sailpointtest.Fault{}, 0, 1, "2 chosen, 1 deleted, 1 skipped\n"},
 		"one failed":     {"-apply", sailpointtest.Fault{Path: item, Status: 403}, 3, 1, "2 chosen, 1 deleted, 1 failed\n"},
-		"no list":        {"-apply", sailpointtest.Fault{Method: "GET", Status: 403}, 1, 2, ""},
+		"list fails":     {"-apply", sailpointtest.Fault{Method: "GET", Status: 403}, 1, 2, ""},
 		"unknown kind":   {"-apply -kinds all", sailpointtest.Fault{}, 2, 2, ""},
-		"a stray word":   {"-apply false -kinds expired", sailpointtest.Fault{}, 2, 2, ""},
+		"extra argument": {"-apply false -kinds expired", sailpointtest.Fault{}, 2, 2, ""},
 		"forbidden kind": {"-apply -kinds managed", sailpointtest.Fault{}, 2, 2, ""},
 		"help":           {"-help", sailpointtest.Fault{}, 0, 2, ""},
 	} {

@@ -1,6 +1,9 @@
-// Command quickstart makes a personal access token, finds it, changes it and deletes it, and shows an error. Without
-// an environment it does so in a tenant in memory; with SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET in that
-// tenant, where it touches nothing but its own token.
+// Command quickstart creates a personal access token, lists it, changes it and
+// deletes it. Then it shows an error.
+//
+// By default it works with a tenant in memory. To use another tenant, set
+// SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET. It changes nothing
+// there but its own token.
 package main
 
 import (
@@ -37,7 +40,7 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if memory != nil {
-		fmt.Fprintln(out, "tenant    in memory: set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET for another")
+		fmt.Fprintln(out, "tenant    in memory (to use another, set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET)")
 	} else {
 		fmt.Fprintln(out, "tenant   ", cfg.BaseURL)
 	}
@@ -49,13 +52,13 @@ func run(ctx context.Context, out io.Writer) error {
 		Scope:          []string{"sp:my-personal-access-tokens:read"},
 		ExpirationDate: time.Now().Add(time.Hour),
 	})
-	if errors.Is(err, sailpoint.ErrOutcomeUnknown) { // it may exist, and nobody has its secret
+	if errors.Is(err, sailpoint.ErrOutcomeUnknown) { // the token may exist, but its secret is lost
 		return errors.Join(err, deleteNamed(context.WithoutCancel(ctx), pats, name))
 	}
 	if err != nil {
 		return err
 	}
-	// The secret is shown only now: created.Secret.Reveal() is what to store.
+	// The API shows the secret only once. Store created.Secret.Reveal().
 	fmt.Fprintf(out, "created   %s %q, secret %v\n", created.ID, created.Name, created.Secret)
 
 	err = listAndPatch(ctx, pats, created.ID, name+"-renamed", out)
@@ -67,10 +70,10 @@ func run(ctx context.Context, out io.Writer) error {
 	_, err = pats.Patch(ctx, created.ID, sailpoint.NewPersonalAccessTokenPatch().ReplaceName("too late"))
 	var failure *sailpoint.Error
 	if !errors.Is(err, sailpoint.ErrNotFound) || !errors.As(err, &failure) {
-		return errors.Join(errors.New("the patch of a deleted token is not ErrNotFound"), err)
+		return errors.Join(errors.New("patching a deleted token did not return ErrNotFound"), err)
 	}
-	fmt.Fprintln(out, "an error ", err)
-	fmt.Fprintln(out, "          for SailPoint's support: tracking id", failure.TrackingID)
+	fmt.Fprintln(out, "error    ", err)
+	fmt.Fprintln(out, "          tracking id, for SailPoint's support:", failure.TrackingID)
 	return nil
 }
 
@@ -81,10 +84,10 @@ func listAndPatch(ctx context.Context, pats *sailpoint.PersonalAccessTokensServi
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "listed    %d of your tokens: never used\n", len(unused))
+	fmt.Fprintf(out, "listed    %d of your tokens were never used\n", len(unused))
 
 	stale := 0
-	// All is List for a loop: it holds one token at a time.
+	// All yields the tokens in a loop and holds one at a time.
 	for _, err := range pats.All(ctx, sailpoint.ListPersonalAccessTokensOptions{
 		OwnerID: sailpoint.OwnerMe, Filter: sailpoint.LastUsedLE(time.Now().AddDate(0, 0, -90)),
 	}) {
@@ -93,7 +96,7 @@ func listAndPatch(ctx context.Context, pats *sailpoint.PersonalAccessTokensServi
 		}
 		stale++
 	}
-	fmt.Fprintf(out, "listed    %d of your tokens: last used 90 days ago or earlier\n", stale)
+	fmt.Fprintf(out, "listed    %d of your tokens were last used 90 days ago or earlier\n", stale)
 
 	patched, err := pats.Patch(ctx, id, sailpoint.NewPersonalAccessTokenPatch().ReplaceName(newName))
 	if err != nil {

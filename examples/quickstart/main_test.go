@@ -25,34 +25,35 @@ func steps(output string) (list []string) {
 	return list
 }
 
-var tourSteps = []string{"tenant", "created", "listed", "listed", "patched", "deleted", "an", ""}
+var quickstartSteps = []string{"tenant", "created", "listed", "listed", "patched", "deleted", "error", ""}
 
 func TestQuickstartInMemory(t *testing.T) {
 	targettest.Serve(t, nil)
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out))
-	assert.Equal(t, tourSteps, steps(out.String()))
-	assert.Regexp(t, `listed    1 of your tokens: never used\nlisted    0 of`, out.String())
+	assert.Equal(t, quickstartSteps, steps(out.String()))
+	assert.Regexp(t, `listed    1 of your tokens were never used\nlisted    0 of`, out.String())
 	assert.Regexp(t, `secret \[REDACTED\]\n`, out.String())
 	assert.Regexp(t, `404 Not Found: .*tracking id [0-9a-f]{32}`, out.String())
 }
 
-func TestQuickstartOnTheTenantOfTheEnvironment(t *testing.T) {
+func TestQuickstartWithATenantFromTheEnvironment(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	targettest.Serve(t, tenant)
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out))
-	assert.Equal(t, tourSteps, steps(out.String()))
-	require.Len(t, tenant.Tokens(), 1, "the token that it works with, and none of its own")
+	assert.Equal(t, quickstartSteps, steps(out.String()))
+	require.Len(t, tenant.Tokens(), 1, "only the client's token is left")
 }
 
-// TestQuickstartDeletesItsToken however it ends.
+// TestQuickstartDeletesItsToken checks that the token is deleted after a
+// failure too.
 func TestQuickstartDeletesItsToken(t *testing.T) {
 	const tokens = "/v2024/personal-access-tokens"
 	for name, fault := range map[string]sailpointtest.Fault{
-		"the create's answer is lost": {Method: "POST", Path: tokens, Committed: true},
-		"the list is refused":         {Method: "GET", Path: tokens, Status: 403},
-		"the patch is refused":        {Method: "PATCH", Path: tokens + "/{id}", Status: 400},
+		"lost response to the create": {Method: "POST", Path: tokens, Committed: true},
+		"forbidden list":              {Method: "GET", Path: tokens, Status: 403},
+		"rejected patch":              {Method: "PATCH", Path: tokens + "/{id}", Status: 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tenant := sailpointtest.NewTenant()
@@ -65,7 +66,7 @@ func TestQuickstartDeletesItsToken(t *testing.T) {
 	}
 }
 
-func TestQuickstartWithHalfAnEnvironment(t *testing.T) {
+func TestQuickstartWithAnIncompleteEnvironment(t *testing.T) {
 	targettest.Serve(t, nil)
 	t.Chdir(t.TempDir()) // no config.json
 	t.Setenv("SAIL_BASE_URL", "https://tenant.api.identitynow.com")

@@ -1,13 +1,19 @@
-// Command renew moves the expiry of the tokens that are about to expire. It only says which ones, unless it is told to
-// apply. Secrets stay as they are: where one may have leaked, rotate the token instead.
+// Command renew moves the expiry of tokens that expire soon. Without -apply it
+// only prints them. The secrets stay the same. If a secret may have leaked,
+// rotate its token instead.
 //
 //	renew [-apply] [-within DAYS] [-days DAYS | -never-expires] [-owner ID]
 //
-// Without an environment it works with a tenant in memory; with SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET
-// with that one. -owner me needs no right to other people's tokens.
+// By default it works with a tenant in memory. To use another tenant, set
+// SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET. With -owner me it needs
+// no right to other people's tokens.
 //
-// It exits with 0 if nothing is left to be done, with 1 if it could not begin or was interrupted, with 2 if it was
-// called wrongly, and with 3 if some tokens could not be renewed: the next run of a cron job tries these again.
+// The exit code is:
+//
+//	0  nothing is left to do
+//	1  the run could not begin, or was interrupted
+//	2  the command line is wrong
+//	3  some tokens could not be renewed; the next run tries them again
 package main
 
 import (
@@ -36,16 +42,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var opts lifecycle.RenewOptions
 	flags := flag.NewFlagSet("renew", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.BoolVar(&opts.Apply, "apply", false, "renew, instead of saying what would be renewed")
-	within := flags.Int("within", 30, "renew what expires within `DAYS`")
-	days := flags.Int("days", 180, "let the tokens last `DAYS` from now on")
-	flags.BoolVar(&opts.NeverExpires, "never-expires", false, "let the tokens last for ever, instead of -days")
-	flags.StringVar(&opts.OwnerID, "owner", "", "look at the tokens of the identity with this `ID` only, or at your own with me")
+	flags.BoolVar(&opts.Apply, "apply", false, "renew the tokens; without it, only print them")
+	within := flags.Int("within", 30, "renew tokens that expire within this number of `DAYS`")
+	days := flags.Int("days", 180, "renew for this number of `DAYS` from now")
+	flags.BoolVar(&opts.NeverExpires, "never-expires", false, "let the tokens never expire; -days is ignored")
+	flags.StringVar(&opts.OwnerID, "owner", "", "renew only the tokens of the identity `ID`; me means your own")
 	if code, done := target.Parse(flags, args); done {
 		return code
 	}
-	if most := 100 * 365; max(*within, *days) > most { // a Duration of many more would begin anew at 0
-		fmt.Fprintf(stderr, "renew: %d days at most\n", most)
+	if most := 100 * 365; max(*within, *days) > most { // a longer time could overflow a Duration
+		fmt.Fprintf(stderr, "renew: -within and -days must be at most %d\n", most)
 		return 2
 	}
 	opts.Within = time.Duration(*within) * 24 * time.Hour
@@ -58,7 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func renew(ctx context.Context, stderr io.Writer, opts lifecycle.RenewOptions) ([]lifecycle.Change, error) {
-	// Of the versions only this one renews other people's tokens.
+	// V1 is the only version that renews other people's tokens.
 	client, err := target.SeededClient(stderr, sailpoint.V1)
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ func TestRenewInMemory(t *testing.T) {
 	code, stdout, stderr := targettest.Run(t, run)
 	require.Zero(t, code, stderr)
 	assert.Regexp(t, `(?m)^planned  [0-9a-f]{32} "terraform" of "Bo Larsson", expiry \d{4}-\d\d-\d\d$`, stdout)
-	assert.Contains(t, stdout, "\n3 chosen, 3 planned\nnothing was changed: say -apply\n")
+	assert.Contains(t, stdout, "\n3 chosen, 3 planned\nnothing was changed; to make the changes, add -apply\n")
 
 	code, stdout, _ = targettest.Run(t, run, "-apply", "-within", "11", "-days", "90")
 	require.Zero(t, code)
@@ -29,7 +29,7 @@ func TestRenewInMemory(t *testing.T) {
 	assert.Contains(t, stdout, "\n2 chosen, 2 renewed\n")
 
 	_, stdout, _ = targettest.Run(t, run, "-apply", "-never-expires", "-owner", "me")
-	assert.Contains(t, stdout, `"weekly-report" of "Support", expiry none told`)
+	assert.Contains(t, stdout, `"weekly-report" of "Support", expiry not reported`)
 	assert.Contains(t, stdout, "\n1 chosen, 1 renewed\n")
 }
 
@@ -42,13 +42,13 @@ func TestRenewExitCodes(t *testing.T) {
 	}{
 		"a dry run":      {"", sailpointtest.Fault{}, 0, "2 planned"},
 		"all renewed":    {"-apply", sailpointtest.Fault{}, 0, "2 renewed"},
-		"none shown":     {"-apply", sailpointtest.Fault{Method: "PATCH", Status: 200, Body: "[]"}, 3, "2 failed"},
-		"no list":        {"-apply", sailpointtest.Fault{Method: "GET", Status: 403}, 1, ""},
+		"no token shown": {"-apply", sailpointtest.Fault{Method: "PATCH", Status: 200, Body: "[]"}, 3, "2 unknown"},
+		"list fails":     {"-apply", sailpointtest.Fault{Method: "GET", Status: 403}, 1, ""},
 		"negative":       {"-apply -days -1", sailpointtest.Fault{}, 2, ""},
-		"a stray word":   {"-apply false", sailpointtest.Fault{}, 2, ""},
+		"extra argument": {"-apply false", sailpointtest.Fault{}, 2, ""},
 		"too long":       {"-apply -days 213504", sailpointtest.Fault{}, 2, ""},
 		"too far ahead":  {"-apply -within 213504", sailpointtest.Fault{}, 2, ""},
-		"an unknown one": {"-unknown", sailpointtest.Fault{}, 2, ""},
+		"unknown flag":   {"-unknown", sailpointtest.Fault{}, 2, ""},
 		"help":           {"-help", sailpointtest.Fault{}, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

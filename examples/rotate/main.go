@@ -1,16 +1,23 @@
-// Command rotate keeps the secret of one token in a file, and replaces the token once a month. It is to be run every
-// day: most days it does nothing, and it finishes whatever an earlier run left undone, however that ended.
+// Command rotate keeps the secret of one token in a file, and replaces the
+// token once a month. Run it every day. Most days it does nothing. It also
+// finishes whatever an interrupted run left undone.
 //
 //	rotate [-name NAME] [-store FILE] [-scope SCOPES] [-older DURATION] [-grace DURATION] [-own]
 //
-// Without an environment it works with a tenant in memory and a file that it removes again; with SAIL_BASE_URL,
-// SAIL_CLIENT_ID and SAIL_CLIENT_SECRET with that tenant. With -own it works with the token that it rotates, as soon as
-// there is one in the file: then the token in the environment is needed once.
+// By default it works with a tenant in memory and a temporary file. To use
+// another tenant, set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET.
+// With -own it uses the token that it rotates as soon as the file holds one.
+// Then the token in the environment is needed only once.
 //
-// It exits with 0 if a secret that works is stored and nothing is to be done, with 1 if it did not get there and the
-// next run will go on from here, with 2 if it was called wrongly, and with 3 if a person has to do what it prints.
+// The exit code is:
 //
-// A secret store takes the place of the file by two methods, Load and Save: see the example of lifecycle.Store.
+//	0  a secret that works is stored, and nothing is left to do
+//	1  the run did not finish; the next run continues
+//	2  the command line is wrong
+//	3  a person has to do what the message says
+//
+// To use a secret store instead of the file, implement Load and Save. See the
+// example of lifecycle.Store.
 package main
 
 import (
@@ -37,7 +44,7 @@ func main() {
 	os.Exit(code)
 }
 
-// job is what the flags say.
+// job holds the values of the flags.
 type job struct {
 	name, path, scope string
 	own               bool
@@ -49,19 +56,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var j job
 	flags := flag.NewFlagSet("rotate", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&j.name, "name", "deploy", "the token's `NAME`")
-	flags.StringVar(&j.path, "store", "deploy.json", "the `FILE` that its secret is kept in")
-	flags.StringVar(&j.scope, "scope", "sp:my-personal-access-tokens:manage", "its `SCOPES`, separated by spaces")
-	flags.DurationVar(&j.opts.IfOlderThan, "older", 30*24*time.Hour, "replace it when it is this old")
-	flags.DurationVar(&j.opts.Grace, "grace", 0, "keep the old one valid for so long")
-	flags.BoolVar(&j.own, "own", false, "work with the token itself")
+	flags.StringVar(&j.name, "name", "deploy", "`NAME` of the token")
+	flags.StringVar(&j.path, "store", "deploy.json", "`FILE` that holds the secret")
+	flags.StringVar(&j.scope, "scope", "sp:my-personal-access-tokens:manage", "`SCOPES` of the token, separated by spaces")
+	flags.DurationVar(&j.opts.IfOlderThan, "older", 30*24*time.Hour, "replace the token at this age")
+	flags.DurationVar(&j.opts.Grace, "grace", 0, "keep the old token valid for this long")
+	flags.BoolVar(&j.own, "own", false, "use the token in the file as the client's credentials")
 	if code, done := target.Parse(flags, args); done {
 		return code
 	}
 
 	result, err := j.run(ctx, stderr)
 	if err != nil {
-		fmt.Fprintln(stderr, err) // says what is left, and what to do
+		fmt.Fprintln(stderr, err) // the message says what is left, and what to do
 		return exitCode(err)
 	}
 	fmt.Fprintf(stdout, "%s: %s, %q\n", result.Outcome, result.Token.ID, result.Token.Name)
@@ -90,7 +97,7 @@ func (j *job) run(ctx context.Context, stderr io.Writer) (*lifecycle.Result, err
 		}
 		defer func() { _ = os.RemoveAll(folder) }()
 		store.Path = filepath.Join(folder, "deploy.json")
-		fmt.Fprintln(stderr, "a tenant in memory, with a token that is 40 days old")
+		fmt.Fprintln(stderr, "using a tenant in memory, with a token that is 40 days old")
 		id, secret := memory.Add(sailpoint.PersonalAccessToken{
 			Name: j.name, Scope: strings.Fields(j.scope), Created: time.Now().AddDate(0, 0, -40),
 		})
@@ -112,7 +119,7 @@ func (j *job) run(ctx context.Context, stderr io.Writer) (*lifecycle.Result, err
 		return nil, err
 	}
 
-	// The first time, and whenever somebody has deleted the token.
+	// Issue creates the token on the first run, or after someone has deleted it.
 	issued, err := lifecycle.Issue(ctx, client, sailpoint.CreatePersonalAccessTokenRequest{
 		Name: j.name, Scope: strings.Fields(j.scope),
 	}, store)
@@ -122,13 +129,13 @@ func (j *job) run(ctx context.Context, stderr io.Writer) (*lifecycle.Result, err
 	return lifecycle.Rotate(ctx, client, store, j.opts)
 }
 
-// exitCode says whether the next run can do better by itself.
+// exitCode returns 1 if the next run may succeed by itself.
 func exitCode(err error) int {
 	switch {
 	case errors.Is(err, sailpoint.ErrInvalidArgument):
 		return 2
 	case errors.Is(err, lifecycle.ErrNewSecretRejected):
-		return 1 // the new secret, not the client's: a tenant may know it late
+		return 1 // a tenant may accept a new secret late
 	}
 	for _, settled := range []error{
 		lifecycle.ErrNoFreeSlot, lifecycle.ErrNameTaken, lifecycle.ErrStoredCredential, lifecycle.ErrNotListed, lifecycle.ErrManaged,

@@ -36,8 +36,8 @@ func TestRotateInMemory(t *testing.T) {
 	assert.Empty(t, left)
 }
 
-// TestDays: the file of a tenant that stays, day by day.
-func TestDays(t *testing.T) {
+// TestStoreFileDayByDay keeps one tenant and one file over several runs.
+func TestStoreFileDayByDay(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	targettest.Serve(t, tenant)
 	store := lifecycle.FileStore{Path: filepath.Join(t.TempDir(), "deploy.json")}
@@ -57,7 +57,7 @@ func TestDays(t *testing.T) {
 	second, err := store.Load(t.Context())
 	require.NoError(t, err)
 	require.NotEqual(t, first.ID, second.ID)
-	require.Len(t, tenant.Tokens(), 2, "the administrator's, and the one that is stored")
+	require.Len(t, tenant.Tokens(), 2, "the administrator's token and the stored token")
 	assert.Equal(t, second.ID, tenant.Tokens()[1].ID)
 }
 
@@ -79,12 +79,12 @@ func TestExitCodes(t *testing.T) {
 				tenant.Add(sailpoint.PersonalAccessToken{})
 			}
 		}, nil, 3, "no free token slot"},
-		"an expired client": {func(tenant *sailpointtest.Tenant) {
+		"the client's token has expired": {func(tenant *sailpointtest.Tenant) {
 			seed := tenant.Tokens()[0]
 			seed.ExpirationDate = &past
 			tenant.Add(seed)
 		}, nil, 3, "give the client credentials that the tenant accepts and run it again"},
-		"a bearer that is refused": {
+		"the bearer is rejected": {
 			inject(sailpointtest.Fault{Method: "GET", Status: 401}, sailpointtest.Fault{Method: "GET", Status: 401}),
 			nil, 3, "give the client credentials that the tenant accepts and run it again",
 		},
@@ -95,14 +95,14 @@ func TestExitCodes(t *testing.T) {
 			inject(sailpointtest.Fault{Method: "POST", Path: create, Body: `{"id":"a1","name":"x","secret":"0123456789","scope":["other"]}`}),
 			nil, 3, "choose a name, scope, validity and expiry that the tenant keeps unchanged",
 		},
-		"a tenant that is down": {
+		"the tenant is rate limited": {
 			inject(slices.Repeat([]sailpointtest.Fault{{Method: "GET", Status: 429, Header: map[string][]string{"Retry-After": {"999"}}}}, 4)...),
 			nil, 1, "429",
 		},
-		"no scope":     {func(*sailpointtest.Tenant) {}, []string{"-scope", ""}, 2, "list the scopes"},
-		"a stray word": {func(*sailpointtest.Tenant) {}, []string{"deploy"}, 2, "deploy"},
-		"unknown flag": {func(*sailpointtest.Tenant) {}, []string{"-x"}, 2, "-x"},
-		"help":         {func(*sailpointtest.Tenant) {}, []string{"-help"}, 0, "-grace"},
+		"no scope":            {func(*sailpointtest.Tenant) {}, []string{"-scope", ""}, 2, "list the scopes"},
+		"unexpected argument": {func(*sailpointtest.Tenant) {}, []string{"deploy"}, 2, "deploy"},
+		"unknown flag":        {func(*sailpointtest.Tenant) {}, []string{"-x"}, 2, "-x"},
+		"help":                {func(*sailpointtest.Tenant) {}, []string{"-help"}, 0, "-grace"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tenant := sailpointtest.NewTenant()
@@ -111,15 +111,16 @@ func TestExitCodes(t *testing.T) {
 			code, _, stderr := targettest.Run(t, run, append(tt.args, "-store", filepath.Join(t.TempDir(), "deploy.json"))...)
 			assert.Equal(t, tt.code, code, stderr)
 			assert.Contains(t, stderr, tt.out)
-			if tt.code == 1 || tt.code == 3 { // the advice says the same as the code
+			if tt.code == 1 || tt.code == 3 { // the advice must match the exit code
 				assert.Equal(t, tt.code == 1, strings.HasSuffix(strings.TrimSuffix(strings.TrimSpace(stderr), "; nothing was changed"), "; run it again"), stderr)
 			}
 		})
 	}
 }
 
-// TestExitCodeOfANewSecretThatIsRefused: its token is deleted again, and the next run makes another.
-func TestExitCodeOfANewSecretThatIsRefused(t *testing.T) {
+// TestExitCodeOfARejectedNewSecret expects 1, because the run deletes the new
+// token and the next run creates another.
+func TestExitCodeOfARejectedNewSecret(t *testing.T) {
 	assert.Equal(t, 1, exitCode(errors.Join(lifecycle.ErrNewSecretRejected, sailpoint.ErrInvalidCredentials)))
 	assert.Equal(t, 3, exitCode(errors.Join(lifecycle.ErrStoredCredential, sailpoint.ErrInvalidCredentials)))
 }

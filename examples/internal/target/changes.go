@@ -11,8 +11,9 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
-// PrintChanges prints what became of each token, and returns the exit code that goes with it. Names are quoted: one may
-// hold what a terminal takes for a command.
+// PrintChanges prints what happened to each token, and returns the exit code.
+// It quotes names, because a name may contain control sequences for the
+// terminal.
 func PrintChanges(stdout, stderr io.Writer, changes []lifecycle.Change, err error) (code int) {
 	counts := map[lifecycle.Status]int{}
 	for _, c := range changes {
@@ -21,7 +22,7 @@ func PrintChanges(stdout, stderr io.Writer, changes []lifecycle.Change, err erro
 		if c.Err != nil {
 			because = c.Err.Error()
 		}
-		expiry := "none told"
+		expiry := "not reported"
 		if c.Token.ExpirationDate != nil {
 			expiry = c.Token.ExpirationDate.UTC().Format(time.DateOnly)
 		}
@@ -49,7 +50,7 @@ func PrintChanges(stdout, stderr io.Writer, changes []lifecycle.Change, err erro
 	case counts[lifecycle.StatusFailed]+counts[lifecycle.StatusUnknown] > 0:
 		return 3
 	case counts[lifecycle.StatusPlanned] > 0:
-		fmt.Fprintln(stdout, "nothing was changed: say -apply")
+		fmt.Fprintln(stdout, "nothing was changed; to make the changes, add -apply")
 	}
 	return 0
 }

@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// Parse reads the flags of a command that takes nothing else. done: the command ends with this exit code.
+// Parse parses the flags of a command that has no other arguments. If done is
+// true, the command must exit with code.
 func Parse(flags *flag.FlagSet, args []string) (code int, done bool) {
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -14,8 +15,9 @@ func Parse(flags *flag.FlagSet, args []string) (code int, done bool) {
 	case err != nil:
 		return 2, true
 	case flags.NArg() > 0:
-		// What follows is no flag any more: "-apply false -kinds expired" would apply to all kinds.
-		fmt.Fprintf(flags.Output(), "%s: %q is no flag, nor a part of one\n", flags.Name(), flags.Arg(0))
+		// flag stops at the first other argument. "-apply false -kinds expired"
+		// would therefore apply to all kinds.
+		fmt.Fprintf(flags.Output(), "%s: unexpected argument %q: use only the flags below\n", flags.Name(), flags.Arg(0))
 		flags.Usage()
 		return 2, true
 	}

@@ -9,15 +9,16 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// SeededClient returns a client of the tenant that Config names. Where that is one in memory, it says so, and fills it
-// with what is found in a tenant that nobody has looked at for a while.
+// SeededClient returns a client of the tenant that Config selects. For a tenant
+// in memory, it prints a note and adds tokens like those of a tenant that
+// nobody has audited for a while.
 func SeededClient(notes io.Writer, version sailpoint.APIVersion) (*sailpoint.Client, error) {
 	cfg, memory, err := Config()
 	if err != nil {
 		return nil, err
 	}
 	if memory != nil {
-		fmt.Fprintln(notes, "a tenant in memory: set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET for another")
+		fmt.Fprintln(notes, "using a tenant in memory; to use another, set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET")
 		seed(memory)
 	}
 	cfg.APIVersion = version
@@ -36,12 +37,12 @@ func seed(tenant *sailpointtest.Tenant) {
 	admin := []string{"sp:all-personal-access-tokens:manage"}
 	for _, pat := range []struct {
 		owner, name      string
-		created          int // days from now, as the others
+		created          int // in days from now, like the other dates
 		lastUsed, expiry *time.Time
 		scope            []string
 		managed          bool
 	}{
-		{"", "weekly-report", -100, days(-1), days(12), read, false}, // the owner is the client's own
+		{"", "weekly-report", -100, days(-1), days(12), read, false}, // the owner of the client's token
 		{"Ana Lima", "nightly-export", -170, days(-1), days(10), read, false},
 		{"Ana Lima", "old laptop", -400, days(-310), days(-220), all, false},
 		{"Ana Lima", "trial", -60, nil, days(120), read, false},

@@ -1,4 +1,4 @@
-// Package target says which tenant the examples work with.
+// Package target selects the tenant of the examples.
 package target
 
 import (
@@ -8,8 +8,9 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// Config returns the configuration of the tenant that SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET name. Where
-// none of them is set, it is that of a tenant in memory, which is returned too.
+// Config returns the configuration of the tenant in SAIL_BASE_URL,
+// SAIL_CLIENT_ID and SAIL_CLIENT_SECRET. If none of them is set, it returns the
+// configuration of a tenant in memory, and that tenant.
 func Config() (sailpoint.Config, *sailpointtest.Tenant, error) {
 	if os.Getenv("SAIL_BASE_URL")+os.Getenv("SAIL_CLIENT_ID")+os.Getenv("SAIL_CLIENT_SECRET") == "" {
 		tenant := sailpointtest.NewTenant()

@@ -11,7 +11,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// Serve makes tenant the one that the environment names; nil: none.
+// Serve serves tenant and sets the environment to it. If tenant is nil, it
+// clears the environment.
 func Serve(t *testing.T, tenant *sailpointtest.Tenant) {
 	t.Helper()
 	values := []string{"", "", ""}
@@ -25,7 +26,7 @@ func Serve(t *testing.T, tenant *sailpointtest.Tenant) {
 	}
 }
 
-// Run runs a program.
+// Run runs a program and returns its exit code and its output.
 func Run(
 	t *testing.T, run func(ctx context.Context, args []string, stdout, stderr io.Writer) int, args ...string,
 ) (code int, stdout, stderr string) {
