@@ -113,7 +113,7 @@ func mend(t *testing.T, w *world, j job, how string) {
 func TestEveryFaultAndEveryCrash(t *testing.T) {
 	for name, j := range jobs {
 		for _, versions := range []bool{true, false} {
-			for _, f := range []fault{none, refuses, hides, fails, loses, isLate, isMuchLater, cut, isStale, isSlow, conflicts} {
+			for _, f := range []fault{none, rejects, hides, fails, loses, isLate, isMuchLater, cut, isStale, isSlow, conflicts} {
 				t.Run(fmt.Sprintf("%s/versions %t/%s", name, versions, f), func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) { enumerate(t, j, versions, f) })
@@ -287,7 +287,7 @@ func walk(t *testing.T, j job, seed uint64) {
 		before = append(before, token.ID)
 	}
 	rng := rand.New(rand.NewPCG(seed, 0))
-	kinds := []fault{refuses, hides, fails, loses, isLate, isMuchLater, cut, isStale, isSlow, conflicts}
+	kinds := []fault{rejects, hides, fails, loses, isLate, isMuchLater, cut, isStale, isSlow, conflicts}
 	var trace []string
 	faults := 2
 	gates := [2]chan struct{}{make(chan struct{}), make(chan struct{})}

@@ -128,7 +128,7 @@ func TestIssueGetsThere(t *testing.T) {
 		"the create is carried out after the last look": {"POST 1": isMuchLater},
 		"the list doesn't show it at once":              {"POST 1": loses, "GET 2": isStale, "GET 3": isStale},
 		"the list still shows what is deleted":          {"POST 1": loses, "POST 2": loses, "GET 3": isStale},
-		"lists fail meanwhile":                          {"POST 1": loses, "GET 2": fails, "GET 3": refuses, "GET 4": fails},
+		"lists fail meanwhile":                          {"POST 1": loses, "GET 2": fails, "GET 3": rejects, "GET 4": fails},
 		"the answer ends before the secret":             {"POST 1": cut},
 		"the new token is not known at once":            {"token 2": isSlow},
 		"the store's answer is lost":                    {"Save 1": loses},
@@ -252,18 +252,18 @@ func TestIssueFails(t *testing.T) {
 	}{
 		"load":                         {map[string]fault{"Load 1": fails}, lifecycle.StepLoad, lifecycle.ErrStoreUnknown, 0},
 		"list":                         {map[string]fault{"GET 1": fails}, lifecycle.StepList, sailpoint.ErrServer, 0},
-		"list refused":                 {map[string]fault{"token 1": refuses}, lifecycle.StepList, sailpoint.ErrInvalidCredentials, 0},
-		"create refused":               {map[string]fault{"POST 1": refuses}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 0},
+		"list refused":                 {map[string]fault{"token 1": rejects}, lifecycle.StepList, sailpoint.ErrInvalidCredentials, 0},
+		"create refused":               {map[string]fault{"POST 1": rejects}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 0},
 		"create never answers":         {map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
 		"nobody can look":              {map[string]fault{"POST 1": loses, "GET 2": fails, "GET 3": fails, "GET 4": fails, "GET 5": fails, "GET 6": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
 		"what is found is hidden":      {map[string]fault{"POST 1": loses, "DELETE 1": hides}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
 		"what is found stays":          {map[string]fault{"POST 1": loses, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
-		"the name is not kept":         {map[string]fault{"POST 1": shouts}, lifecycle.StepCreate, nil, 0},
+		"the name is not kept":         {map[string]fault{"POST 1": renames}, lifecycle.StepCreate, nil, 0},
 		"what the answer names stays":  {map[string]fault{"POST 1": cut, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
 		"verify has no answer":         {map[string]fault{"token 2": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 0},
-		"verify is refused":            {map[string]fault{"token 2": refuses, "token 3": refuses, "token 4": refuses, "token 5": refuses}, lifecycle.StepVerify, lifecycle.ErrNewSecretRejected, 0},
+		"verify is refused":            {map[string]fault{"token 2": rejects, "token 3": rejects, "token 4": rejects, "token 5": rejects}, lifecycle.StepVerify, lifecycle.ErrNewSecretRejected, 0},
 		"verify is refused, undo lost": {map[string]fault{"token 2": fails, "DELETE 1": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 1},
-		"save refused":                 {map[string]fault{"Save 1": refuses}, lifecycle.StepSave, lifecycle.ErrNotStored, 0},
+		"save refused":                 {map[string]fault{"Save 1": rejects}, lifecycle.StepSave, lifecycle.ErrNotStored, 0},
 		"save fails":                   {map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 0},
 		"save comes late":              {map[string]fault{"Save 1": isLate}, lifecycle.StepSave, errDown, 0},
 		"save, and nobody knows":       {map[string]fault{"Save 1": fails, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 1},
@@ -404,7 +404,7 @@ func TestIssueReplacesWhatIsRefused(t *testing.T) {
 				require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: id, Secret: secret}))
 				p := &process{w: w}
 				if tt.tries == 2 {
-					p.on = map[string]fault{"token 2": refuses}
+					p.on = map[string]fault{"token 2": rejects}
 				}
 				result, err := issueJob(t, p)
 				require.NoError(t, err)

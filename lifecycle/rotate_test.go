@@ -424,7 +424,7 @@ func TestRotateFails(t *testing.T) {
 	}{
 		"load":                    {true, map[string]fault{"Load 1": fails}, lifecycle.StepLoad, lifecycle.ErrStoreUnknown, 1, 0, false},
 		"list":                    {true, map[string]fault{"GET 1": fails}, lifecycle.StepList, sailpoint.ErrServer, 1, 0, false},
-		"create":                  {true, map[string]fault{"POST 1": refuses}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 1, 0, false},
+		"create":                  {true, map[string]fault{"POST 1": rejects}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 1, 0, false},
 		"create never answers":    {true, map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1, 1, false},
 		"verify":                  {true, map[string]fault{"token 2": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 1, 0, false},
 		"save":                    {true, map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 1, 0, false},
@@ -436,11 +436,11 @@ func TestRotateFails(t *testing.T) {
 		"prove":                   {true, map[string]fault{"token 3": fails}, lifecycle.StepProve, sailpoint.ErrServer, 2, 1, true},
 		"prove blocked":           {true, map[string]fault{"token 3": blocks}, lifecycle.StepProve, sailpoint.ErrForbidden, 2, 1, true},
 		"prove denied, no answer": {true, map[string]fault{"GET 3": denies, "GET 4": loses}, lifecycle.StepProve, io.ErrUnexpectedEOF, 2, 1, true},
-		"prove refused":           {true, map[string]fault{"token 3": refuses}, lifecycle.StepProve, lifecycle.ErrStoredCredential, 2, 1, true},
+		"prove refused":           {true, map[string]fault{"token 3": rejects}, lifecycle.StepProve, lifecycle.ErrStoredCredential, 2, 1, true},
 		"retire":                  {true, map[string]fault{"DELETE 1": fails}, lifecycle.StepRetire, sailpoint.ErrServer, 2, 1, true},
 		"retire, not routed":      {true, map[string]fault{"DELETE 1": hides}, lifecycle.StepRetire, sailpoint.ErrNotFound, 2, 1, true},
 		"rename, not routed":      {true, map[string]fault{"PATCH 1": hides}, lifecycle.StepRename, sailpoint.ErrNotFound, 1, 0, true},
-		"rename":                  {true, map[string]fault{"PATCH 1": refuses}, lifecycle.StepRename, sailpoint.ErrBadRequest, 1, 0, true},
+		"rename":                  {true, map[string]fault{"PATCH 1": rejects}, lifecycle.StepRename, sailpoint.ErrBadRequest, 1, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -494,7 +494,7 @@ func TestRotateReadsWhatWasReplaced(t *testing.T) {
 		is   error
 	}{
 		"after the save":            {2, nil, lifecycle.StepLoad, nil},
-		"after a proof that failed": {3, map[string]fault{"token 3": refuses}, lifecycle.StepProve, lifecycle.ErrStoredCredential},
+		"after a proof that failed": {3, map[string]fault{"token 3": rejects}, lifecycle.StepProve, lifecycle.ErrStoredCredential},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -899,7 +899,7 @@ func TestRotateOfAStoreThatMoves(t *testing.T) {
 // TestNoRunLeaks: neither a result nor an error of any step tells a secret.
 func TestNoRunLeaks(t *testing.T) {
 	for at := 1; at < 16; at++ {
-		for _, f := range []fault{none, refuses, fails, loses, cut} {
+		for _, f := range []fault{none, rejects, fails, loses, cut} {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(true)
 				w.adopt()

@@ -1,7 +1,6 @@
 package lifecycle_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -195,7 +194,7 @@ type fault string
 
 const (
 	none        fault = ""
-	refuses     fault = "refuses"      // the tenant's 400, the token endpoint's invalid_client, ErrNotStored
+	rejects     fault = "rejects"      // the tenant's 400, the token endpoint's invalid_client, ErrNotStored
 	blocks      fault = "blocks"       // a gateway's 403, before the tenant
 	hides       fault = "hides"        // a gateway's 404, before the tenant
 	denies      fault = "denies"       // 401
@@ -204,7 +203,7 @@ const (
 	isLate      fault = "is late"      // no answer, carried out 5 s later
 	isMuchLater fault = "is far later" // no answer, carried out 40 s later: after the last look
 	cut         fault = "is cut"       // carried out, and the answer ends after the id
-	shouts      fault = "shouts"       // the name is not kept as it was sent
+	renames     fault = "renames"      // the name is not kept as it was sent
 	isStale     fault = "is stale"     // a list or a Load shows what the one before did
 	isSlow      fault = "is slow"      // refused from now on for 5 s: a new token that is not known everywhere
 	conflicts   fault = "conflicts"    // a Save that takes effect, is repeated on the way, and conflicts with itself
@@ -274,7 +273,7 @@ func (p *process) loaded(f fault) bool {
 	return slices.ContainsFunc(p.trace, func(line string) bool { return strings.HasSuffix(line, "Load "+string(f)) })
 }
 
-// RoundTrip is a call of the tenant.
+// RoundTrip sends a request to the tenant with the fault of this call.
 func (p *process) RoundTrip(req *http.Request) (*http.Response, error) {
 	what := req.Method
 	if strings.HasSuffix(req.URL.Path, "/oauth/token") {
@@ -285,73 +284,92 @@ func (p *process) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer done()
-	fault := sailpointtest.Fault{Method: req.Method}
-	switch {
-	case f == isSlow && what == "token":
-		p.slow = time.Now().Add(5 * time.Second)
-	case f == refuses && what == "token":
-		fault.Status, fault.Body = 401, `{"error":"invalid_client"}`
-	case f == refuses:
-		fault.Status, fault.Body = 400, `{}`
-	case f == blocks:
-		fault.Status, fault.Body = 403, "<html>"
-	case f == hides:
-		fault.Status, fault.Body = 404, "default backend - 404"
-	case f == denies:
-		fault.Status, fault.Body = 401, `{"error":"JWT is required"}`
-	case f == fails:
-		fault.Status = 503
-	case f == loses:
-		fault.Committed = true
-	case f == isLate:
-		fault.Committed, fault.Delay = true, -5*time.Second
-	case f == isMuchLater:
-		fault.Committed, fault.Delay = true, -40*time.Second
-	case f == cut && what == "POST":
-		fault.CutAfter = 45
-	case f == isStale && what == "GET" && len(p.w.lists) > 0:
-		fault.Status, fault.Body = 200, p.w.lists[len(p.w.lists)-1]
-	case f == isStale && what == "GET":
-		fault.Status, fault.Body = 200, "[]"
-	}
-	if what == "token" && time.Now().Before(p.slow) {
-		fault.Status, fault.Body = 401, `{"error":"invalid_client"}`
-	}
+	fault := p.tenantFault(f, what)
+	fault.Method = req.Method
 	if fault.Status != 0 || fault.Committed || fault.CutAfter != 0 {
 		p.met = true
 		p.w.tenant.Inject(fault)
 	}
 	resp, err := p.w.tenant.RoundTrip(req)
-	if err == nil && f == shouts && what == "POST" {
-		body, _ := io.ReadAll(resp.Body)
-		resp.Body = io.NopCloser(strings.NewReader(strings.ReplaceAll(string(body), "-new-", "-NEW-")))
+	if err == nil {
+		p.receive(resp, f, what, fault.Status == 0)
 	}
-	if err == nil && p.rewrite != nil && resp.StatusCode/100 == 2 {
-		body, _ := io.ReadAll(resp.Body)
-		resp.Body = io.NopCloser(strings.NewReader(p.rewrite(what, string(body))))
+	return resp, err
+}
+
+// tenantFaults holds the faults that are the same for every request.
+var tenantFaults = map[fault]sailpointtest.Fault{
+	rejects:     {Status: 400, Body: `{}`},
+	blocks:      {Status: 403, Body: "<html>"},
+	hides:       {Status: 404, Body: "default backend - 404"},
+	denies:      {Status: 401, Body: `{"error":"JWT is required"}`},
+	fails:       {Status: 503},
+	loses:       {Committed: true},
+	isLate:      {Committed: true, Delay: -5 * time.Second},
+	isMuchLater: {Committed: true, Delay: -40 * time.Second},
+}
+
+// tenantFault returns the fault that the tenant injects.
+func (p *process) tenantFault(f fault, what string) sailpointtest.Fault {
+	fault := tenantFaults[f]
+	switch {
+	case f == isSlow && what == "token":
+		p.slow = time.Now().Add(5 * time.Second)
+	case f == cut && what == "POST":
+		fault.CutAfter = 45
+	case f == isStale && what == "GET":
+		fault.Status, fault.Body = 200, "[]"
+		if n := len(p.w.lists); n > 0 {
+			fault.Body = p.w.lists[n-1]
+		}
+	}
+	if what == "token" && (f == rejects || time.Now().Before(p.slow)) {
+		fault.Status, fault.Body = 401, `{"error":"invalid_client"}`
+	}
+	return fault
+}
+
+// receive changes and records a response. real says that the tenant made it.
+func (p *process) receive(resp *http.Response, f fault, what string, real bool) {
+	if f == renames && what == "POST" {
+		rewriteBody(resp, func(body string) string { return strings.ReplaceAll(body, "-new-", "-NEW-") })
+	}
+	if p.rewrite != nil && resp.StatusCode/100 == 2 {
+		rewriteBody(resp, func(body string) string { return p.rewrite(what, body) })
 		resp.ContentLength = -1
 		resp.Header.Del("Content-Length")
 	}
-	if err == nil && what == "GET" && fault.Status == 0 {
-		body, _ := io.ReadAll(resp.Body)
-		p.w.lists = append(p.w.lists, string(body))
-		resp.Body = io.NopCloser(bytes.NewReader(body))
+	if what == "GET" && real {
+		p.w.lists = append(p.w.lists, rewriteBody(resp, nil))
 	}
-	if err == nil && p.heard != nil && (what == "POST" || what == "token") {
-		body, _ := io.ReadAll(resp.Body)
-		resp.Body = io.NopCloser(bytes.NewReader(body))
-		var answer struct {
-			Secret string `json:"secret"`
-			Bearer string `json:"access_token"`
-		}
-		_ = json.Unmarshal(body, &answer)
-		for _, secret := range []string{answer.Secret, answer.Bearer} {
-			if secret != "" {
-				p.heard(secret)
-			}
+	if p.heard != nil && (what == "POST" || what == "token") {
+		p.hear(rewriteBody(resp, nil))
+	}
+}
+
+// rewriteBody reads a body and puts it back, changed unless change is nil.
+func rewriteBody(resp *http.Response, change func(string) string) string {
+	content, _ := io.ReadAll(resp.Body)
+	body := string(content)
+	if change != nil {
+		body = change(body)
+	}
+	resp.Body = io.NopCloser(strings.NewReader(body))
+	return body
+}
+
+// hear passes on each secret in a body.
+func (p *process) hear(body string) {
+	var response struct {
+		Secret string `json:"secret"`
+		Bearer string `json:"access_token"`
+	}
+	_ = json.Unmarshal([]byte(body), &response)
+	for _, secret := range []string{response.Secret, response.Bearer} {
+		if secret != "" {
+			p.heard(secret)
 		}
 	}
-	return resp, err
 }
 
 // Load is a call of the store.
@@ -363,7 +381,7 @@ func (p *process) Load(context.Context) (lifecycle.Credential, error) {
 	defer done()
 	c := p.w.truth()
 	switch {
-	case f == fails || f == refuses:
+	case f == fails || f == rejects:
 		p.met = true
 		return lifecycle.Credential{}, errDown
 	case f == isStale && p.w.versions && len(p.w.loads) > 0:
@@ -385,9 +403,9 @@ func (p *process) Save(ctx context.Context, c lifecycle.Credential) error {
 	}
 	defer done()
 	p.w.truth()
-	p.met = p.met || f == refuses || f == fails || f == isLate || f == isMuchLater || f == loses || f == conflicts && p.w.versions
+	p.met = p.met || f == conflicts && p.w.versions || slices.Contains([]fault{rejects, fails, isLate, isMuchLater, loses}, f)
 	switch f {
-	case refuses:
+	case rejects:
 		return fmt.Errorf("%w: the disk is full", lifecycle.ErrNotStored)
 	case fails:
 		return errDown
