@@ -24,8 +24,8 @@ import (
 // callTimeout bounds a call whose context has no deadline.
 const callTimeout = 2 * time.Minute
 
-// Client calls one tenant's API with one PAT's rights. It is safe for concurrent use, needs no closing, and is made
-// by [NewClient].
+// Client calls one tenant's API with one PAT's rights. Make one with
+// [NewClient]. It is safe for concurrent use and needs no closing.
 type Client struct {
 	PersonalAccessTokens *PersonalAccessTokensService
 
@@ -34,20 +34,22 @@ type Client struct {
 	bearers     *bearerSource
 	pause       pause
 	budget      budget
-	clockOffset atomic.Int64            // of the server's clock, in nanoseconds
+	clockOffset atomic.Int64            // server time minus local time, in nanoseconds
 	redactor    func() *redact.Redactor // of the client secret
 	timeout     *timeoutError           // AttemptTimeout
-	refusal     atomic.Pointer[refusal] // of its credentials, the last one
+	refusal     atomic.Pointer[refusal] // the last one
 }
 
-// NewClient returns a client for cfg, or every problem of cfg at once, each wrapping ErrInvalidArgument. It reads no
-// environment and sends nothing: credentials are first tried by the first call.
+// NewClient returns a client for cfg. If cfg is invalid, the error lists all
+// its problems and matches ErrInvalidArgument. NewClient sends nothing and
+// doesn't read the environment. The first call uses the credentials for the
+// first time.
 func NewClient(cfg Config) (*Client, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, userAgent: userAgent(), redactor: newRedactor(cfg.ClientSecret), timeout: &timeoutError{"no answer", cfg.AttemptTimeout}}
+	c := &Client{cfg: cfg, userAgent: userAgent(), redactor: newRedactor(cfg.ClientSecret), timeout: &timeoutError{"no response", cfg.AttemptTimeout}}
 	if cfg.UserAgent != "" {
 		c.userAgent = cfg.UserAgent + " " + c.userAgent
 	}
@@ -60,7 +62,8 @@ func NewClient(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// ClientID returns the id of the PAT that the client uses, or "" where a TokenSource doesn't tell it.
+// ClientID returns the id of the client's PAT. With a TokenSource and no
+// Config.ClientID it returns "".
 func (c *Client) ClientID() string {
 	if c == nil {
 		return ""
@@ -68,7 +71,7 @@ func (c *Client) ClientID() string {
 	return c.cfg.ClientID
 }
 
-// APIVersion returns the version of the API that the client speaks.
+// APIVersion returns the version of the API that the client calls.
 func (c *Client) APIVersion() APIVersion {
 	if c == nil {
 		return ""
@@ -76,8 +79,9 @@ func (c *Client) APIVersion() APIVersion {
 	return c.cfg.APIVersion
 }
 
-// WithCredentials returns a client that works with another PAT of the same tenant: on the same transport, limiter and
-// logger, but with a bearer of its own. It doesn't repeat a refusal of c's credentials.
+// WithCredentials returns a client for another PAT of the same tenant. It
+// shares the transport, limiter and logger of c and has a bearer of its own. A
+// rejection of c's credentials doesn't affect it.
 func (c *Client) WithCredentials(clientID string, clientSecret Secret) (*Client, error) {
 	if c == nil || c.PersonalAccessTokens == nil {
 		return nil, invalidArgument("no client: make one with NewClient")
@@ -87,12 +91,12 @@ func (c *Client) WithCredentials(clientID string, clientSecret Secret) (*Client,
 	return NewClient(cfg)
 }
 
-// serverTime returns t, taken from the local clock, by the server's.
+// serverTime converts t from the local clock to the server's.
 func (c *Client) serverTime(t time.Time) time.Time {
 	return t.Add(time.Duration(c.clockOffset.Load()))
 }
 
-// userAgent is "sailpoint-go/" and the version of this module in the running program.
+// userAgent returns "sailpoint-go/" and this module's version in the program.
 var userAgent = sync.OnceValue(func() string {
 	const path = "github.com/sailpoint-go/sailpoint"
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -105,12 +109,12 @@ var userAgent = sync.OnceValue(func() string {
 	return "sailpoint-go/devel"
 })
 
-// operation is one call of the API, as pat.go states it.
+// operation is an operation of the API with its arguments.
 type operation struct {
 	method      string
 	url         string
-	template    string // the path without what differs between calls
-	tokenID     string // of the token that it is about; "" if it is about none or several
+	template    string // the path with {id} for the token's id
+	tokenID     string // "" if the operation is not about one token
 	contentType string
 	body        []byte
 	kind        kind
@@ -118,7 +122,7 @@ type operation struct {
 
 func (op *operation) name() string { return op.method + " " + op.template }
 
-// expects reports whether an answer with this status says that op was carried out.
+// expects reports whether a response with this status means success.
 func (op *operation) expects(status int) bool {
 	switch op.kind {
 	case kindDelete:
@@ -129,32 +133,42 @@ func (op *operation) expects(status int) bool {
 	return status == http.StatusOK
 }
 
-// call is one operation under way: everything that its attempts share. It is the http.RoundTripper of its own
-// http.Client, so that each attempt is known to be this call's.
+// call is a running operation, with the state that its attempts share:
+//
+//  1. prepare waits for a pause to end, for the Limiter and for a bearer.
+//  2. RoundTrip adds the headers and sends the request, with a time limit.
+//  3. readResponse decodes the response, or returns the failure and its event.
+//  4. checkRetry ends a successful call, or looks up the event in the matrix.
+//  5. planRetry sets the wait before the next prepare, or ends the call.
+//  6. finalError turns the last failure into the error of the call.
+//
+// A call is the http.RoundTripper of its own http.Client, so that an attempt
+// can be related to its call.
 type call struct {
 	operation
 	client  *Client
-	decode  func(io.Reader) error // reads the body of an answer of success
-	streams bool                  // leave the body of the answer open
+	decode  func(io.Reader) error // reads the body of a successful response
+	streams bool                  // leave the body of the response open
 	http    http.Client
 
 	ctx      context.Context // the caller's
-	deadline time.Time       // ctx's, or callTimeout from the start
+	deadline time.Time       // ctx's, or else callTimeout after the start
 
 	bearer    *bearer
-	earlier   []*bearer // of attempts before
+	earlier   []*bearer // of earlier attempts
 	attempt   *attempt
-	failure   *Error // the last attempt's
+	failure   *Error // of the last attempt
 	attempts  int
-	retries   int // what counts against MaxRetries
-	paid      int // the part of it that the budget paid for
+	retries   int // compared with MaxRetries
+	paid      int // retries taken from the budget
 	renewed   bool
 	repeated  bool
 	certainty certainty
 	wait      time.Duration // before the next attempt
 }
 
-// call returns op ready to be done, with decode to read the answer within the attempt.
+// call returns a call of op. decode reads the response as part of an attempt,
+// so that its failure can be retried.
 func (c *Client) call(ctx context.Context, op operation, decode func(io.Reader) error) *call {
 	call := &call{operation: op, client: c, decode: decode, ctx: ctx, http: *c.cfg.HTTPClient}
 	call.http.Transport = call
@@ -166,7 +180,7 @@ func (c *Client) call(ctx context.Context, op operation, decode func(io.Reader) 
 	return call
 }
 
-// do sends the request until it succeeds or the matrix says that it failed.
+// do sends the request until it succeeds or may not be retried.
 func (c *call) do() error {
 	err := c.prepare(nil)
 	if err == nil {
@@ -177,11 +191,14 @@ func (c *call) do() error {
 	}
 	c.close()
 	if err != nil {
-		return c.fail(err)
+		return c.finalError(err)
 	}
 	return nil
 }
 
+// send runs the loop of attempts. go-retryablehttp provides the body for each
+// attempt and the wait between them. The call itself makes all decisions,
+// because the library's own ones would retry a Create.
 func (c *call) send() error {
 	var body any
 	if c.body != nil {
@@ -193,17 +210,17 @@ func (c *call) send() error {
 	}
 	retrying := retryablehttp.Client{
 		HTTPClient:   &c.http,
-		RetryMax:     math.MaxInt, // check counts
+		RetryMax:     math.MaxInt, // planRetry counts
 		PrepareRetry: c.prepare,
-		CheckRetry:   c.check,
+		CheckRetry:   c.checkRetry,
 		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.wait },
 		ErrorHandler: func(_ *http.Response, err error, _ int) (*http.Response, error) { return nil, err },
 	}
-	_, err = retrying.Do(req) //nolint:bodyclose // check reads the body and close closes it
+	_, err = retrying.Do(req) //nolint:bodyclose // checkRetry reads the body and close closes it
 	return err
 }
 
-// prepare gets what an attempt needs before it may leave: the end of a pause, the limiter's consent, a bearer.
+// prepare waits until the next attempt may be sent, and gets its bearer.
 func (c *call) prepare(*http.Request) error {
 	c.attempt = nil
 	if err := c.ctx.Err(); err != nil {
@@ -236,10 +253,11 @@ func (c *call) prepare(*http.Request) error {
 		return err
 	}
 	c.use(bearer)
-	return c.waitOut(ctx, &c.client.pause) // another may have begun meanwhile
+	return c.waitOut(ctx, &c.client.pause) // one may have begun meanwhile
 }
 
-// bounded returns the caller's context with the end of the call, if it has none of its own.
+// bounded returns the caller's context, with the call's deadline if it has
+// none.
 func (c *call) bounded() (context.Context, context.CancelFunc) {
 	if _, ok := c.ctx.Deadline(); ok {
 		return c.ctx, func() {}
@@ -256,12 +274,12 @@ func (c *call) getBearer(ctx context.Context) (*bearer, error) {
 	}
 	bearer, err := bearers.get(ctx)
 	if err == nil && c.renewed && bearer.Equal(c.bearer.Secret) {
-		return nil, c.failure // the 401: with the same bearer the response would be the same
+		return nil, c.failure // the 401, because the same bearer would be rejected again
 	}
 	return bearer, err
 }
 
-// waitOut waits until nothing is held back by p any more.
+// waitOut waits for the end of p.
 func (c *call) waitOut(ctx context.Context, p *pause) error {
 	for left := p.left(); left > 0; left = p.left() {
 		wait := left + jitter(spread)
@@ -276,7 +294,8 @@ func (c *call) waitOut(ctx context.Context, p *pause) error {
 	return nil
 }
 
-// mayWait reports whether a pause with so much left is short enough, and the wait for its end ends before the call has to.
+// mayWait reports whether the rest of a pause is at most MaxRetryWait, and
+// whether the wait for its end fits the call's deadline.
 func (c *call) mayWait(left, wait time.Duration) bool {
 	return left-spread <= c.client.cfg.MaxRetryWait && c.fits(wait)
 }
@@ -315,25 +334,25 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		if to, err := req.URL.Parse(resp.Header.Get("Location")); err == nil {
 			a.redirect = to.Host
 		}
-		resp.Header.Del("Location") // without it http.Client follows no redirect, and needs to understand none
+		resp.Header.Del("Location") // so that http.Client doesn't follow or even parse it
 	}
 	a.body, resp.Body = resp.Body, a
 	return resp, nil
 }
 
-// errNoResponse is a transport that breaks the contract of http.RoundTripper.
-var errNoResponse = errors.New("the transport returned neither an answer nor an error")
+// errNoResponse reports a transport that breaks the rules of http.RoundTripper.
+var errNoResponse = errors.New("the transport returned neither a response nor an error")
 
-// outgoing returns req as the transport gets it.
+// outgoing returns req with everything that the transport needs.
 func (c *call) outgoing(req *http.Request) *http.Request {
 	req = req.WithContext(httptrace.WithClientTrace(c.attempt.ctx, c.attempt.trace()))
-	req.GetBody = nil // net/http would send the body again by itself, also where the API may have carried the request out
-	req.Cancel = nil  //nolint:staticcheck // http.Client sets it beside the context, which alone tells when it ended
-	// What follows the response's end on the same connection would be printed by net/http, or be read as the response to
-	// the next request: here it may be a secret.
+	req.GetBody = nil // net/http would repeat a request that the API may have carried out
+	req.Cancel = nil  //nolint:staticcheck // http.Client sets it, but only the context has a cause
+	// Extra bytes after the response may hold a secret. On a connection that
+	// stays open, net/http would print them, or read them as the next response.
 	req.Close = c.kind == kindCreate || c.kind == kindFetch
 	if c.attempts > 1 {
-		req.Header = req.Header.Clone() // the transport may still read the last attempt's
+		req.Header = req.Header.Clone() // the last attempt's may still be in use
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.client.userAgent)
@@ -346,23 +365,26 @@ func (c *call) outgoing(req *http.Request) *http.Request {
 	return req
 }
 
-// check is told how an attempt ended, and reports whether to send again.
-func (c *call) check(_ context.Context, resp *http.Response, err error) (bool, error) {
-	event, failure := c.examine(resp, err)
+// checkRetry handles the end of an attempt and reports whether to retry.
+func (c *call) checkRetry(_ context.Context, resp *http.Response, err error) (bool, error) {
+	event, failure := c.readResponse(resp, err)
 	c.log(resp, failure)
+	if failure == nil {
+		c.succeed()
+		return false, nil
+	}
 	row := &matrix[event]
 	verdict := row.verdicts[c.kind]
-	if failure == nil || verdict == gone && c.certainty != notCarriedOut {
-		c.client.budget.refund(c.paid)
-		c.accepted()
+	if verdict == gone && c.certainty != notCarriedOut {
+		c.succeed()
 		return false, nil
 	}
 	c.failure = failure
 	c.certainty = max(c.certainty, row.certainty)
-	if !c.repeats(verdict, event) {
+	if !c.planRetry(verdict, event) {
 		return false, failure
 	}
-	if c.wait > 0 { // a new bearer has a record of its own
+	if c.wait > 0 { // it is 0 for a new bearer, which has a record of its own
 		from := ""
 		if failure.RetryAfter > 0 {
 			from = "response"
@@ -372,8 +394,9 @@ func (c *call) check(_ context.Context, resp *http.Response, err error) (bool, e
 	return true, nil
 }
 
-// examine reads an answer and returns what is wrong with it, or with not getting one; nil: nothing.
-func (c *call) examine(resp *http.Response, err error) (event, *Error) {
+// readResponse reads a response and returns its failure, or that of a request
+// without one. The event has no meaning if the failure is nil.
+func (c *call) readResponse(resp *http.Response, err error) (event, *Error) {
 	if err != nil {
 		failure := c.lastFailure()
 		failure.Err = c.cause(err)
@@ -401,25 +424,25 @@ func (c *call) readSuccess(resp *http.Response) (event, *Error) {
 		_ = resp.Body.Close()
 	}
 	if err == nil {
-		if c.kind != kindDelete { // whose response has no body that could show whose it is
+		if c.kind != kindDelete { // without a body, an intermediary may have sent the response
 			c.readClock(resp)
 		}
 		return 0, nil
 	}
-	event, failure := c.damage(c.answered(resp), err)
+	event, failure := c.bodyFailure(c.newFailure(resp), err)
 	if event == incomplete {
 		c.readClock(resp)
 	}
 	return event, failure
 }
 
-// readFailure returns what a response that is not successful says.
+// readFailure returns the failure in an unsuccessful response.
 func (c *call) readFailure(resp *http.Response) (event, *Error) {
-	failure := c.answered(resp)
+	failure := c.newFailure(resp)
 	if resp.StatusCode < http.StatusMultipleChoices {
-		_ = resp.Body.Close() // unread: it may hold a secret
+		_ = resp.Body.Close() // not read, because it may hold a secret
 		failure.invalid = true
-		failure.Err = errors.New("an answer with an unexpected status")
+		failure.Err = errors.New("the response has an unexpected status")
 		return untrusted, failure
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
@@ -439,11 +462,13 @@ func (c *call) readFailure(resp *http.Response) (event, *Error) {
 	return statusEvent(resp.StatusCode, failure.own), failure
 }
 
-// maxClockOffset is the largest difference from the local clock that a Date header is believed. A clock that is wrong
-// by more would fail TLS sooner or later, and StartedAt a day late would hide the token that it helps to find.
+// maxClockOffset is the largest difference between a trusted Date header and
+// the local clock. A clock that is wrong by more would fail TLS sooner or
+// later. A StartedAt that is a day late would hide the token that it helps to
+// find.
 const maxClockOffset = 24 * time.Hour
 
-// readClock sets the server's clock from a response that the API itself sent.
+// readClock sets clockOffset from a response that the API itself sent.
 func (c *call) readClock(resp *http.Response) {
 	date, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil || !strings.HasPrefix(c.url, c.client.cfg.BaseURL+"/") { // a TokenURL elsewhere has another clock
@@ -454,12 +479,13 @@ func (c *call) readClock(resp *http.Response) {
 	}
 }
 
-// answered returns the start of what is wrong with an answer.
-func (c *call) answered(resp *http.Response) *Error {
+// newFailure returns the failure of an attempt that got resp.
+func (c *call) newFailure(resp *http.Response) *Error {
 	return &Error{StatusCode: resp.StatusCode, RequestID: c.requestID(resp)}
 }
 
-// requestID returns the gateway's id of the request, or "" for the token endpoint, which no text is shown of.
+// requestID returns the gateway's id of the request. For the token endpoint it
+// is "", because an Error shows none of its texts.
 func (c *call) requestID(resp *http.Response) string {
 	if c.kind == kindFetch {
 		return ""
@@ -467,7 +493,8 @@ func (c *call) requestID(resp *http.Response) string {
 	return c.redactor().Text(resp.Header.Get("SLPT-Request-ID"))
 }
 
-// redirected returns the error of a 3xx response. For the token endpoint it doesn't name the host.
+// redirected returns the error of a 3xx response. It doesn't name the host for
+// the token endpoint.
 func (c *call) redirected() error {
 	if c.kind == kindFetch {
 		return errors.New("a redirect was not followed")
@@ -475,8 +502,9 @@ func (c *call) redirected() error {
 	return fmt.Errorf("a redirect to the host %.200q was not followed", c.redactor().Text(c.attempt.redirect))
 }
 
-// damage fills failure with what is wrong with an answer of success that was read up to err.
-func (c *call) damage(failure *Error, err error) (event, *Error) {
+// bodyFailure completes the failure of a successful response whose body was
+// read up to err.
+func (c *call) bodyFailure(failure *Error, err error) (event, *Error) {
 	failure.Err = c.cause(err)
 	var object *oauthError
 	if errors.As(err, &object) {
@@ -492,8 +520,9 @@ func (c *call) damage(failure *Error, err error) (event, *Error) {
 	return bodyEvent(err, c.attempt.readErr != nil), failure
 }
 
-// repeats reports whether the call is to be sent again, and sets how long to wait before.
-func (c *call) repeats(verdict verdict, event event) bool {
+// planRetry reports whether to retry, and sets the wait. It drops a rejected
+// bearer, begins a pause and takes the cost from the budget.
+func (c *call) planRetry(verdict verdict, event event) bool {
 	switch verdict {
 	case renew:
 		if c.renewed || !c.client.bearers.drop(c.bearer, c.pay) {
@@ -514,7 +543,7 @@ func (c *call) repeats(verdict verdict, event event) bool {
 	c.wait = backoff(c.retries)
 	asked := c.askedWait()
 	if asked > 0 {
-		c.wait = max(asked, asked+jitter(spread)) // the sum may overflow
+		c.wait = max(asked, asked+jitter(spread)) // max, because the sum may overflow
 	}
 	if p := c.pausedBy(event, asked); p != nil {
 		p.extend(time.Now().Add(min(c.wait, maxPause)), c.failure.StatusCode)
@@ -537,7 +566,8 @@ func (c *call) repeats(verdict verdict, event event) bool {
 	return true
 }
 
-// askedWait returns how long the last response asked to wait, or the stand-in for what can't be read.
+// askedWait returns how long the last response asked to wait. For an unreadable
+// Retry-After it returns a default.
 func (c *call) askedWait() time.Duration {
 	if c.failure.retryAfterUnreadable {
 		return min(unreadableWait, c.client.cfg.MaxRetryWait)
@@ -545,7 +575,8 @@ func (c *call) askedWait() time.Duration {
 	return c.failure.RetryAfter
 }
 
-// pay reports whether the client's budget allows one more retry, and takes it from there.
+// pay reports whether the client's budget allows another retry, and takes its
+// cost.
 func (c *call) pay() bool {
 	if !c.client.budget.take() {
 		return false
@@ -554,15 +585,17 @@ func (c *call) pay() bool {
 	return true
 }
 
-// accepted notes that the API has accepted the call's bearer.
-func (c *call) accepted() {
+// succeed refunds the call's retries and marks its bearer as accepted.
+func (c *call) succeed() {
+	c.client.budget.refund(c.paid)
 	if c.bearer != nil && !c.bearer.accepted.Load() {
 		c.bearer.accepted.Store(true)
 	}
 }
 
-// pausedBy returns the pause that a response begins, or nil. The gateway of the API counts all calls of a client, and
-// the token endpoint, whose 503 counts if it asks to wait, all fetches.
+// pausedBy returns the pause that a response begins, or nil. A 429 of the API's
+// gateway holds back all calls of the client. The token endpoint's 429, and its
+// 503 with a Retry-After, hold back all fetches.
 func (c *call) pausedBy(event event, asked time.Duration) *pause {
 	switch {
 	case c.kind == kindFetch && (event == rateLimited || asked > 0 && event == serverFailed && c.failure.StatusCode == http.StatusServiceUnavailable):
@@ -573,11 +606,11 @@ func (c *call) pausedBy(event event, asked time.Duration) *pause {
 	return nil
 }
 
-// fits reports whether a wait ends before the call has to.
+// fits reports whether a wait ends before the call's deadline.
 func (c *call) fits(wait time.Duration) bool { return wait < time.Until(c.deadline) }
 
-// lastFailure returns a copy of the last attempt's failure, for one without an answer of its own: what the last answer
-// said still holds.
+// lastFailure returns a copy of the last attempt's failure, for a failure
+// without a response. What the last response said is still true.
 func (c *call) lastFailure() *Error {
 	if c.failure == nil {
 		return &Error{}
@@ -587,13 +620,14 @@ func (c *call) lastFailure() *Error {
 	return &failure
 }
 
-// fail returns the error of a call that ended in err: one *Error, of this call's own.
-func (c *call) fail(err error) error {
+// finalError returns the error of a call that failed with err. Its chain has
+// one *Error, which belongs to this call alone.
+func (c *call) finalError(err error) error {
 	var failure *Error
 	if errors.As(err, &failure) {
-		own := *failure // it may be shared by the calls that waited for one bearer
+		own := *failure // calls that waited for the same bearer may share it
 		failure = &own
-	} else { // the context ended, or the limiter refused, perhaps while a failure was to be tried again
+	} else { // the context ended or the limiter failed, perhaps before a retry
 		failure = c.lastFailure()
 		failure.Err = errors.Join(c.redactor().Error(err), failure.Err)
 	}
@@ -606,13 +640,14 @@ func (c *call) fail(err error) error {
 	return failure
 }
 
-// cutShort returns the error of an answer that was read in part, up to err.
+// cutShort returns the error of a response that was partly read, up to err.
 func (c *call) cutShort(err error) error {
-	_, failure := c.damage(&Error{StatusCode: http.StatusOK}, err)
-	return c.fail(failure)
+	_, failure := c.bodyFailure(&Error{StatusCode: http.StatusOK}, err)
+	return c.finalError(failure)
 }
 
-// cause returns err as an Error keeps it: without the URL, saying which time limit it was, and nothing secret.
+// cause returns err for use in an Error. It removes the URL and secrets, and
+// names the time limit that has passed.
 func (c *call) cause(err error) error {
 	for wrapper := (*url.Error)(nil); errors.As(err, &wrapper) && wrapper.Err != nil; {
 		err = wrapper.Err
@@ -626,7 +661,7 @@ func (c *call) cause(err error) error {
 	return c.redactor().Error(err)
 }
 
-// use makes b the bearer of the next attempt.
+// use sets the bearer of the next attempt.
 func (c *call) use(b *bearer) {
 	if c.bearer != nil && c.bearer != b {
 		c.earlier = append(c.earlier, c.bearer)
@@ -634,7 +669,8 @@ func (c *call) use(b *bearer) {
 	c.bearer = b
 }
 
-// redactor returns what replaces the secrets that this call sent: a server, or a proxy before it, may echo them.
+// redactor returns the redactor of the secrets that this call sent. The server
+// or a proxy may echo them.
 func (c *call) redactor() *redact.Redactor {
 	redactors := []*redact.Redactor{c.client.redactor()}
 	for _, b := range c.earlier {
@@ -646,7 +682,7 @@ func (c *call) redactor() *redact.Redactor {
 	return redact.Join(redactors...)
 }
 
-// log writes the record of an attempt.
+// log writes the log record of an attempt.
 func (c *call) log(resp *http.Response, failure *Error) {
 	if c.attempt == nil || !c.client.logs(c.ctx, slog.LevelDebug) {
 		return
@@ -665,7 +701,8 @@ func (c *call) log(resp *http.Response, failure *Error) {
 	c.client.record(c.ctx, slog.LevelDebug, "sailpoint: request", attrs...)
 }
 
-// logWait writes the record of a wait before the next attempt. from says whose Retry-After it is; "": nobody's.
+// logWait writes the log record of a wait before the next attempt. from names
+// the source of the Retry-After, or is "" if there was none.
 func (c *call) logWait(wait time.Duration, reason, from string) {
 	if !c.client.logs(c.ctx, slog.LevelInfo) {
 		return
@@ -677,7 +714,8 @@ func (c *call) logWait(wait time.Duration, reason, from string) {
 	c.client.record(c.ctx, slog.LevelInfo, "sailpoint: wait", attrs...)
 }
 
-// logAttrs returns what every record of the call begins with, with room for so many more.
+// logAttrs returns the first attributes of each log record of the call, with
+// capacity for more.
 func (c *call) logAttrs(more int) []slog.Attr {
 	attrs := append(make([]slog.Attr, 0, more+2), slog.String("operation", c.name()))
 	if c.tokenID != "" {
@@ -686,26 +724,26 @@ func (c *call) logAttrs(more int) []slog.Attr {
 	return attrs
 }
 
-// logFetches returns fetch with a record of each bearer that it got or failed to get.
+// logFetches returns a fetch that logs each new bearer and each failure.
 func (c *Client) logFetches(fetch func(context.Context, Secret) (*bearer, error)) func(context.Context, Secret) (*bearer, error) {
 	return func(ctx context.Context, refused Secret) (*bearer, error) {
-		reason := "the client has none"
+		reason := "no bearer yet"
 		switch {
 		case !refused.IsZero():
-			reason = "the API refused the last one"
+			reason = "the API rejected the last bearer"
 		case c.bearers.current.Load() != nil:
-			reason = "the last one expires"
+			reason = "the last bearer expires"
 		}
 		b, err := fetch(ctx, refused)
 		switch {
 		case err == nil:
 			c.record(ctx, slog.LevelInfo, "sailpoint: new bearer", slog.String("reason", reason), slog.Time("expiry", b.expiry))
-		case ctx.Err() == nil: // else nobody waits for it any more
+		case ctx.Err() == nil: // otherwise the last waiter gave up
 			var failure *Error
 			if errors.As(err, &failure) {
-				err = failure // without net/http's text, which has the URL
+				err = failure // because net/http's text has the URL
 			}
-			secrets := redact.Join(c.redactor(), redact.New(refused.Reveal())) // which a TokenSource was given
+			secrets := redact.Join(c.redactor(), redact.New(refused.Reveal())) // a TokenSource has it
 			text := redact.Printable(secrets.Text(err.Error()))
 			c.record(ctx, slog.LevelWarn, "sailpoint: no new bearer", slog.String("reason", reason), slog.String("error", text))
 		}
@@ -713,13 +751,14 @@ func (c *Client) logFetches(fetch func(context.Context, Secret) (*bearer, error)
 	}
 }
 
-// logs reports whether records of this level are wanted.
+// logs reports whether the logger accepts records of this level.
 func (c *Client) logs(ctx context.Context, level slog.Level) (wanted bool) {
 	defer func() { _ = recover() }() // as in record
 	return c.cfg.Logger != nil && c.cfg.Logger.Enabled(ctx, level)
 }
 
-// record writes a record. A handler that panics must not cost the caller the secret of a token that was just created.
+// record writes a log record. A panic of the handler must not lose the secret
+// of a token that was just created.
 func (c *Client) record(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
 	defer func() { _ = recover() }()
 	if c.cfg.Logger != nil {
@@ -734,64 +773,68 @@ func (c *call) close() {
 	}
 }
 
-// attempt is one request under way, and the body of its answer.
+// attempt is one request and the body of its response.
 type attempt struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	started time.Time
-	timer   *time.Timer // cancels ctx with limit; nil: no limit
+	timer   *time.Timer // cancels ctx with limit, or nil without a limit
 	limit   atomic.Pointer[timeoutError]
 
-	// A streamed body has limits for the time inside its reads: its reader may take as long as it likes between them.
+	// A streamed body limits the time of its reads. The caller may take any
+	// time between them.
 	streaming, ending bool
-	silence, trickle  *timeoutError // of one read, and of those that got the last minTrickle bytes; nil: no limit
-	waited            time.Duration // in reads, for received
+	silence           *timeoutError // the limit of one read, or nil
+	trickle           *timeoutError // the limit of the reads of minTrickle bytes, or nil
+	waited            time.Duration // in reads, for the bytes in received
 	received          int
 
-	// What the transport told by httptrace. One that tells nothing proves nothing.
+	// These report what the transport did. If it doesn't call the hooks, every
+	// failure is treated as possibly sent.
 	hooks           httptrace.ClientTrace
 	connecting      atomic.Bool
 	connected       atomic.Bool
 	headersWritten  atomic.Int32
-	mayHaveBeenSent int // how often, as told when the transport returned its error
+	mayHaveBeenSent int // how often, when the transport returned its error
 
 	ownTransport bool // not net/http's
 
-	redirect string // the host that an answer points to
+	redirect string // the host in the response's Location
 	body     io.ReadCloser
-	readErr  error // that ended the reading of body
+	readErr  error // from reading body
 }
 
-// begin starts an attempt and its time limit.
+// begin starts an attempt with its time limit.
 func (c *call) begin(ctx context.Context) *attempt {
 	a := &attempt{started: time.Now()}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	limit := c.client.cfg.AttemptTimeout
 	if _, bounded := c.ctx.Deadline(); !bounded {
 		if left := time.Until(c.deadline); limit < 0 || left < limit {
-			a.within(left, errCallTimeout)
+			a.setLimit(left, errCallTimeout)
 			return a
 		}
 	}
 	if limit >= 0 {
-		a.within(limit, c.client.timeout)
+		a.setLimit(limit, c.client.timeout)
 	}
 	return a
 }
 
-// How often a request without a body may be sent again within an attempt.
+// These limit how often a request without a body is repeated in an attempt.
 const (
-	maxReplays = 1 // by net/http: its repair of a connection that the server had closed
+	maxReplays = 1 // by net/http, after the server closed a connection
 
-	// A transport that isn't net/http's may send requests of its own with the attempt's context: retries, or a fetch of
-	// what it signs with. They look the same.
+	// Another transport may send its own requests with the attempt's context,
+	// such as retries or a request for credentials. The hooks can't tell them
+	// apart.
 	maxOwnReplays = 10
 )
 
-// errReplays is a request that net/http would send again and again.
-var errReplays = errors.New("net/http sent the request again, and the connection failed each time")
+// errReplays reports a request that net/http would repeat forever.
+var errReplays = errors.New("net/http repeated the request, and the connection failed each time")
 
-// trace returns the hooks by which the transport tells what it does. They may be called by other goroutines.
+// trace returns the hooks for the transport. Other goroutines may call them.
 func (a *attempt) trace() *httptrace.ClientTrace {
 	a.hooks = httptrace.ClientTrace{
 		GetConn: func(string) {
@@ -806,28 +849,30 @@ func (a *attempt) trace() *httptrace.ClientTrace {
 	return &a.hooks
 }
 
-// replays returns how often the transport sent the request again by itself.
+// replays returns how often net/http repeated the request.
 func (a *attempt) replays() int {
 	if a.ownTransport {
-		return 0 // the header may be that of another request
+		return 0 // the header may belong to another request
 	}
 	return max(int(a.headersWritten.Load())-1, 0)
 }
 
-// sent returns how often the request may have been sent. It is 0 where the transport proves that no header left.
+// sent returns how often the request may have been sent. It is 0 if the hooks
+// prove that no header was written.
 func (a *attempt) sent() int {
 	switch written := int(a.headersWritten.Load()); {
 	case written > 0:
 		return written
 	case !a.connecting.Load():
 		return 1
-	case a.connected.Load() && a.ctx.Err() != nil: // HTTP/2 doesn't wait for the end of a header that is being written
+	case a.connected.Load() && a.ctx.Err() != nil: // HTTP/2 may still be writing the header
 		return 1
 	}
 	return 0
 }
 
-// limitReached returns the limit of this package that ended the attempt, or nil.
+// limitReached returns the limit of this package that ended the attempt, or
+// nil.
 func (a *attempt) limitReached() error {
 	var timeout *timeoutError
 	switch cause := context.Cause(a.ctx); {
@@ -839,8 +884,8 @@ func (a *attempt) limitReached() error {
 	return nil
 }
 
-// within replaces the time limit.
-func (a *attempt) within(left time.Duration, limit *timeoutError) {
+// setLimit replaces the time limit of the attempt.
+func (a *attempt) setLimit(left time.Duration, limit *timeoutError) {
 	a.limit.Store(limit)
 	if a.timer != nil {
 		a.timer.Reset(left)
@@ -849,14 +894,14 @@ func (a *attempt) within(left time.Duration, limit *timeoutError) {
 	a.timer = time.AfterFunc(left, func() { a.cancel(a.limit.Load()) })
 }
 
-// The limits of a streamed body.
+// These limit a streamed body.
 const (
-	minTrickle      = 1 << 10         // bytes that have to arrive
-	trickleTimeouts = 10              // while reads wait for so many times AttemptTimeout
-	endTimeout      = 5 * time.Second // behind the last token, where only the end is missing
+	minTrickle      = 1 << 10         // bytes that must arrive in trickleTimeouts
+	trickleTimeouts = 10              // times AttemptTimeout
+	endTimeout      = 5 * time.Second // for the end after the last token
 )
 
-// stream replaces the time limit of the whole body by those of its reads.
+// stream replaces the time limit of the whole body with limits of its reads.
 func (a *attempt) stream(timeout time.Duration) {
 	a.streaming = true
 	if a.timer != nil {
@@ -864,28 +909,28 @@ func (a *attempt) stream(timeout time.Duration) {
 	}
 	if timeout > 0 {
 		most := trickleTimeouts * min(timeout, math.MaxInt64/trickleTimeouts)
-		a.silence = &timeoutError{"no answer", timeout}
-		a.trickle = &timeoutError{"less than 1 KiB of the answer", most}
+		a.silence = &timeoutError{"no response", timeout}
+		a.trickle = &timeoutError{"less than 1 KiB of the response", most}
 	}
 }
 
-// expectEnd gives a streamed body a short time to end.
+// expectEnd limits the time until a streamed body ends to endTimeout.
 func (a *attempt) expectEnd() {
 	if a.streaming {
 		a.ending = true
-		a.within(endTimeout, &timeoutError{"no end of the answer", endTimeout})
+		a.setLimit(endTimeout, &timeoutError{"no end of the response", endTimeout})
 	}
 }
 
-// Read implements io.Reader for the body of the answer.
+// Read implements io.Reader for the body of the response.
 func (a *attempt) Read(p []byte) (int, error) {
 	if a.ending || a.silence == nil {
 		return a.read(p)
 	}
 	if left := a.trickle.limit - a.waited; left < a.silence.limit {
-		a.within(left, a.trickle)
+		a.setLimit(left, a.trickle)
 	} else {
-		a.within(a.silence.limit, a.silence)
+		a.setLimit(a.silence.limit, a.silence)
 	}
 	started := time.Now()
 	n, err := a.read(p)
@@ -906,7 +951,7 @@ func (a *attempt) read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements io.Closer for the body of the answer.
+// Close implements io.Closer for the body of the response.
 func (a *attempt) Close() error {
 	if a.body != nil {
 		_ = a.body.Close()
@@ -922,7 +967,8 @@ func (a *attempt) end() {
 	a.cancel(nil)
 }
 
-// timeoutError is a time limit of this package, not of the caller's context, and what is missing at its end.
+// timeoutError reports that a time limit of this package has passed, and not
+// the caller's deadline.
 type timeoutError struct {
 	missing string
 	limit   time.Duration
@@ -930,10 +976,10 @@ type timeoutError struct {
 
 func (e *timeoutError) Error() string { return fmt.Sprintf("%s within %s", e.missing, e.limit) }
 
-var errCallTimeout = &timeoutError{"no answer to a call without a deadline", callTimeout}
+var errCallTimeout = &timeoutError{"no response to a call without a deadline", callTimeout}
 
 // Is matches context.DeadlineExceeded, as the time limits of net/http do.
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// Timeout implements net.Error's way to tell.
+// Timeout implements the method of net.Error.
 func (e *timeoutError) Timeout() bool { return true }

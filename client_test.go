@@ -354,7 +354,7 @@ func TestLoggerGetsOneRecordARequest(t *testing.T) {
 		const wait = `level=INFO msg="sailpoint: wait" operation="DELETE /v2024/personal-access-tokens/{id}" token_id=secret-id `
 		got := regexp.MustCompile(`wait=\S+`).ReplaceAllString(out.String(), "wait=d")
 		require.Equal(t, `level=DEBUG msg="sailpoint: request" operation="POST /oauth/token" method=POST path=/oauth/token attempt=1 duration=0s status=200 request_id=""`+"\n"+
-			`level=INFO msg="sailpoint: new bearer" reason="the client has none" expiry=2000-01-01T12:00:00.000Z`+"\n"+
+			`level=INFO msg="sailpoint: new bearer" reason="no bearer yet" expiry=2000-01-01T12:00:00.000Z`+"\n"+
 			common+`attempt=1 duration=0s error="read tcp: connection reset by peer"`+"\n"+
 			wait+`attempt=2 wait=d reason="read tcp: connection reset by peer"`+"\n"+
 			common+`attempt=2 duration=0s status=503 request_id=req-2 error="503 Service Unavailable"`+"\n"+
@@ -512,10 +512,10 @@ func TestOneByteASecond(t *testing.T) {
 				continue
 			}
 			assert.Equal(t, 30*time.Second, time.Since(started), op.name)
-			require.ErrorContains(t, err, "no answer within 30s")
+			require.ErrorContains(t, err, "no response within 30s")
 		}
 		n = &network{token: always(dripping(200))}
-		require.ErrorContains(t, list(t.Context(), n.client(t, withoutRetries)), "no answer within 30s")
+		require.ErrorContains(t, list(t.Context(), n.client(t, withoutRetries)), "no response within 30s")
 	})
 }
 
@@ -657,7 +657,7 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 		"Retry-After of the call's own response, and of an earlier call": {
 			api: []answer{limited, ok(`[]`)}, calls: 2,
 			want: []string{
-				`INFO sailpoint: new bearer reason="the client has none"`,
+				`INFO sailpoint: new bearer reason="no bearer yet"`,
 				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=2 reason="429 Too Many Requests" retry_after_from=response`,
 				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=1 reason="not sent because an earlier call was rate limited" retry_after_from="earlier call"`,
 			},
@@ -665,15 +665,15 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 		"a bearer that was refused": {
 			api: []answer{{status: 401}, ok(`[]`)}, calls: 1,
 			want: []string{
-				`INFO sailpoint: new bearer reason="the client has none"`,
-				`INFO sailpoint: new bearer reason="the API refused the last one"`,
+				`INFO sailpoint: new bearer reason="no bearer yet"`,
+				`INFO sailpoint: new bearer reason="the API rejected the last bearer"`,
 			},
 		},
 		"a bearer that expires": {
 			token: []answer{issued("a-bearer", 1)}, calls: 2,
 			want: []string{
-				`INFO sailpoint: new bearer reason="the client has none"`,
-				`INFO sailpoint: new bearer reason="the last one expires"`,
+				`INFO sailpoint: new bearer reason="no bearer yet"`,
+				`INFO sailpoint: new bearer reason="the last bearer expires"`,
 			},
 		},
 		"a TokenSource that repeats the bearer that was refused": {
@@ -684,14 +684,14 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 				return sailpoint.AccessToken{}, errors.New("no good: " + refused.Reveal())
 			},
 			want: []string{
-				`INFO sailpoint: new bearer reason="the client has none"`,
-				`WARN sailpoint: no new bearer reason="the API refused the last one" error="TokenSource: no good: [REDACTED]"`,
+				`INFO sailpoint: new bearer reason="no bearer yet"`,
+				`WARN sailpoint: no new bearer reason="the API rejected the last bearer" error="TokenSource: no good: [REDACTED]"`,
 			},
 		},
 		"credentials that are refused": {
 			token: []answer{{status: 401}}, calls: 1,
 			want: []string{
-				`WARN sailpoint: no new bearer reason="the client has none" error="sailpoint: POST /oauth/token: 401 Unauthorized: the client id or secret was rejected: check both"`,
+				`WARN sailpoint: no new bearer reason="no bearer yet" error="sailpoint: POST /oauth/token: 401 Unauthorized: the client id or secret was rejected: check both"`,
 			},
 		},
 	} {

@@ -631,7 +631,7 @@ func TestAttemptTimeout(t *testing.T) {
 				require.Equal(t, 5*time.Second, time.Since(started))
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.NotErrorIs(t, err, context.Canceled)
-				require.ErrorContains(t, err, "no answer within 5s")
+				require.ErrorContains(t, err, "no response within 5s")
 			})
 		})
 	}
