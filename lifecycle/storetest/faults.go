@@ -59,7 +59,7 @@ func (p Place) outcome(ctx context.Context, saveErr error, now, c lifecycle.Cred
 
 func (p Place) newProxy() (*faultproxy.Proxy, error) {
 	if p.OpenAt == nil {
-		return nil, notSetError("OpenAt")
+		return nil, notSet("OpenAt")
 	}
 	return faultproxy.NewOn(p.network, p.Address)
 }
@@ -131,7 +131,7 @@ const maxResponses = 4
 
 func checkLostReply(ctx context.Context, p Place) error {
 	if p.OpenAt == nil {
-		return notSetError("OpenAt")
+		return notSet("OpenAt")
 	}
 	anyStored := false
 	for n := range maxResponses {
@@ -199,7 +199,7 @@ func (p Place) saveOnceWithCut(ctx context.Context, responses int, mode faultpro
 
 func checkDenied(ctx context.Context, p Place) error {
 	if p.Deny == nil {
-		return notSetError("Deny")
+		return notSet("Deny")
 	}
 	s := p.Open()
 	_, now, err := put(ctx, s)
@@ -209,6 +209,8 @@ func checkDenied(ctx context.Context, p Place) error {
 	restore := p.Deny()
 	c, loadErr := s.Load(ctx)
 	saveErr := save(ctx, s, newCredential(now.Version))
+	checker, hasCheck := s.(lifecycle.SaveChecker)
+	allowed := hasCheck && checker.CheckSave(ctx) == nil
 	restore()
 	if loadErr == nil {
 		return fmt.Errorf("Load returned nil and id %.8q", c.ID)
@@ -216,12 +218,15 @@ func checkDenied(ctx context.Context, p Place) error {
 	if saveErr == nil || errors.Is(saveErr, lifecycle.ErrStoreConflict) {
 		return fmt.Errorf("Save returned %w", orNil(saveErr))
 	}
+	if allowed {
+		return errors.New("CheckSave returned nil")
+	}
 	return requireStored(ctx, p, now)
 }
 
 func checkRestart(ctx context.Context, p Place) error {
 	if p.Restart == nil {
-		return notSetError("Restart")
+		return notSet("Restart")
 	}
 	s := p.Open()
 	_, now, err := put(ctx, s)

@@ -266,23 +266,26 @@ func (s *store) Load(ctx context.Context) (lifecycle.Credential, error) {
 	if s.fault == "caches" && s.cached != nil {
 		return s.cached.credential(), nil
 	}
-	empty := lifecycle.Credential{Version: "v0"}
 	status, text, err := s.send(ctx, http.MethodGet, nil)
 	switch {
 	case err != nil && s.fault == "an error is an empty store",
 		err != nil && s.fault == "an ended context is an empty store" && ctx.Err() != nil,
 		err == nil && status != http.StatusOK && s.fault == "any status is an empty store":
-		return empty, nil //nolint:nilerr // this is the fault
+		return lifecycle.Credential{Version: "v0"}, nil //nolint:nilerr // this is the fault
 	case err != nil:
 		return lifecycle.Credential{}, err
 	case status != http.StatusOK:
 		return lifecycle.Credential{}, fmt.Errorf("status %d", status)
 	}
+	return s.decode(ctx, text)
+}
+
+func (s *store) decode(ctx context.Context, text []byte) (lifecycle.Credential, error) {
 	var c content
-	err = json.Unmarshal(text, &c)
+	err := json.Unmarshal(text, &c)
 	switch {
 	case err != nil && s.fault == "invalid JSON is an empty store":
-		return empty, nil
+		return lifecycle.Credential{Version: "v0"}, nil
 	case err != nil && s.fault == "the error of invalid JSON repeats it":
 		return lifecycle.Credential{}, fmt.Errorf("%w in %s", err, text)
 	case err != nil:
@@ -369,6 +372,20 @@ func (s *store) conflict(ctx context.Context, c lifecycle.Credential, text []byt
 		return s.Save(ctx, c)
 	}
 	return lifecycle.ErrStoreConflict
+}
+
+// CheckSave is a read: whoever may not write here may not read either.
+func (s *store) CheckSave(ctx context.Context) error {
+	c, err := s.Load(ctx)
+	switch {
+	case s.fault == "the check always fails":
+		return errors.New("no check")
+	case s.fault == "the check always allows":
+		return nil
+	case s.fault == "the check writes" && err == nil:
+		return s.Save(ctx, rewritten(c))
+	}
+	return err
 }
 
 // newRegister returns a place over a register with this fault. It works in a synctest bubble only.

@@ -162,9 +162,35 @@ func checkEnded(ctx context.Context, p Place) error {
 	return err
 }
 
+func checkCheckSave(ctx context.Context, p Place) error {
+	s := p.Open()
+	checker, ok := s.(lifecycle.SaveChecker)
+	if !ok {
+		return skipError("the store has no CheckSave")
+	}
+	empty, err := s.Load(ctx)
+	if err != nil {
+		return err
+	}
+	if err := withoutSecret(checker.CheckSave(ctx)); err != nil {
+		return fmt.Errorf("in an empty place: %w", err)
+	}
+	if err := requireStored(ctx, p, empty); err != nil {
+		return err
+	}
+	_, now, err := put(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err := withoutSecret(checker.CheckSave(ctx)); err != nil {
+		return err
+	}
+	return requireStored(ctx, p, now)
+}
+
 func checkCleared(ctx context.Context, p Place) error {
 	if p.Clear == nil {
-		return notSetError("Clear")
+		return notSet("Clear")
 	}
 	s := p.Open()
 	_, now, err := put(ctx, s)
@@ -192,7 +218,7 @@ func checkCleared(ctx context.Context, p Place) error {
 
 func checkSpoiled(ctx context.Context, p Place) error {
 	if p.Spoil == nil {
-		return notSetError("Spoil")
+		return notSet("Spoil")
 	}
 	s := p.Open()
 	if _, _, err := put(ctx, s); err != nil {

@@ -70,7 +70,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 			ctx, cancel := context.WithTimeout(t.Context(), checkTimeout)
 			defer cancel()
 			switch err := c.run(ctx, place); {
-			case errors.As(err, new(notSetError)):
+			case errors.As(err, new(skipError)):
 				t.Skip(err)
 			case err != nil:
 				t.Errorf("%s.\nHowever: %v", c.rule, err)
@@ -79,10 +79,12 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 	}
 }
 
-// notSetError names the field of Place that a check needs.
-type notSetError string
+// skipError says why a check can't run.
+type skipError string
 
-func (e notSetError) Error() string { return "Place." + string(e) + " is not set" }
+func (e skipError) Error() string { return string(e) }
+
+func notSet(field string) error { return skipError("Place." + field + " is not set") }
 
 // check is one rule and what finds out whether a store keeps it.
 type check struct {
@@ -102,11 +104,12 @@ var checks = []check{
 	{"Count", "No Save that returned nil is lost, and none that returned ErrStoreConflict takes effect", checkCount},
 	{"Torn", "Load returns the ID, Secret, Note and Version of one Save", checkTorn},
 	{"Ended", "Load and Save tell the truth when their context has ended", checkEnded},
+	{"CheckSave", "CheckSave returns nil where a Save succeeds, and changes nothing", checkCheckSave},
 	{"Unreachable", "Without its server Load returns an error, not an empty Credential", checkUnreachable},
 	{"Hanging", "Load and Save return when their context ends", checkHanging},
 	{"LostReply", "ErrStoreConflict and ErrNotStored mean that nothing was changed, also when a response is lost", checkLostReply},
 	{"LostRequest", "A Save whose request is cut off stores nothing later", checkLostRequest},
-	{"Denied", "Without rights Load returns an error, not an empty Credential, and Save does not return ErrStoreConflict", checkDenied},
+	{"Denied", "Without rights Load returns an error, not an empty Credential, Save does not return ErrStoreConflict, and CheckSave fails", checkDenied},
 	{"Restart", "What was saved survives a crash of the server, with its Version", checkRestart},
 	{"Cleared", "After a person deleted what was stored, no Save with an earlier Version takes effect", checkCleared},
 	{"Spoiled", "Content that is not a credential is an error, not an empty Credential, and the error does not repeat it", checkSpoiled},

@@ -65,6 +65,10 @@ var wrongStores = map[string]map[string]string{
 		"writes in two parts":     "parts of two Saves",
 	},
 	"Ended": {"an ended context is an empty store": "Load returned nil and something else"},
+	"CheckSave": {
+		"the check writes":       "was stored, and Load returned",
+		"the check always fails": "in an empty place: no check",
+	},
 	"Unreachable": {
 		"an error is an empty store": "Load returned nil",
 	},
@@ -79,6 +83,7 @@ var wrongStores = map[string]map[string]string{
 	"LostRequest": {"sends the request later": "it was sent again later"},
 	"Denied": {
 		"any status is an empty store": "Load returned nil",
+		"the check always allows":      "CheckSave returned nil",
 		"any refusal is a conflict":    "Save returned lifecycle: the store has been written",
 	},
 	"Restart": {"keeps nothing over a crash": "was stored, and Load returned"},
@@ -131,21 +136,21 @@ func TestWrongStoresAreCaught(t *testing.T) {
 	assert.Len(t, wrongStores, len(checks), "a check that does not exist")
 }
 
-// TestChecksSayWhatThePlaceLacks and need no more than Open otherwise.
-func TestChecksSayWhatThePlaceLacks(t *testing.T) {
-	var lacking []string
+// TestChecksSayWhyTheyAreSkipped and need no more than Open otherwise.
+func TestChecksSayWhyTheyAreSkipped(t *testing.T) {
+	var skipped []string
 	for _, c := range checks {
 		memory := &lifecycle.MemoryStore{}
 		err := c.run(t.Context(), Place{Open: func() lifecycle.Store { return memory }})
-		if err != nil && assert.ErrorAs(t, err, new(notSetError), c.name) {
-			lacking = append(lacking, c.name+": "+err.Error())
+		if err != nil && assert.ErrorAs(t, err, new(skipError), c.name) {
+			skipped = append(skipped, c.name+": "+err.Error())
 		}
 	}
 	assert.Equal(t, []string{
-		"Unreachable: Place.OpenAt is not set", "Hanging: Place.OpenAt is not set", "LostReply: Place.OpenAt is not set",
+		"CheckSave: the store has no CheckSave", "Unreachable: Place.OpenAt is not set", "Hanging: Place.OpenAt is not set", "LostReply: Place.OpenAt is not set",
 		"LostRequest: Place.OpenAt is not set", "Denied: Place.Deny is not set", "Restart: Place.Restart is not set",
 		"Cleared: Place.Clear is not set", "Spoiled: Place.Spoil is not set",
-	}, lacking)
+	}, skipped)
 }
 
 // forgetful is a store that loses the Note.

@@ -1,0 +1,176 @@
+// Package sqlstore keeps tokens' secrets in a table of a PostgreSQL or SQLite database, one row for each token.
+//
+// The table must exist:
+//
+//	CREATE TABLE credential (
+//		name    VARCHAR(200)  PRIMARY KEY,
+//		id      VARCHAR(128)  NOT NULL,
+//		secret  VARCHAR(4000) NOT NULL,
+//		note    VARCHAR(200)  NOT NULL,
+//		version VARCHAR(32)   NOT NULL
+//	)
+//
+// The database user needs the rights SELECT, INSERT and UPDATE. The database must write each commit to stable storage
+// before it confirms it (PostgreSQL: synchronous_commit is on). To change a row by hand, give it another version too.
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/redact"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+)
+
+// Config says where the secret is kept. DB and Name must be set.
+type Config struct {
+	// DB is the database. Its driver must take parameters as $1, as drivers of PostgreSQL and modernc.org/sqlite do.
+	DB *sql.DB
+	// Name is the row's name: one token, one name.
+	Name string
+	// Table is the table, optionally after its schema and a dot. The default is "credential".
+	Table string
+	// NameColumn, IDColumn, SecretColumn, NoteColumn and VersionColumn name the columns that readers see. The defaults
+	// are "name", "id", "secret", "note" and "version".
+	NameColumn, IDColumn, SecretColumn, NoteColumn, VersionColumn string
+}
+
+// Store is a [lifecycle.Store] with versions. Its Version is a random text in the row that each Save replaces. Several
+// goroutines may use it.
+type Store struct {
+	db                              *sql.DB
+	name                            string
+	selectRow, insertRow, updateRow string
+}
+
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// New returns a Store. Nothing is sent to the database.
+func New(config Config) (*Store, error) {
+	switch {
+	case config.DB == nil:
+		return nil, fmt.Errorf("%w: DB is not set: open one with sql.Open", sailpoint.ErrInvalidArgument)
+	case config.Name == "":
+		return nil, fmt.Errorf("%w: Name is not set: give the row of this token a name", sailpoint.ErrInvalidArgument)
+	}
+	table := cmp.Or(config.Table, "credential")
+	columns := []string{
+		cmp.Or(config.NameColumn, "name"), cmp.Or(config.IDColumn, "id"), cmp.Or(config.SecretColumn, "secret"),
+		cmp.Or(config.NoteColumn, "note"), cmp.Or(config.VersionColumn, "version"),
+	}
+	for _, name := range append(strings.Split(table, "."), columns...) {
+		if !identifier.MatchString(name) {
+			return nil, fmt.Errorf("%w: %.80q is not the name of a table or column: use letters, digits and _", sailpoint.ErrInvalidArgument, name)
+		}
+	}
+	name, id, secret, note, version := columns[0], columns[1], columns[2], columns[3], columns[4]
+	return &Store{
+		db: config.DB, name: config.Name,
+		selectRow: fmt.Sprintf("SELECT %s, %s, %s, %s FROM %s WHERE %s = $1", id, secret, note, version, table, name),
+		insertRow: fmt.Sprintf("INSERT INTO %s (%s, %s, %s, %s, %s) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+			table, id, secret, note, version, name),
+		updateRow: fmt.Sprintf("UPDATE %s SET %s = $1, %s = $2, %s = $3, %s = $4 WHERE %s = $5 AND %s = $6",
+			table, id, secret, note, version, name, version),
+	}, nil
+}
+
+// absent is the Version where there is no row.
+const absent = "absent"
+
+// Load reads the row. If there is none, it returns a Credential without ID.
+func (s *Store) Load(ctx context.Context) (lifecycle.Credential, error) {
+	var c lifecycle.Credential
+	var secret string
+	err := s.db.QueryRowContext(ctx, s.selectRow, s.name).Scan(&c.ID, &secret, &c.Note, &c.Version)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return lifecycle.Credential{Version: absent}, nil
+	case err != nil:
+		return lifecycle.Credential{}, fmt.Errorf("the row %q: %w", s.name, err)
+	case c.Version == "" || c.Version == absent:
+		return lifecycle.Credential{}, fmt.Errorf("the row %q has the version %q: set it to any other text", s.name, c.Version)
+	}
+	c.Secret = sailpoint.NewSecret(secret)
+	return c, nil
+}
+
+// execer is a *sql.DB or *sql.Tx.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// Save inserts the row, or updates it if it still has c's Version. A Credential without Version is not stored.
+func (s *Store) Save(ctx context.Context, c lifecycle.Credential) error {
+	if c.Version == "" {
+		return fmt.Errorf("%w: the credential has no version: use what Load returned", lifecycle.ErrNotStored)
+	}
+	return s.write(ctx, s.db, c)
+}
+
+// CheckSave is the [lifecycle.SaveChecker] of Store. It writes the row in a transaction that it rolls back.
+func (s *Store) CheckSave(ctx context.Context) error {
+	c, err := s.Load(ctx)
+	if err != nil {
+		return err
+	}
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("the row %q: %w", s.name, err)
+	}
+	defer func() { _ = tx.Rollback() }() // nothing was to be kept anyway
+	if err := s.write(ctx, tx, c); err != nil && !errors.Is(err, lifecycle.ErrStoreConflict) {
+		return err
+	}
+	return nil
+}
+
+func (s *Store) write(ctx context.Context, db execer, c lifecycle.Credential) error {
+	args := []any{c.ID, c.Secret.Reveal(), c.Note, newVersion(), s.name}
+	statement := s.insertRow
+	if c.Version != absent {
+		statement, args = s.updateRow, append(args, c.Version)
+	}
+	result, err := db.ExecContext(ctx, statement, args...)
+	if err == nil {
+		var rows int64
+		if rows, err = result.RowsAffected(); err == nil && rows == 0 {
+			return lifecycle.ErrStoreConflict
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	return s.failure(c, err)
+}
+
+// failure returns the error of a write. SQLSTATEs of these classes say that the statement was not carried out because
+// its data, the row, the user's rights or the database's mode are wrong.
+func (s *Store) failure(c lifecycle.Credential, err error) error {
+	var state interface{ SQLState() string } // as drivers of PostgreSQL have it
+	class := ""
+	if errors.As(err, &state) {
+		class = state.SQLState()[:min(2, len(state.SQLState()))]
+	}
+	err = redact.New(c.Secret.Reveal()).Error(fmt.Errorf("the row %q: %w", s.name, err))
+	switch class {
+	case "22", "23": // their details quote the row, so only the text stays
+		return fmt.Errorf("%w: %s", lifecycle.ErrNotStored, err.Error())
+	case "25", "42":
+		return fmt.Errorf("%w: %w", lifecycle.ErrNotStored, err)
+	}
+	return err // it may be stored
+}
+
+func newVersion() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
