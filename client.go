@@ -314,8 +314,14 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	_, isHTTPTransport := transport.(*http.Transport)
 	a.ownTransport = !isHTTPTransport
 	resp, err := transport.RoundTrip(req)
-	c.attempts += a.replays()
-	c.retries += a.replays()
+	replays := a.replays(resp != nil)
+	if replays > 0 && c.body == nil {
+		c.certainty = max(c.certainty, maybeCarriedOut) // by an earlier copy of the request
+	}
+	if !a.ownTransport { // whose headers may be those of other requests
+		c.attempts += replays
+		c.retries += replays
+	}
 	if err == nil && resp == nil {
 		err = errNoResponse
 	}
@@ -795,7 +801,8 @@ type attempt struct {
 	connecting      atomic.Bool
 	connected       atomic.Bool
 	headersWritten  atomic.Int32
-	mayHaveBeenSent int // how often, when the transport returned its error
+	writtenBefore   atomic.Int32 // headersWritten when the last connection was requested
+	mayHaveBeenSent int          // how often, when the transport returned its error
 
 	ownTransport bool // not net/http's
 
@@ -839,7 +846,9 @@ func (a *attempt) trace() *httptrace.ClientTrace {
 	a.hooks = httptrace.ClientTrace{
 		GetConn: func(string) {
 			a.connecting.Store(true)
-			if written := a.headersWritten.Load(); written > maxOwnReplays || written > maxReplays && !a.ownTransport {
+			written := a.headersWritten.Load()
+			a.writtenBefore.Store(written)
+			if written > maxOwnReplays || written > maxReplays && !a.ownTransport {
 				a.cancel(errReplays)
 			}
 		},
@@ -849,12 +858,14 @@ func (a *attempt) trace() *httptrace.ClientTrace {
 	return &a.hooks
 }
 
-// replays returns how often net/http repeated the request.
-func (a *attempt) replays() int {
-	if a.ownTransport {
-		return 0 // the header may belong to another request
+// replays returns how often the transport repeated the request. HTTP/2 may
+// return a response before it calls WroteHeaders for its request.
+func (a *attempt) replays(responded bool) int {
+	replays := int(a.headersWritten.Load()) - 1
+	if responded {
+		replays = max(replays, int(a.writtenBefore.Load()))
 	}
-	return max(int(a.headersWritten.Load())-1, 0)
+	return max(replays, 0)
 }
 
 // sent returns how often the request may have been sent. It is 0 if the hooks

@@ -81,9 +81,10 @@ type Config struct {
 	// sent only to BaseURL.
 	//
 	// Your own transport should limit the size of response headers and the time
-	// of HTTP/2 writes. Set MaxResponseHeaderBytes, and HTTP2 with
-	// SendPingTimeout and WriteByteTimeout. Otherwise a server that reads
-	// nothing can block a call after its context has ended.
+	// of writes. Set MaxResponseHeaderBytes, HTTP2 with SendPingTimeout and
+	// WriteByteTimeout, and a DialContext whose connections have a deadline for
+	// each write. Otherwise a server that reads nothing can block a call after
+	// its context has ended. NewTransport has all of these.
 	//
 	// A RoundTripper other than *http.Transport should call the hooks of
 	// net/http/httptrace. Otherwise every failed request is treated as possibly

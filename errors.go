@@ -209,8 +209,8 @@ func (e *Error) Is(target error) bool {
 }
 
 // Format implements [fmt.Formatter]. Every verb prints the text of Error, so
-// that no verb prints the Body.
-func (e *Error) Format(f fmt.State, verb rune) {
+// that no verb prints the Body. An Error that is not a pointer prints alike.
+func (e Error) Format(f fmt.State, verb rune) {
 	if verb == 'q' {
 		_, _ = fmt.Fprintf(f, "%q", e.Error())
 		return

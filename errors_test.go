@@ -472,6 +472,20 @@ func TestErrorPrintsItsTextUnderEveryVerb(t *testing.T) {
 	}
 }
 
+// TestCopyOfAnErrorPrintsNoBody: a program may have made one by *err.
+func TestCopyOfAnErrorPrintsNoBody(t *testing.T) {
+	for _, verb := range verbs {
+		if strings.ContainsAny(verb, "pw") { // fmt doesn't ask the value here; vet reports it
+			continue
+		}
+		for _, v := range []any{*anError(), []any{*anError()}, struct{ Err sailpoint.Error }{*anError()}} {
+			got := fmt.Sprintf(verb, v)
+			requireAbsent(t, got, "the-body")
+			require.NotContains(t, got, "116 104 101", verb) // the bytes of "the"
+		}
+	}
+}
+
 func TestErrorIsLoggedByItsFields(t *testing.T) {
 	var text, object bytes.Buffer
 	noTime := &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {

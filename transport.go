@@ -2,10 +2,12 @@ package sailpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -38,7 +40,7 @@ func NewTransport() *http.Transport {
 			}
 			return nil
 		},
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		DialContext:           dial,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		ForceAttemptHTTP2:     true,
@@ -48,7 +50,7 @@ func NewTransport() *http.Transport {
 			PingTimeout:     5 * time.Second,
 			// A server that sends pings and reads nothing could otherwise block
 			// a call after its context has ended.
-			WriteByteTimeout: 5 * time.Second,
+			WriteByteTimeout: writeTimeout,
 		},
 		MaxIdleConns:        100,
 		MaxIdleConnsPerHost: 100,
@@ -57,4 +59,35 @@ func NewTransport() *http.Transport {
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
 	}
+}
+
+// writeTimeout limits a write that the server doesn't read.
+const writeTimeout = 5 * time.Second
+
+// dial connects with a limit for each write.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return timedConn{conn}, nil
+}
+
+// timedConn limits the time of each write. Without it a server that asks for
+// new TLS 1.3 keys all the time and reads nothing could block a call after its
+// context has ended: crypto/tls answers a KeyUpdate inside a read, and Close
+// waits for that write.
+type timedConn struct{ net.Conn }
+
+// Write implements io.Writer.
+func (c timedConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		_ = c.Close() // or the alerts of crypto/tls would wait as long again
+	}
+	return n, err
 }

@@ -722,3 +722,21 @@ func throughProxy(address string) func(*http.Transport) {
 		transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: address})
 	}
 }
+
+// TestServerThatReadsNothing: crypto/tls answers the KeyUpdates of TLS 1.3 inside a read, which is how long such a write
+// can hold a call.
+func TestServerThatReadsNothing(t *testing.T) {
+	address, _ := hostile(t, func(*net.TCPConn, int) { <-t.Context().Done() })
+	conn, err := sailpoint.NewTransport().DialContext(t.Context(), "tcp", address)
+	require.NoError(t, err)
+	defer conn.Close()
+	var written time.Time
+	for err == nil {
+		written = time.Now()
+		_, err = conn.Write(make([]byte, 64<<10))
+	}
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Less(t, time.Since(written), 20*time.Second)
+	_, err = conn.Write([]byte("more"))
+	require.ErrorIs(t, err, net.ErrClosed, "nothing waits as long again")
+}

@@ -290,6 +290,38 @@ func TestReplaysOfTheTransportAreCounted(t *testing.T) {
 	}
 }
 
+// TestDeleteThatTheTransportSendsAgain: a server may have carried out a request that it ended with PROTOCOL_ERROR, and
+// the response to the next one says nothing of that.
+func TestDeleteThatTheTransportSendsAgain(t *testing.T) {
+	const status404, status400 = "\x8d", "\x8c" // HPACK's static table (RFC 7541)
+	for name, tt := range map[string]struct {
+		status, body string
+		deleted      bool
+	}{
+		"gone":                {status404, `{"detailCode":"404"}`, true},
+		"a gateway's 404":     {status404, `not here`, false},
+		"rejected by the API": {status400, `{"detailCode":"400"}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, streams := overHTTP2(t, func(conn io.Writer, n int, stream uint32) bool {
+				if n == 1 {
+					return resetWith(1)(conn, n, stream)
+				}
+				_, _ = conn.Write(frame(frameHeaders, endHeaders, stream, []byte(tt.status)))
+				_, _ = conn.Write(frame(frameData, endStream, stream, []byte(tt.body)))
+				return true
+			})
+			err := client.PersonalAccessTokens.Delete(t.Context(), "86f1")
+			require.EqualValues(t, 2, streams.Load())
+			if tt.deleted {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+			}
+		})
+	}
+}
+
 // TestStaleConnections says who repairs a connection that the server closed while it was idle. The server takes it for
 // lost only when the second request has arrived, so that nobody can know whether it was carried out.
 func TestStaleConnections(t *testing.T) {
