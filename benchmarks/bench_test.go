@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The benchmarks are for benchstat and for profiles; the table of the README is printed by main.
+// The benchmarks are for benchstat and profiles. main prints the README's tables.
 
 func serve(tb testing.TB) string {
 	tb.Helper()
@@ -78,7 +78,7 @@ func BenchmarkParallel(b *testing.B) {
 	}
 }
 
-// TestWaysAgree: what is compared reads the same tokens.
+// TestWaysAgree checks that all compared ways read the same tokens.
 func TestWaysAgree(t *testing.T) {
 	url := serve(t)
 	for _, shape := range shapes {

@@ -1,5 +1,7 @@
-// Command benchmarks prints the table of its README, measured in one run: every way to do a thing takes its turn in
-// each round, so that what else the machine does hits all of them, and a ratio is the median of the rounds' ratios.
+// Command benchmarks prints the tables of its README. It measures all of them
+// in one run. In each round every way takes its turn, so other load on the
+// machine affects all of them alike. A ratio is the median of the ratios of the
+// rounds.
 package main
 
 import (
@@ -17,8 +19,8 @@ import (
 )
 
 func main() {
-	rounds := flag.Int("rounds", 31, "how often each list of 10,000 tokens is read; other measurements follow it")
-	most := flag.Int("most", 1_000_000, "the largest list of the growth table")
+	rounds := flag.Int("rounds", 31, "read each list of 10,000 tokens this often; other measurements scale with it")
+	most := flag.Int("most", 1_000_000, "tokens in the largest list of the growth table")
 	flag.Parse()
 	if err := run(context.Background(), *rounds, *most); err != nil {
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
@@ -38,13 +40,14 @@ func run(ctx context.Context, rounds, most int) error {
 	return printGrowth(ctx, server.URL, rounds, most)
 }
 
-// sample is what one way cost in one round.
+// sample is the cost of one way in one round.
 type sample struct {
 	elapsed       time.Duration
 	allocs, bytes float64
 }
 
-// measure runs f n times. What earlier ways left behind is collected before, so that it is not f's cost.
+// measure runs f n times. It collects garbage first, so that f doesn't pay for
+// earlier ways.
 func measure(n int, f func() error) (sample, error) {
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -64,12 +67,13 @@ func measure(n int, f func() error) (sample, error) {
 	}, nil
 }
 
-// inTurns measures each of fs, n runs at a time, in rounds; the first round only warms up. The result is by f and round.
+// inTurns measures each of fs in rounds, n runs at a time. The first round only
+// warms up. The result is indexed by f and round.
 func inTurns(rounds, n int, fs ...func() error) ([][]sample, error) {
 	samples := make([][]sample, len(fs))
 	for round := range rounds + 1 {
 		for i := range fs {
-			i = (i + round) % len(fs) // no way is always the one behind another
+			i = (i + round) % len(fs) // so that no way always follows the same other one
 			s, err := measure(n, fs[i])
 			if err != nil {
 				return nil, err
@@ -99,7 +103,7 @@ func elapsed(s sample) time.Duration { return s.elapsed }
 func allocs(s sample) float64        { return s.allocs }
 func allocated(s sample) float64     { return s.bytes }
 
-// ratio is the median of a's time to b's, round by round.
+// ratio returns the median of the ratios of a's time to b's.
 func ratio(a, b []sample) float64 {
 	ratios := make([]float64, len(a))
 	for i := range a {
@@ -108,7 +112,7 @@ func ratio(a, b []sample) float64 {
 	return median(ratios)
 }
 
-// reads returns the runs of ways that check how many tokens come.
+// reads returns functions that run the ways and check the number of tokens.
 func reads(ctx context.Context, ways []way, want int) []func() error {
 	fs := make([]func() error, len(ways))
 	for i, w := range ways {
@@ -126,7 +130,7 @@ func reads(ctx context.Context, ways []way, want int) []func() error {
 func printLists(ctx context.Context, url string, rounds int) error {
 	const n = 10_000
 
-	var fs []func() error // List and All of each shape
+	var fs []func() error // List and All for each shape
 	for _, shape := range shapes {
 		ways, err := waysToList(url + listPath(shape, n))
 		if err != nil {
@@ -136,7 +140,7 @@ func printLists(ctx context.Context, url string, rounds int) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("\nA list of 10,000 tokens, %s:\n\n| way | ms | to goccy | allocations a token | bytes a token |\n|---|---|---|---|---|\n", shape)
+		fmt.Printf("\nA list of 10,000 tokens, %s:\n\n| way | ms | relative to goccy | allocations per token | bytes per token |\n|---|---|---|---|---|\n", shape)
 		for i, w := range ways {
 			fmt.Printf("| %s | %.1f | %.2f | %.1f | %.0f |\n", w.name, medianOf(samples[i], elapsed).Seconds()*1e3,
 				ratio(samples[i], samples[0]), medianOf(samples[i], allocs)/n, medianOf(samples[i], allocated)/n)
@@ -148,7 +152,7 @@ func printLists(ctx context.Context, url string, rounds int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nThe same, to a list of usual tokens:\n\n| body | List | All |\n|---|---|---|\n")
+	fmt.Printf("\nThe same, relative to a list of usual tokens:\n\n| body | List | All |\n|---|---|---|\n")
 	for i, shape := range shapes {
 		fmt.Printf("| %s | %.2f | %.2f |\n", shape, ratio(flat[2*i], flat[0]), ratio(flat[2*i+1], flat[1]))
 	}
@@ -156,7 +160,7 @@ func printLists(ctx context.Context, url string, rounds int) error {
 }
 
 func printSizes(ctx context.Context, url string, rounds int) error {
-	fmt.Printf("\nTime to goccy's, by size:\n\n| tokens | List | All | encoding/json | json/v2 | sonic | thrown away |\n|---|---|---|---|---|---|---|\n")
+	fmt.Printf("\nTime relative to goccy's, by size:\n\n| tokens | List | All | encoding/json | json/v2 | sonic | discarded |\n|---|---|---|---|---|---|---|\n")
 	for _, n := range []int{1, 100, 10_000, 100_000} {
 		ways, err := waysToList(url + listPath(usual, n))
 		if err != nil {
@@ -178,7 +182,7 @@ func printCalls(ctx context.Context, url string, rounds int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nOne call, to net/http and json/v2 by hand:\n\n| call | µs | by hand | ratio | allocations | by hand |\n|---|---|---|---|---|---|\n")
+	fmt.Printf("\nOne call, compared with net/http and json/v2 by hand:\n\n| call | µs | by hand | ratio | allocations | by hand |\n|---|---|---|---|---|---|\n")
 	for _, c := range calls {
 		samples, err := inTurns(rounds, n, func() error { return c.client(ctx) }, func() error { return c.byHand(ctx) })
 		if err != nil {
@@ -197,7 +201,7 @@ func printParallel(ctx context.Context, url string, rounds int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n64 goroutines at once:\n\n| call | calls a second | by hand | ratio |\n|---|---|---|---|\n")
+	fmt.Printf("\n64 goroutines at once:\n\n| call | calls per second | by hand | ratio |\n|---|---|---|---|\n")
 	for _, c := range calls {
 		samples, err := inTurns(rounds, 1, atOnce(goroutines, each, func() error { return c.client(ctx) }),
 			atOnce(goroutines, each, func() error { return c.byHand(ctx) }))
@@ -210,7 +214,8 @@ func printParallel(ctx context.Context, url string, rounds int) error {
 	return nil
 }
 
-// atOnce returns what calls f in many goroutines, each a few times.
+// atOnce returns a function that calls f in many goroutines, several times in
+// each.
 func atOnce(goroutines, each int, f func() error) func() error {
 	return func() error {
 		var group sync.WaitGroup
@@ -227,9 +232,10 @@ func atOnce(goroutines, each int, f func() error) func() error {
 	}
 }
 
-// printGrowth shows that a token costs the same in a list of any length.
+// printGrowth shows that the cost of a token doesn't depend on the length of
+// the list.
 func printGrowth(ctx context.Context, url string, rounds, most int) error {
-	fmt.Printf("\nHow the cost grows:\n\n| tokens | List ns a token | allocated bytes a token | peak heap, MiB | All ns a token | allocated bytes a token | peak heap, MiB |\n|---|---|---|---|---|---|---|\n")
+	fmt.Printf("\nHow the cost grows:\n\n| tokens | List ns per token | allocated bytes per token | peak heap, MiB | All ns per token | allocated bytes per token | peak heap, MiB |\n|---|---|---|---|---|---|---|\n")
 	for n := 100; n <= most; n *= 10 {
 		ways, err := waysToList(url + listPath(usual, n))
 		if err != nil {
@@ -253,7 +259,8 @@ func printGrowth(ctx context.Context, url string, rounds, most int) error {
 	return nil
 }
 
-// peakHeap returns by how much the heap grew at most while f ran, garbage that was not yet collected included.
+// peakHeap returns the largest growth of the heap while f ran. It includes
+// garbage that was not collected yet.
 func peakHeap(f func() error) (uint64, error) {
 	var stats runtime.MemStats
 	runtime.GC()

@@ -10,23 +10,28 @@ import (
 	"strings"
 )
 
-// shape is how a body differs from the API's usual one.
+// shape is a variant of a response body.
 type shape string
 
 const (
-	usual   shape = "usual"
-	unknown shape = "unknown" // an object that the client doesn't know, in each token
-	escaped shape = "escaped" // an escape in the name of each token
-	full    shape = "full"    // every member that may be missing, in each token
+	// usual is the API's own form.
+	usual shape = "usual"
+	// unknown adds a member to each token that the client doesn't know.
+	unknown shape = "unknown"
+	// escaped has escapes in the name of each token.
+	escaped shape = "escaped"
+	// full has all optional members in each token.
+	full shape = "full"
 )
 
 var shapes = []shape{usual, unknown, escaped}
 
-// blockTokens is how many different tokens there are: a larger list has them again.
+// blockTokens is the number of different tokens. A larger list repeats them.
 const blockTokens = 1000
 
-// newServer returns a loopback server that has everything ready: GET /{shape}/{n}/… is a list of n tokens, PATCH is one
-// token, POST one with a secret, DELETE 204.
+// newServer returns a loopback server with prepared responses. GET
+// /{shape}/{n}/… returns a list of n tokens, and PATCH returns one token. POST
+// returns a token with a secret, and DELETE returns 204.
 func newServer() *httptest.Server {
 	blocks := map[string]*block{}
 	for _, s := range append(slices.Clone(shapes), full) {
@@ -56,13 +61,13 @@ func newServer() *httptest.Server {
 	}))
 }
 
-// listPath is where newServer has a list, as a base URL's path.
+// listPath returns the path of a list, to be added to newServer's URL.
 func listPath(s shape, n int) string { return fmt.Sprintf("/%s/%d", s, n) }
 
-// block is blockTokens tokens, separated by commas.
+// block holds blockTokens tokens, separated by commas.
 type block struct {
 	text string
-	ends [blockTokens + 1]int // of the first n tokens in text
+	ends [blockTokens + 1]int // ends[n] is the length of the first n tokens
 }
 
 func newBlock(s shape) *block {
@@ -98,7 +103,7 @@ var scopes = []string{
 
 var uses = []string{"Terraform", "Nightly account export", "CI of the HR connector", "NodeJS Integration", "Ops dashboard"}
 
-// token is the i-th token as the API writes it.
+// token returns the i-th token as the API writes it.
 func token(i int, s shape) string {
 	name := fmt.Sprintf("%s %d", uses[i%len(uses)], i)
 	more := ""

@@ -18,10 +18,10 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// bearer is as long as one of the API's, a JWT.
+// bearer has the length of the API's bearers, which are JWTs.
 var bearer = strings.Repeat("eyJhbGciOiJFUzI1NiJ9", 50)
 
-// newClient returns a client of this package's for the API at base.
+// newClient returns this project's client for the API at base.
 func newClient(base string) (*sailpoint.Client, error) {
 	return sailpoint.NewClient(sailpoint.Config{
 		BaseURL:      base,
@@ -33,7 +33,8 @@ func newClient(base string) (*sailpoint.Client, error) {
 	})
 }
 
-// byHand is what one writes without this package: net/http with a time limit, a status, and the body as a whole.
+// byHand is the code that a user would write without this client: net/http with
+// a time limit, a check of the status, and reading the whole body.
 type byHand struct {
 	http *http.Client
 	base string
@@ -41,7 +42,7 @@ type byHand struct {
 
 func newByHand(base string) *byHand {
 	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is net/http's
-	transport.MaxIdleConnsPerHost = 100                          // the default of 2 is not for many calls at once
+	transport.MaxIdleConnsPerHost = 100                          // the default of 2 is too small for many calls at once
 	return &byHand{http: &http.Client{Transport: transport, Timeout: 30 * time.Second}, base: base + "/v2024/personal-access-tokens"}
 }
 
@@ -50,7 +51,8 @@ func (h *byHand) do(ctx context.Context, method, path, contentType string, body 
 	if err != nil {
 		return nil, err
 	}
-	req.Close = method == http.MethodPost // as the client has it, so that nothing of the secret is left on the connection
+	// Like the client, so that no part of the secret stays on the connection.
+	req.Close = method == http.MethodPost
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Authorization", "Bearer "+bearer)
 	if contentType != "" {
@@ -83,7 +85,7 @@ func (h *byHand) list(ctx context.Context, unmarshal func([]byte, any) error) (i
 	return len(tokens), err
 }
 
-// throwAway reads the list and keeps nothing.
+// throwAway reads the list and discards it.
 func (h *byHand) throwAway(ctx context.Context) (int, error) {
 	resp, err := h.do(ctx, http.MethodGet, "", "", nil)
 	if err != nil {
@@ -131,22 +133,22 @@ func (h *byHand) remove(ctx context.Context, id string) error {
 	return resp.Body.Close()
 }
 
-// way is one way to read a list. It returns how many tokens it read.
+// way is one way to read a list. It returns the number of tokens.
 type way struct {
 	name string
 	run  func(context.Context) (int, error)
 }
 
-// The ways that the ratios are about.
+// The ways that other code refers to.
 const (
 	wayGoccy = "net/http, goccy/go-json"
 	wayList  = "List"
 	wayAll   = "All"
 
-	wayNothing = "net/http, thrown away"
+	wayNothing = "net/http, discarded"
 )
 
-// waysToList are all ways to read the list at base.
+// waysToList returns all ways to read the list at base.
 func waysToList(base string) ([]way, error) {
 	client, err := newClient(base)
 	if err != nil {
@@ -185,7 +187,7 @@ func all(ctx context.Context, client *sailpoint.Client) (n int, err error) {
 	return n, nil
 }
 
-// call is one operation, by the client and by hand.
+// call is one operation, once with the client and once by hand.
 type call struct {
 	name           string
 	client, byHand func(context.Context) error

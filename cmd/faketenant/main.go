@@ -1,14 +1,17 @@
-// Command faketenant serves a tenant of package sailpointtest over HTTP, for programs in any language.
+// Command faketenant serves a tenant of package sailpointtest over HTTP. It is
+// for tests of programs in any language.
 //
 //	faketenant [-addr HOST:PORT] [-client-id ID -client-secret SECRET] [-rate-limit]
 //
-// Once it listens, its first three lines are the settings that a client needs, for a shell to read:
+// Once it listens, it prints the settings for a client in three lines that a
+// shell can read:
 //
 //	SAIL_BASE_URL=http://127.0.0.1:49152
 //	SAIL_CLIENT_ID=86f1dc6fe8f54414950454cbb11278fa
 //	SAIL_CLIENT_SECRET=1d1bef2b9f426383447f64f69349fc7cac176042578d205c256ba3f37c59adb9
 //
-// It keeps everything in memory, speaks no TLS, and is for tests only. SIGINT and SIGTERM stop it.
+// It keeps everything in memory and doesn't use TLS, so use it only for tests.
+// SIGINT and SIGTERM stop it.
 package main
 
 import (
@@ -37,7 +40,7 @@ const (
 	exitUsage  = 2
 )
 
-// shutdownTimeout is how long requests under way may take once it is told to stop.
+// shutdownTimeout bounds the requests in progress after a signal to stop.
 const shutdownTimeout = 5 * time.Second
 
 func main() {
@@ -47,14 +50,14 @@ func main() {
 	os.Exit(code)
 }
 
-// run serves until ctx ends, and returns the exit code.
+// run serves until ctx ends. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("faketenant", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	addr := flags.String("addr", "127.0.0.1:0", "listen on `HOST:PORT`; port 0 picks a free one")
-	id := flags.String("client-id", "", "the client `ID`; random by default")
-	secret := flags.String("client-secret", "", "the client `SECRET`; random by default")
-	rateLimit := flags.Bool("rate-limit", false, "answer 429 beyond 100 requests in 10 seconds")
+	addr := flags.String("addr", "127.0.0.1:0", "listen on `HOST:PORT`; port 0 selects a free port")
+	id := flags.String("client-id", "", "`ID` of the client; random by default")
+	secret := flags.String("client-secret", "", "`SECRET` of the client; random by default")
+	rateLimit := flags.Bool("rate-limit", false, "respond with 429 to more than 100 requests in 10 seconds")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
@@ -68,11 +71,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case flags.NArg() > 0:
-		return usage("unexpected argument " + strconv.Quote(flags.Arg(0)))
+		return usage("unexpected argument " + strconv.Quote(flags.Arg(0)) + ": use only flags")
 	case (*id == "") != (*secret == ""):
-		return usage("-client-id and -client-secret go together")
+		return usage("only one of -client-id and -client-secret is set: set both or neither")
 	case strings.ContainsFunc(*id+*secret, unprintable):
-		return usage("-client-id and -client-secret take no spaces and control characters")
+		return usage("-client-id or -client-secret contains a space or a control character: remove it")
 	}
 
 	opts := []sailpointtest.Option{sailpointtest.WithCredentials(*id, *secret)}
@@ -118,7 +121,7 @@ func serve(ctx context.Context, addr string, tenant *sailpointtest.Tenant, stdou
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := server.Shutdown(bounded); err != nil {
-		_ = server.Close() // what is still under way is cut off
+		_ = server.Close() // cuts off the requests that are still in progress
 	}
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -130,12 +133,12 @@ func serve(ctx context.Context, addr string, tenant *sailpointtest.Tenant, stdou
 func baseURL(addr net.Addr) string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1" // "::" too takes IPv4
+		host = "127.0.0.1" // "::" accepts IPv4 too
 	}
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// quote returns s as a shell reads it: as it is, if it has nothing that a shell would take for more than text.
+// quote quotes s for a shell if s contains a special character.
 func quote(s string) string {
 	plain := func(r rune) bool {
 		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:/@%+=,", r)

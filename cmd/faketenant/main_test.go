@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// settings reads the three lines that come first.
+// settings reads the three lines of settings.
 func settings(t *testing.T, stdout io.Reader) (baseURL, id, secret string) {
 	t.Helper()
 	lines := bufio.NewReader(stdout)
@@ -46,7 +46,7 @@ func settings(t *testing.T, stdout io.Reader) (baseURL, id, secret string) {
 	return values[0], values[1], values[2]
 }
 
-// start runs the command in the background, until the function that it returns is called.
+// start runs the command in the background until stop is called.
 func start(t *testing.T, args ...string) (stdout io.Reader, stop func() int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -95,7 +95,7 @@ func newClient(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-func TestServesATenant(t *testing.T) {
+func TestServeATenant(t *testing.T) {
 	stdout, stop := start(t)
 	baseURL, id, secret := settings(t, stdout)
 	assert.Regexp(t, `^http://127\.0\.0\.1:[1-9]\d*$`, baseURL)
@@ -113,19 +113,19 @@ func TestServesATenant(t *testing.T) {
 
 	assert.Equal(t, exitOK, stop())
 	_, err := client.Get(baseURL + "/oauth/token")
-	assert.Error(t, err, "it doesn't listen any more")
+	assert.Error(t, err, "it has stopped listening")
 }
 
-func TestTakesCredentials(t *testing.T) {
+func TestCredentialsFromFlags(t *testing.T) {
 	stdout, stop := start(t, "-client-id", "my-id", "-client-secret", "it's; $HOME")
-	assert.Equal(t, exitUsage, stop(), "a space")
+	assert.Equal(t, exitUsage, stop(), "a space is rejected")
 	rest, err := io.ReadAll(stdout)
 	require.NoError(t, err)
 	assert.Empty(t, rest)
 
 	stdout, stop = start(t, "-addr", ":0", "-client-id", "my-id", "-client-secret", "it's;$HOME")
 	baseURL, id, secret := settings(t, stdout)
-	assert.Regexp(t, `^http://127\.0\.0\.1:`, baseURL, "a host that a client can call")
+	assert.Regexp(t, `^http://127\.0\.0\.1:`, baseURL, "a client can connect to this host")
 	assert.Equal(t, "my-id", id)
 	assert.Equal(t, `'it'\''s;$HOME'`, secret, "quoted for a shell")
 	status, _ := fetchBearer(t, newClient(t), baseURL, "my-id", "it's;$HOME")
@@ -155,11 +155,11 @@ func TestRateLimit(t *testing.T) {
 
 func TestUsageErrors(t *testing.T) {
 	for name, args := range map[string][]string{
-		"an id without a secret": {"-client-id", "id"},
-		"a secret without an id": {"-client-secret", "secret"},
-		"a line break":           {"-client-id", "id\n", "-client-secret", "secret"},
-		"an argument":            {"serve"},
-		"an unknown flag":        {"-port", "8080"},
+		"id without a secret":  {"-client-id", "id"},
+		"secret without an id": {"-client-secret", "secret"},
+		"line break":           {"-client-id", "id\n", "-client-secret", "secret"},
+		"argument":             {"serve"},
+		"unknown flag":         {"-port", "8080"},
 	} {
 		var stdout, stderr bytes.Buffer
 		assert.Equal(t, exitUsage, run(t.Context(), args, &stdout, &stderr), name)
@@ -185,13 +185,13 @@ type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("broken") }
 
-func TestNobodyReadsTheSettings(t *testing.T) {
+func TestSettingsCannotBeWritten(t *testing.T) {
 	var stderr bytes.Buffer
 	assert.Equal(t, exitFailed, run(t.Context(), nil, brokenWriter{}, &stderr))
 	assert.Contains(t, stderr.String(), "broken")
 }
 
-func TestStopsOnASignal(t *testing.T) {
+func TestStopOnASignal(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
