@@ -2,6 +2,7 @@ package sailpoint
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,8 @@ type bearer struct {
 	authorization              Secret // the header's value, built once because a bearer has 1 to 2 KB
 	requested, renewAt, expiry time.Time
 	redactor                   func() *redact.Redactor
+	clientID                   string // of its PAT, if the TokenSource told it
+	insteadOf                  Secret // the refused bearer that its fetch knew of
 
 	accepted atomic.Bool // the API has carried out a call with this bearer
 }
@@ -73,6 +76,7 @@ type bearerSource struct {
 	mu          sync.Mutex
 	flight      *flight // the running fetch
 	refused     Secret  // the bearer that the API rejected since the last fetch
+	clientID    string  // of the last bearer that came with one
 	nextAttempt time.Time
 }
 
@@ -184,6 +188,9 @@ func (s *bearerSource) start(ctx context.Context) *flight {
 		defer s.land(f)
 		defer func() { _ = recover() }()
 		f.bearer, f.err = s.fetch(ctx, refused)
+		if f.err == nil {
+			f.bearer.insteadOf = refused
+		}
 	}()
 	return f
 }
@@ -203,6 +210,7 @@ func (s *bearerSource) land(f *flight) {
 		return
 	}
 	s.refused = Secret{}
+	s.clientID = cmp.Or(f.bearer.clientID, s.clientID)
 	s.current.Store(f.bearer)
 }
 
@@ -235,12 +243,12 @@ func (s *bearerSource) drop(b *bearer, pay func() bool) (retry bool) {
 }
 
 // askTokenSource returns a fetch that calls a Config.TokenSource.
-func askTokenSource(source func(context.Context, Secret) (AccessToken, error)) func(context.Context, Secret) (*bearer, error) {
+func askTokenSource(source TokenSource) func(context.Context, Secret) (*bearer, error) {
 	return func(ctx context.Context, refused Secret) (*bearer, error) {
 		requested := time.Now()
 		token, err := source(ctx, refused)
 		if err != nil {
-			return nil, fmt.Errorf("TokenSource: %w", err)
+			return nil, fmt.Errorf("TokenSource: %w", redact.New(refused.Reveal()).Error(err))
 		}
 		if token.Expiry.IsZero() {
 			token.Expiry = requested.Add(assumedLifetime)
@@ -249,6 +257,7 @@ func askTokenSource(source func(context.Context, Secret) (AccessToken, error)) f
 		if err != nil {
 			return nil, fmt.Errorf("TokenSource returned %w", err)
 		}
+		b.clientID = token.ClientID
 		return b, nil
 	}
 }

@@ -1,6 +1,7 @@
 package sailpoint
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,15 +61,6 @@ func NewClient(cfg Config) (*Client, error) {
 	c.bearers.fetch = c.logFetches(c.bearers.fetch)
 	c.PersonalAccessTokens = &PersonalAccessTokensService{client: c}
 	return c, nil
-}
-
-// ClientID returns the id of the client's PAT. With a TokenSource and no
-// Config.ClientID it returns "".
-func (c *Client) ClientID() string {
-	if c == nil {
-		return ""
-	}
-	return c.cfg.ClientID
 }
 
 // APIVersion returns the version of the API that the client calls.
@@ -149,7 +141,10 @@ type call struct {
 	client  *Client
 	decode  func(io.Reader) error // reads the body of a successful response
 	streams bool                  // leave the body of the response open
-	http    http.Client
+	// sparesOwn rejects the client's own token. A TokenSource may name it only
+	// together with a bearer.
+	sparesOwn bool
+	http      http.Client
 
 	ctx      context.Context // the caller's
 	deadline time.Time       // ctx's, or else callTimeout after the start
@@ -159,9 +154,9 @@ type call struct {
 	attempt   *attempt
 	failure   *Error // of the last attempt
 	attempts  int
-	retries   int // compared with MaxRetries
-	paid      int // retries taken from the budget
-	renewed   bool
+	retries   int    // compared with MaxRetries
+	paid      int    // retries taken from the budget
+	refused   Secret // the bearer that a 401 rejected; zero if there was none
 	repeated  bool
 	certainty certainty
 	wait      time.Duration // before the next attempt
@@ -220,7 +215,8 @@ func (c *call) send() error {
 	return err
 }
 
-// prepare waits until the next attempt may be sent, and gets its bearer.
+// prepare waits until the next attempt may be sent, and gets its bearer. The
+// bearer comes before the limiter, whose consent may be good for a moment only.
 func (c *call) prepare(*http.Request) error {
 	c.attempt = nil
 	if err := c.ctx.Err(); err != nil {
@@ -230,9 +226,8 @@ func (c *call) prepare(*http.Request) error {
 	if c.kind == kindFetch && bearers.pause.left() == 0 {
 		return nil
 	}
-	if b := bearers.cached(); b != nil && limiter == nil && c.client.pause.left() == 0 && c.kind != kindFetch {
-		c.use(b)
-		return nil
+	if b := bearers.cached(); b != nil && limiter == nil && c.client.pause.left() == 0 && c.refused.IsZero() && c.kind != kindFetch {
+		return c.use(b)
 	}
 
 	ctx, cancel := c.bounded()
@@ -243,16 +238,21 @@ func (c *call) prepare(*http.Request) error {
 	if err := c.waitOut(ctx, &c.client.pause); err != nil {
 		return err
 	}
-	if limiter != nil {
-		if err := limiter.Wait(ctx); err != nil {
-			return fmt.Errorf("limiter: %w", err)
-		}
-	}
 	bearer, err := c.getBearer(ctx)
 	if err != nil {
 		return err
 	}
-	c.use(bearer)
+	if err := c.awaitConsent(ctx); err != nil {
+		return err
+	}
+	if bearers.usable() != bearer { // it expired or was rejected during the wait
+		if bearer, err = c.getBearer(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.use(bearer); err != nil {
+		return err
+	}
 	return c.waitOut(ctx, &c.client.pause) // one may have begun meanwhile
 }
 
@@ -267,13 +267,8 @@ func (c *call) bounded() (context.Context, context.CancelFunc) {
 
 // getBearer returns the bearer for the next attempt.
 func (c *call) getBearer(ctx context.Context) (*bearer, error) {
-	bearers := c.client.bearers
-	if left := bearers.pause.left(); left > 0 && bearers.usable() == nil && !c.mayWait(left, left) {
-		op := c.client.tokenOperation()
-		return nil, bearers.pause.heldBack(&Error{Op: op.name()})
-	}
-	bearer, err := bearers.get(ctx)
-	if err == nil && c.renewed && bearer.Equal(c.bearer.Secret) {
+	bearer, err := c.bearerInsteadOf(ctx, c.refused)
+	if err == nil && !c.refused.IsZero() && bearer.Equal(c.refused) {
 		return nil, c.failure // the 401, because the same bearer would be rejected again
 	}
 	return bearer, err
@@ -531,10 +526,10 @@ func (c *call) bodyFailure(failure *Error, err error) (event, *Error) {
 func (c *call) planRetry(verdict verdict, event event) bool {
 	switch verdict {
 	case renew:
-		if c.renewed || !c.client.bearers.drop(c.bearer, c.pay) {
+		if !c.refused.IsZero() || !c.client.bearers.drop(c.bearer, c.pay) {
 			return false
 		}
-		c.renewed, c.wait = true, 0
+		c.refused, c.wait = c.bearer.Secret, 0
 		return true
 	case once:
 		if c.repeated {
@@ -553,6 +548,7 @@ func (c *call) planRetry(verdict verdict, event event) bool {
 	}
 	if p := c.pausedBy(event, asked); p != nil {
 		p.extend(time.Now().Add(min(c.wait, maxPause)), c.failure.StatusCode)
+		c.tellLimiter(p, cmp.Or(asked, c.wait))
 	}
 	if asked > c.client.cfg.MaxRetryWait {
 		return false
@@ -667,12 +663,17 @@ func (c *call) cause(err error) error {
 	return c.redactor().Error(err)
 }
 
-// use sets the bearer of the next attempt.
-func (c *call) use(b *bearer) {
+// use sets the bearer of the next attempt. It rejects a Delete of the bearer's
+// own token.
+func (c *call) use(b *bearer) error {
+	if c.sparesOwn && strings.EqualFold(c.tokenID, c.client.clientIDOf(b)) {
+		return errOwnToken
+	}
 	if c.bearer != nil && c.bearer != b {
 		c.earlier = append(c.earlier, c.bearer)
 	}
 	c.bearer = b
+	return nil
 }
 
 // redactor returns the redactor of the secrets that this call sent. The server

@@ -2,7 +2,6 @@ package sailpoint
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -56,19 +55,19 @@ type Config struct {
 	BaseURL string
 
 	// ClientID is the id of the client's PAT, which is also its OAuth2
-	// client_id. With TokenSource it is optional. DeleteSelf and ErrSelf then
-	// need it to know which PAT the bearers belong to.
+	// client_id. With TokenSource it is optional, and a ClientID that comes
+	// with a bearer takes its place. Self, DeleteSelf and ErrSelf need one of
+	// the two to know which PAT the bearers belong to.
 	ClientID string
 	// ClientSecret is that PAT's secret. It is sent only to TokenURL.
 	ClientSecret Secret
 
 	// TokenSource returns a bearer and replaces ClientSecret. The client caches
 	// the bearer until shortly before its Expiry, and makes one call for all
-	// waiting requests. If the API has just rejected a bearer with 401, refused
-	// is that bearer; otherwise it is zero. ctx ends when the last waiting call
-	// gives up. If a TokenSource hasn't returned after 5 s, the client calls it
-	// again while the first call still runs.
-	TokenSource func(ctx context.Context, refused Secret) (AccessToken, error)
+	// waiting requests. ctx ends when the last waiting call gives up. If a
+	// TokenSource hasn't returned 5 s later, the client calls it again while
+	// the first call still runs.
+	TokenSource TokenSource
 
 	// TokenURL is the token endpoint. The default is BaseURL + "/oauth/token".
 	TokenURL string
@@ -147,19 +146,6 @@ type Config struct {
 	// short name and a few scopes takes about 600 bytes. All needs no such
 	// limit.
 	MaxListBytes int64
-}
-
-// AccessToken is a bearer that a Config.TokenSource returns.
-type AccessToken struct {
-	Bearer Secret
-	Expiry time.Time // the default is 5 minutes from now
-}
-
-// Limiter delays requests to the API. Package golang.org/x/time/rate has an
-// implementation, *rate.Limiter.
-type Limiter interface {
-	// Wait returns when the next request may be sent. An error ends the call.
-	Wait(ctx context.Context) error
 }
 
 // LoadConfig reads BaseURL, ClientID and ClientSecret from the environment or

@@ -26,6 +26,9 @@ var ErrInvalidArgument = errors.New("sailpoint: invalid argument")
 // sent. Use DeleteSelf instead.
 var ErrSelf = errors.New("sailpoint: the client's own token")
 
+// errOwnToken is the error of such a Delete.
+var errOwnToken = fmt.Errorf("%w: deleting it would end this client's access: call DeleteSelf to do so", ErrSelf)
+
 // These match the status of the last response.
 var (
 	ErrBadRequest   = errors.New("sailpoint: bad request")  // 400

@@ -266,14 +266,17 @@ func (s *PersonalAccessTokensService) Delete(ctx context.Context, id string) err
 	if err != nil {
 		return err
 	}
-	if strings.EqualFold(id, s.client.cfg.ClientID) {
-		return fmt.Errorf("%w: deleting it would end this client's access: call DeleteSelf to do so", ErrSelf)
+	if strings.EqualFold(id, s.client.ClientID()) {
+		return errOwnToken
 	}
-	return s.client.call(ctx, op, decodeNothing).do()
+	call := s.client.call(ctx, op, decodeNothing)
+	call.sparesOwn = true
+	return call.do()
 }
 
 // DeleteSelf permanently revokes the client's own token. The client's later
-// calls fail. With a TokenSource, Config.ClientID must be set.
+// calls fail. It fails with ErrInvalidArgument if neither Config.ClientID nor
+// the TokenSource names the token.
 //
 //	DELETE /{version}/personal-access-tokens/{id}
 //
@@ -283,9 +286,9 @@ func (s *PersonalAccessTokensService) DeleteSelf(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	self := s.client.cfg.ClientID
-	if self == "" {
-		return invalidArgument("the client's own token is not known: set Config.ClientID in addition to TokenSource")
+	self, err := s.client.ownTokenID(ctx)
+	if err != nil {
+		return err
 	}
 	if op, err = op.of(self); err != nil {
 		return err

@@ -1,0 +1,147 @@
+package sailpoint
+
+import (
+	"cmp"
+	"context"
+	"time"
+)
+
+// TokenSource returns a bearer. If the API has just rejected a bearer with 401,
+// refused is that bearer. Otherwise it is zero. [Client.AccessToken] is a
+// TokenSource.
+type TokenSource func(ctx context.Context, refused Secret) (AccessToken, error)
+
+// AccessToken is a bearer that a [TokenSource] returns.
+type AccessToken struct {
+	Bearer   Secret
+	Expiry   time.Time // if a TokenSource leaves it zero, it is 5 minutes from now
+	ClientID string    // the id of the PAT behind the bearer, if the source knows it
+}
+
+// AccessToken returns the client's bearer, so that one client can be the
+// [TokenSource] of another client, of a cache or of another SDK. It returns the
+// bearer that the client holds. It gets a new one if there is none, or if the
+// one it holds is about to expire or is equal to refused. Waiting callers share
+// one request, as the calls of the client do.
+//
+//	POST /oauth/token
+//
+// Pass as refused the bearer that the API has just rejected with 401. If the
+// client holds none, refused is passed on to Config.TokenSource.
+//
+// Expiry is never zero and at most 24 h ahead. Config.Limiter is not called. The
+// request is retried as Config says. Without a deadline of ctx, AccessToken
+// takes at most 2 minutes. A failure has one [*Error] in its chain.
+//
+// The caller gets a secret that acts for the PAT: send it only to the tenant's
+// own host.
+func (c *Client) AccessToken(ctx context.Context, refused Secret) (AccessToken, error) {
+	if c == nil || c.bearers == nil {
+		return AccessToken{}, invalidArgument("no client: make one with NewClient")
+	}
+	if ctx == nil {
+		return AccessToken{}, invalidArgument("the context is nil: use context.Background")
+	}
+	c.bearers.refuseElsewhere(refused)
+	b := c.bearers.cached()
+	if b == nil || b.Equal(refused) || ctx.Err() != nil {
+		var err error
+		if b, err = c.call(ctx, c.tokenOperation(), nil).awaitBearer(refused); err != nil {
+			return AccessToken{}, err
+		}
+	}
+	return AccessToken{Bearer: b.Secret, Expiry: b.expiry, ClientID: c.clientIDOf(b)}, nil
+}
+
+// ClientID returns the id of the PAT that the client uses. It is the ClientID
+// of the last bearer that came with one, or else Config.ClientID. It is empty if
+// neither is known yet.
+func (c *Client) ClientID() string {
+	if c == nil || c.bearers == nil {
+		return ""
+	}
+	return cmp.Or(c.bearers.lastClientID(), c.cfg.ClientID)
+}
+
+// clientIDOf returns the id of the PAT behind b, or "".
+func (c *Client) clientIDOf(b *bearer) string { return cmp.Or(b.clientID, c.cfg.ClientID) }
+
+// ownTokenID returns the id of the client's own token. It gets the first bearer
+// if only that can tell the id.
+func (c *Client) ownTokenID(ctx context.Context) (string, error) {
+	if id := c.ClientID(); id != "" {
+		return id, nil
+	}
+	token, err := c.AccessToken(ctx, Secret{})
+	if err == nil && token.ClientID == "" {
+		err = invalidArgument("the client's own token is not known: set Config.ClientID in addition to TokenSource, or AccessToken.ClientID in it")
+	}
+	return token.ClientID, err
+}
+
+// awaitBearer returns a bearer, or the error of a call that failed to get one.
+func (c *call) awaitBearer(refused Secret) (*bearer, error) {
+	ctx, cancel := c.bounded()
+	defer cancel()
+	if ctx.Err() != nil {
+		return nil, c.finalError(ended(ctx))
+	}
+	b, err := c.bearerInsteadOf(ctx, refused)
+	if err != nil {
+		return nil, c.finalError(err)
+	}
+	return b, nil
+}
+
+// bearerInsteadOf returns a bearer, and fails at once if a pause of the token
+// endpoint is longer than the call may wait.
+func (c *call) bearerInsteadOf(ctx context.Context, refused Secret) (*bearer, error) {
+	bearers := c.client.bearers
+	if left := bearers.pause.left(); left > 0 && bearers.usable() == nil && !c.mayWait(left, left) {
+		op := c.client.tokenOperation()
+		return nil, bearers.pause.heldBack(&Error{Op: op.name()})
+	}
+	return bearers.getInsteadOf(ctx, refused)
+}
+
+// getInsteadOf is get for a caller whose last bearer was refused. A fetch that
+// began before the refusal may return that bearer again, and is repeated once.
+func (s *bearerSource) getInsteadOf(ctx context.Context, refused Secret) (*bearer, error) {
+	b, err := s.get(ctx)
+	if err != nil || refused.IsZero() || !b.Equal(refused) || b.insteadOf.Equal(refused) {
+		return b, err
+	}
+	s.discard(b)
+	return s.get(ctx)
+}
+
+// discard makes the next caller fetch another bearer than b.
+func (s *bearerSource) discard(b *bearer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current.Load() == b {
+		s.current.Store(nil)
+		s.refused = b.Secret
+	}
+}
+
+// refuseElsewhere drops the bearer if it is the one that the API has refused to
+// another user of it.
+func (s *bearerSource) refuseElsewhere(refused Secret) {
+	if refused.IsZero() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.usable(); b == nil || b.Equal(refused) {
+		s.current.Store(nil)
+		s.refused = refused
+	}
+}
+
+// lastClientID returns the id that came with a bearer, or "".
+func (s *bearerSource) lastClientID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clientID
+}

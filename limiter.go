@@ -1,0 +1,86 @@
+package sailpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Limiter delays requests to the API. Package golang.org/x/time/rate has an
+// implementation, *rate.Limiter.
+type Limiter interface {
+	// Wait returns when the next request may be sent. An error ends the call.
+	Wait(ctx context.Context) error
+}
+
+// SharedLimiter is a Limiter that several processes share, so that all of them
+// wait after a 429 that one of them has received.
+//
+// While such a wait lasts, Wait returns an [*Error] whose RetryAfter is the time
+// that is left. The client treats it as a 429 to its own call. It waits and
+// calls Wait again, or returns the error if RetryAfter is longer than
+// Config.MaxRetryWait. That wait doesn't count as a retry.
+type SharedLimiter interface {
+	Limiter
+	// RateLimited reports a 429 and the time for which the client now sends
+	// nothing. ctx has the values of the call's context. It ends after 1 s and
+	// not with the call.
+	RateLimited(ctx context.Context, retryAfter time.Duration)
+}
+
+// rateLimitedTimeout bounds SharedLimiter.RateLimited.
+const rateLimitedTimeout = time.Second
+
+// awaitConsent waits until the limiter and the client's pause let a request
+// through. A SharedLimiter is asked again after a pause, because its consent may
+// be good for a moment only.
+func (c *call) awaitConsent(ctx context.Context) error {
+	_, isShared := c.client.cfg.Limiter.(SharedLimiter)
+	for {
+		consent, err := c.askLimiter(ctx)
+		if err != nil {
+			return err
+		}
+		outdated := isShared && c.client.pause.left() > 0
+		if err := c.waitOut(ctx, &c.client.pause); err != nil {
+			return err
+		}
+		if consent && !outdated {
+			return nil
+		}
+	}
+}
+
+// askLimiter waits for the limiter. It reports false if a SharedLimiter refused
+// because another client was rate limited. The client then pauses.
+func (c *call) askLimiter(ctx context.Context) (consent bool, err error) {
+	limiter := c.client.cfg.Limiter
+	if limiter == nil {
+		return true, nil
+	}
+	err = limiter.Wait(ctx)
+	if err == nil {
+		return true, nil
+	}
+	var limited *Error
+	if _, isShared := limiter.(SharedLimiter); isShared && errors.As(err, &limited) && limited.RetryAfter > 0 {
+		wait := min(max(limited.RetryAfter, spread), maxPause) // a shorter one could be over before it is waited for
+		c.client.pause.extend(time.Now().Add(wait), http.StatusTooManyRequests)
+		return false, nil
+	}
+	return false, fmt.Errorf("limiter: %w", err)
+}
+
+// tellLimiter reports a pause of the client to a SharedLimiter, also if the
+// call has ended meanwhile.
+func (c *call) tellLimiter(p *pause, retryAfter time.Duration) {
+	shared, isShared := c.client.cfg.Limiter.(SharedLimiter)
+	if !isShared || p != &c.client.pause {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), rateLimitedTimeout)
+	defer cancel()
+	shared.RateLimited(ctx, min(retryAfter, maxPause))
+}
