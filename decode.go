@@ -24,34 +24,35 @@ import (
 )
 
 const (
-	maxTokenBytes       = 1 << 20 // of one token, alone or in a list
+	maxTokenBytes       = 1 << 20 // of the JSON of one token, alone or in a list
 	defaultMaxListBytes = 256 << 20
 )
 
-// errIncomplete is the API's answer to a Create whose secret or id is missing or damaged.
-var errIncomplete = errors.New("the answer holds no usable id and secret")
+// errIncomplete reports a response to a Create that the API sent, but whose
+// secret or id is missing or damaged.
+var errIncomplete = errors.New("the response has no usable id and secret")
 
-// These are responses to a Create that are not the API's: probably sent by a proxy.
+// These report a response to a Create that was probably sent by a proxy.
 var (
-	errNotObject = errors.New("not a JSON object")
-	errNotToken  = errors.New("an object that has nothing of a token")
+	errNotObject = errors.New("the response is not a JSON object")
+	errNotToken  = errors.New("the response is an object without any member of a token")
 )
 
-// tooLargeError is an answer beyond its bound.
+// tooLargeError reports a response that is larger than its limit.
 type tooLargeError struct{ limit int64 }
 
 func (e *tooLargeError) Error() string {
-	return fmt.Sprintf("the answer is larger than %d bytes", e.limit)
+	return fmt.Sprintf("the response is larger than %d bytes", e.limit)
 }
 
-// listTooLargeError is a list whose tokens take more memory than List may hold.
+// listTooLargeError reports a list that takes more memory than its limit.
 type listTooLargeError struct{ limit int64 }
 
 func (e *listTooLargeError) Error() string {
 	return fmt.Sprintf("the tokens take more than %d bytes of memory: use All, or set Config.MaxListBytes", e.limit)
 }
 
-// boundedReader fails once more than limit bytes were read.
+// boundedReader fails after more than limit bytes.
 type boundedReader struct {
 	r           io.Reader
 	limit, left int64
@@ -65,7 +66,8 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 	if b.left < 0 {
 		return 0, &tooLargeError{b.limit}
 	}
-	// One byte more than is left, to tell an answer of exactly this size from a larger one.
+	// Read one byte more, to know whether the response is larger than the
+	// limit.
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1]
 	}
@@ -76,7 +78,7 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// decodeToken reads the one token of an answer.
+// decodeToken decodes a response with one token.
 func decodeToken(body io.Reader, t *PersonalAccessToken) error {
 	r := newTokenReader(body)
 	defer r.release()
@@ -85,17 +87,18 @@ func decodeToken(body io.Reader, t *PersonalAccessToken) error {
 	return r.failure()
 }
 
-// decodeTokens reads a whole list of tokens that take at most limit bytes of memory.
+// decodeTokens decodes a whole list of tokens, which may take limit bytes of
+// memory.
 func decodeTokens(body io.Reader, limit int64) ([]PersonalAccessToken, error) {
 	r := newTokenReader(body)
 	defer r.release()
-	// Chunks and one copy at the end cost less than the copies of a slice that grows.
+	// Chunks and one copy at the end are faster than growing a slice.
 	const largestChunk = 1 << 10
 	var chunks [][]PersonalAccessToken
 	chunk := make([]PersonalAccessToken, 0, 1)
 	left := limit
 	for r.open('['); r.more(']'); {
-		if left -= 2 * tokenBytes; left < 0 { // in its chunk and in the copy
+		if left -= 2 * tokenBytes; left < 0 { // for its chunk and for the copy
 			return nil, &listTooLargeError{limit}
 		}
 		if len(chunk) == cap(chunk) {
@@ -118,14 +121,14 @@ func decodeTokens(body io.Reader, limit int64) ([]PersonalAccessToken, error) {
 	return slices.Concat(append(chunks, chunk)...), nil
 }
 
-// tokenStream reads a list token by token.
+// tokenStream decodes a list token by token.
 type tokenStream struct {
-	token PersonalAccessToken // after next returned true
-	err   error               // after next returned false: nil at the end of the list
+	token PersonalAccessToken // set if next returns true
+	err   error               // set if next returns false, but nil at the end of the list
 
 	reader  *tokenReader
 	fetched bool   // token was read ahead
-	ending  func() // called behind the last token
+	ending  func() // called after the last token
 }
 
 // openTokenStream reads a list up to its first token.
@@ -138,7 +141,8 @@ func openTokenStream(body io.Reader, ending func()) (*tokenStream, error) {
 	return s, s.err
 }
 
-// next reads the next token, and the end of the response behind the last one.
+// next reads the next token. After the last one it reads the end of the
+// response.
 func (s *tokenStream) next() bool {
 	if s.fetched {
 		s.fetched = false
@@ -155,41 +159,43 @@ func (s *tokenStream) next() bool {
 	return r.err == nil
 }
 
-// close lets others use what s reads with.
+// close returns the reader of s to the pool.
 func (s *tokenStream) close() { s.reader.release() }
 
-// tokenReader reads tokens in one pass: jsontext knows the grammar, the tables of members what to do with a value. It
-// keeps its first error and then reads nothing, so that loops need not ask for one.
+// tokenReader decodes tokens in one pass. Package jsontext knows the grammar,
+// and the tables of members know what to do with a value. The reader keeps its
+// first error and then reads nothing, so that loops need not check for one.
 //
-// A member with an unexpected value is noted as unreadable and ends nothing: the id may stand behind it, and Create
-// needs the other members.
+// A member with an unexpected value is marked as unreadable, and reading
+// continues. The id may follow it, and Create needs the other members.
 type tokenReader struct {
 	dec    *jsontext.Decoder
-	buffer *bufio.Reader // jsontext's own is of 4 KiB, and a read of a response has its price
+	buffer *bufio.Reader // larger than jsontext's own 4 KiB, because each read has a price
 	bound  boundedReader
-	err    error // io.EOF: everything was read
+	err    error // io.EOF after the end of the response
 
 	members, ownerMembers memberSet
-	asNull                bool                // the next value counts as null
-	scopes                map[string][]string // by their JSON: a tenant has few different ones
-	scopeBytes            int                 // that scopes takes
+	asNull                bool                // treat the next value as null
+	scopes                map[string][]string // by their JSON, because a tenant has few different ones
+	scopeBytes            int                 // the memory of scopes
 
-	// These are of one token.
-	text                   []byte // its strings, which share one allocation
-	id, name               span
-	kind, owner, ownerName span // of the owner
-	secret                 Secret
-	optional               optionalMembers
-	held                   int64 // how much memory it takes in addition to a PersonalAccessToken
-	unreadable             string
-	why                    string // it is unreadable
-	hasToken               bool   // an id or a secret was there, whole or not
+	// These belong to the current token.
+	text                          []byte // its strings, which share one allocation
+	id, name                      span
+	ownerType, ownerID, ownerName span
+	secret                        Secret
+	optional                      optionalMembers
+	held                          int64  // its memory in addition to the PersonalAccessToken
+	unreadable                    string // the first unreadable member
+	why                           string // why it is unreadable
+	hasToken                      bool   // an id or a secret was found, complete or not
 }
 
 // span is a part of tokenReader.text.
 type span struct{ start, end int }
 
-// optionalMembers are those that may be missing. They share one allocation.
+// optionalMembers holds the members that may be missing. They share one
+// allocation.
 type optionalMembers struct {
 	lastUsed, expirationDate time.Time
 	neverExpires             bool
@@ -197,14 +203,14 @@ type optionalMembers struct {
 
 const (
 	readBytes     = 64 << 10
-	maxScopeBytes = 64 << 10 // of scopes that a tokenReader remembers
-	maxScopes     = 1 << 17  // of a token: as JSON, short ones take less than in memory
-	entryBytes    = 128      // that a map's entry takes in addition to its key: many short ones are not small
-	stringBytes   = 24       // that a string takes in addition to its text, rounded up as its allocation is
+	maxScopeBytes = 64 << 10 // of the scopes that a tokenReader caches
+	maxScopes     = 1 << 17  // of a token, because short scopes take more memory than JSON
+	entryBytes    = 128      // of a map's entry in addition to its key
+	stringBytes   = 24       // of a string in addition to its text, rounded up like its allocation
 	tokenBytes    = int64(unsafe.Sizeof(PersonalAccessToken{}))
 )
 
-// replacement is what stands for text that is not UTF-8.
+// replacement replaces text that is not UTF-8.
 var replacement = []byte("\ufffd")
 
 var tokenReaders = sync.Pool{New: func() any {
@@ -227,7 +233,7 @@ func newTokenReader(body io.Reader) *tokenReader {
 	return r
 }
 
-// release gives r back, unless an unusual response made it large.
+// release returns r to the pool, unless an unusual response made it large.
 func (r *tokenReader) release() {
 	r.bound = boundedReader{}
 	r.buffer.Reset(nil)
@@ -237,25 +243,26 @@ func (r *tokenReader) release() {
 	}
 }
 
-// fail keeps err, if it is the first.
+// fail keeps err if it is the first error.
 func (r *tokenReader) fail(err error) {
 	if r.err != nil || err == nil {
 		return
 	}
-	if err == io.EOF { //nolint:errorlint // jsontext returns it unwrapped where nothing is left
+	if err == io.EOF { //nolint:errorlint // jsontext returns it unwrapped at the end
 		err = io.ErrUnexpectedEOF
 	}
 	r.err = withoutValues(err)
 }
 
-// refuse notes why the current member is unreadable, if it is the token's first one.
-func (r *tokenReader) refuse(why string) {
+// reject marks the current member as unreadable if it is the token's first such
+// member.
+func (r *tokenReader) reject(why string) {
 	if r.err == nil && r.why == "" {
 		r.why = why
 	}
 }
 
-// failure returns the error of reading, which the end of the response is not.
+// failure returns the error of reading, or nil at the end of the response.
 func (r *tokenReader) failure() error {
 	if r.err == io.EOF { //nolint:errorlint // set by end
 		return nil
@@ -263,18 +270,18 @@ func (r *tokenReader) failure() error {
 	return r.err
 }
 
-// end refuses what stands behind the response's one value.
+// end fails if anything follows the response's one value.
 func (r *tokenReader) end() {
 	if r.err != nil {
 		return
 	}
 	switch _, err := r.dec.ReadToken(); {
-	case err == io.EOF: //nolint:errorlint // jsontext returns it unwrapped, a broken response's wrapped
+	case err == io.EOF: //nolint:errorlint // jsontext wraps that of a broken response
 		r.err = io.EOF
 	case err != nil:
 		r.fail(err)
 	default:
-		r.fail(errors.New("more than one JSON value"))
+		r.fail(errors.New("the response has more than one JSON value"))
 	}
 }
 
@@ -289,7 +296,7 @@ func (r *tokenReader) peek() jsontext.Kind {
 	return r.dec.PeekKind()
 }
 
-// value reads the next value, which is only valid until the next read.
+// value reads the next value, which is valid until the next read.
 func (r *tokenReader) value() jsontext.Value {
 	if r.err != nil {
 		return nil
@@ -312,11 +319,12 @@ func (r *tokenReader) open(start jsontext.Kind) {
 	case err != nil:
 		r.fail(err)
 	case token.Kind() != start:
-		r.fail(fmt.Errorf("not the API's JSON, at byte %d: not the object or list that is expected", r.dec.InputOffset()))
+		r.fail(fmt.Errorf("the response is not the API's JSON, at byte %d: expected an object or a list", r.dec.InputOffset()))
 	}
 }
 
-// more reports whether another member or element follows, and reads the end if not.
+// more reports whether another member or element follows. If not, it reads the
+// end of the object or list.
 func (r *tokenReader) more(end jsontext.Kind) bool {
 	if r.err != nil {
 		return false
@@ -329,13 +337,13 @@ func (r *tokenReader) more(end jsontext.Kind) bool {
 	return false
 }
 
-// nextToken reads a token of a list, where each has the bound that a single one has.
+// nextToken reads a token of a list. Its limit is that of a single token.
 func (r *tokenReader) nextToken(t *PersonalAccessToken) {
 	r.bound.left = r.bound.limit
 	r.token(t)
 }
 
-// token reads a token into t, and fails if any of its members is unreadable.
+// token reads a token into t, and fails if a member is unreadable.
 func (r *tokenReader) token(t *PersonalAccessToken) {
 	r.tolerantToken(t)
 	switch {
@@ -350,24 +358,24 @@ func (r *tokenReader) token(t *PersonalAccessToken) {
 	}
 }
 
-// tolerantToken reads a token into t, as far as that can be read. Unreadable members are zero.
+// tolerantToken reads a token into t. Unreadable members are zero.
 func (r *tokenReader) tolerantToken(t *PersonalAccessToken) {
 	*t = PersonalAccessToken{}
 	r.text = r.text[:0]
-	r.id, r.name, r.kind, r.owner, r.ownerName = span{}, span{}, span{}, span{}, span{}
+	r.id, r.name, r.ownerType, r.ownerID, r.ownerName = span{}, span{}, span{}, span{}, span{}
 	r.held, r.unreadable, r.why = 0, "", ""
 	r.open('{')
 	r.object(&r.members, t)
 	text := string(r.text)
 	r.held += int64(len(text)+len(text)/8) + stringBytes
 	t.ID, t.Name = text[r.id.start:r.id.end], text[r.name.start:r.name.end]
-	t.Owner.Type = text[r.kind.start:r.kind.end]
-	t.Owner.ID = text[r.owner.start:r.owner.end]
+	t.Owner.Type = text[r.ownerType.start:r.ownerType.end]
+	t.Owner.ID = text[r.ownerID.start:r.ownerID.end]
 	t.Owner.Name = text[r.ownerName.start:r.ownerName.end]
 	r.keepOptional(t)
 }
 
-// keepOptional moves the members that may be missing from r, where they were read, to an allocation of their own.
+// keepOptional copies the optional members from r to their own allocation.
 func (r *tokenReader) keepOptional(t *PersonalAccessToken) {
 	if t.LastUsed == nil && t.ExpirationDate == nil && t.UserAwareTokenNeverExpires == nil {
 		return
@@ -386,7 +394,7 @@ func (r *tokenReader) keepOptional(t *PersonalAccessToken) {
 	}
 }
 
-// object reads the rest of an object, member by member.
+// object reads the members and the end of an object.
 func (r *tokenReader) object(members *memberSet, t *PersonalAccessToken) {
 	for members.begin(); r.more('}'); {
 		name := r.value()
@@ -399,7 +407,7 @@ func (r *tokenReader) object(members *memberSet, t *PersonalAccessToken) {
 			continue
 		}
 		if !once {
-			r.refuse("is there twice")
+			r.reject("is there twice")
 			r.asNull = true
 		}
 		member.read(r, t)
@@ -409,20 +417,21 @@ func (r *tokenReader) object(members *memberSet, t *PersonalAccessToken) {
 	}
 }
 
-// readOwner reads the owner, or null as one without members.
+// readOwner reads the owner. It treats null as an owner without members.
 func (r *tokenReader) readOwner(t *PersonalAccessToken) {
-	r.kind, r.owner, r.ownerName = span{}, span{}, span{}
+	r.ownerType, r.ownerID, r.ownerName = span{}, span{}, span{}
 	if r.peek() == '{' {
 		r.open('{')
 		r.object(&r.ownerMembers, t)
 		return
 	}
 	if v := r.value(); v.Kind() != 'n' {
-		r.refuse("is not an object")
+		r.reject("is not an object")
 	}
 }
 
-// string reads a string, or null as an empty one. What is not UTF-8 in it becomes U+FFFD.
+// string reads a string. It treats null as an empty string. U+FFFD replaces
+// bytes that are not UTF-8.
 func (r *tokenReader) string() span {
 	start := len(r.text)
 	switch v := r.value(); v.Kind() {
@@ -431,26 +440,27 @@ func (r *tokenReader) string() span {
 		if bytes.IndexByte(v, '\\') < 0 && utf8.Valid(v) {
 			r.text = append(r.text, v[1:len(v)-1]...)
 		} else {
-			r.text, _ = jsontext.AppendUnquote(r.text, v) // its error is the lost text
+			r.text, _ = jsontext.AppendUnquote(r.text, v) // the error is about invalid UTF-8
 		}
 	default:
-		r.refuse("is not a string")
+		r.reject("is not a string")
 	}
 	return span{start, len(r.text)}
 }
 
-// exactString is string for ids and secrets, which have no use with a part of them lost.
+// exactString reads an id or a secret, which is useless if a part of it is
+// lost.
 func (r *tokenReader) exactString() span {
 	s := r.string()
 	if bytes.Contains(r.text[s.start:], replacement) {
-		r.refuse("is not UTF-8")
+		r.reject("is not UTF-8")
 		r.text = r.text[:s.start]
 		return span{s.start, s.start}
 	}
 	return s
 }
 
-// readSecret keeps the secret apart from the other strings, whose memory they share.
+// readSecret reads the secret. It doesn't share memory with the other strings.
 func (r *tokenReader) readSecret(*PersonalAccessToken) {
 	r.hasToken = r.hasToken || r.peek() == '"'
 	s := r.exactString()
@@ -461,7 +471,7 @@ func (r *tokenReader) readSecret(*PersonalAccessToken) {
 func (r *tokenReader) bool() bool {
 	v := r.value()
 	if k := v.Kind(); k != 't' && k != 'f' && k != 'n' {
-		r.refuse("is not true or false")
+		r.reject("is not true or false")
 	}
 	return v.Kind() == 't'
 }
@@ -473,14 +483,15 @@ func (r *tokenReader) int() int {
 	}
 	n, ok := parseSeconds(v)
 	if !ok {
-		r.refuse("is not a whole number of seconds")
+		r.reject("is not a whole number of seconds")
 		return 0
 	}
 	return n
 }
 
-// parseSeconds reads a whole number, also one such as 3600.0, 3.6e3 or "3600". It cuts a number beyond 32 bits, which
-// every time limit of the API is far below.
+// parseSeconds reads a whole number, which may be written 3600.0, 3.6e3 or
+// "3600". It limits the result to 32 bits, which is far above every time limit
+// of the API.
 func parseSeconds(v jsontext.Value) (seconds int, ok bool) {
 	if n, err := strconv.ParseInt(string(v), 10, 32); err == nil {
 		return int(n), true
@@ -495,11 +506,12 @@ func parseSeconds(v jsontext.Value) (seconds int, ok bool) {
 	if v.Kind() != '0' || !v.IsValid() {
 		return 0, false
 	}
-	n, _ := strconv.ParseFloat(string(v), 64) // an infinite one, if it is out of range
+	n, _ := strconv.ParseFloat(string(v), 64) // infinite if it is out of range
 	return int(max(math.MinInt32, min(n, math.MaxInt32))), n == math.Trunc(n)
 }
 
-// time reads a date into to, and returns to; or nil for null and "", which the API's documents name for no expiry.
+// time reads a time into to and returns to. It returns nil for null and for "",
+// which mean no expiry in the API's documents.
 func (r *tokenReader) time(to *time.Time) *time.Time {
 	*to = time.Time{}
 	v := r.value()
@@ -511,14 +523,15 @@ func (r *tokenReader) time(to *time.Time) *time.Time {
 		t, ok = parseTime(v)
 	}
 	if !ok {
-		r.refuse("is not a date with a time")
+		r.reject("is not a date with a time")
 		return nil
 	}
 	*to = t
 	return to
 }
 
-// parsePlainTime reads a time of the form that the API uses. UnmarshalText by itself also takes times that are none.
+// parsePlainTime reads a time in the form that the API uses. UnmarshalText
+// alone would accept invalid times.
 func parsePlainTime(v jsontext.Value) (t time.Time, ok bool) {
 	const plain = `"2006-01-02T15:04:05Z"`
 	ok = len(v) >= len(plain) && v[len(`"2006-01-02T15`)] == ':' && v[len(v)-2] == 'Z' &&
@@ -526,17 +539,18 @@ func parsePlainTime(v jsontext.Value) (t time.Time, ok bool) {
 	return t, ok
 }
 
-// timeForm is RFC 3339's and what means the same: another T or Z, no seconds, a leap second, a comma, an offset without
+// timeForm matches RFC 3339 and variants with the same meaning. These have
+// another T or Z, no seconds, a leap second, a comma, or an offset without
 // colon or minutes.
 var timeForm = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d)(?::([0-5]\d|60)(?:[.,](\d+))?)?` +
 	` ?(?:[Zz]|([+-](?:[01]\d|2[0-3])):?([0-5]\d)?)?$`)
 
-// parseTime reads a time of any form that means one time only. Without a zone it is UTC.
+// parseTime reads a time in any unambiguous form. Without a zone it is UTC.
 func parseTime(v jsontext.Value) (time.Time, bool) {
 	if v.Kind() != '"' {
 		return time.Time{}, false
 	}
-	text, _ := jsontext.AppendUnquote(nil, v) // what is not UTF-8 is no time
+	text, _ := jsontext.AppendUnquote(nil, v) // invalid UTF-8 won't match timeForm
 	parts := timeForm.FindStringSubmatch(string(text))
 	if parts == nil {
 		return time.Time{}, false
@@ -546,7 +560,7 @@ func parseTime(v jsontext.Value) (time.Time, bool) {
 		zone = parts[5] + ":" + cmp.Or(parts[6], "00")
 	}
 	var leap time.Duration
-	if second == "60" { // which Go has no name for
+	if second == "60" { // which time.Parse rejects
 		second, leap = "59", time.Second
 	}
 	t, err := time.Parse(time.RFC3339, date+"T"+clock+":"+second+"."+fraction+zone)
@@ -563,27 +577,27 @@ func (r *tokenReader) scope() []string {
 	if !known {
 		scope = r.newScope(v)
 	}
-	if len(v) <= maxScopeBytes { // remembered, and the caller may write to it
+	if len(v) <= maxScopeBytes { // it is cached, and the caller may change its copy
 		scope = slices.Clone(scope)
 	}
 	r.held += int64(len(v) + stringBytes*cap(scope))
 	return scope
 }
 
-// newScope reads a list of strings that isn't remembered.
+// newScope reads a list of strings that isn't cached.
 func (r *tokenReader) newScope(v jsontext.Value) []string {
 	if k := v.Kind(); k != '[' && k != 'n' {
-		r.refuse("is not a list of strings")
+		r.reject("is not a list of strings")
 		return nil
 	}
 	most := bytes.Count(v, []byte(",")) + 1
 	if most > maxScopes {
-		r.refuse("has too many entries")
+		r.reject("has too many entries")
 		return nil
 	}
 	scope := make([]string, 0, most)
 	if err := json.Unmarshal(v, &scope, tolerant); err != nil {
-		r.refuse("is not a list of strings")
+		r.reject("is not a list of strings")
 		return nil
 	}
 	if len(v) <= maxScopeBytes {
@@ -596,7 +610,8 @@ func (r *tokenReader) newScope(v jsontext.Value) []string {
 	return scope
 }
 
-// optionalBool reads true or false into to, and returns to; or nil for null.
+// optionalBool reads true or false into to and returns to. It returns nil for
+// null.
 func (r *tokenReader) optionalBool(to *bool) *bool {
 	if r.peek() == 'n' {
 		r.value()
@@ -606,13 +621,14 @@ func (r *tokenReader) optionalBool(to *bool) *bool {
 	return to
 }
 
-// member is a name as it stands in the JSON, and what reads its value.
+// member is the name of a member in JSON and the function that reads its value.
 type member struct {
 	name string
 	read func(*tokenReader, *PersonalAccessToken)
 }
 
-// The members in the order of the API's responses, which is the order in which they are found fastest.
+// The members are in the order of the API's responses, because find is fastest
+// in this order.
 var (
 	tokenMembers = []member{
 		{`"id"`, func(r *tokenReader, _ *PersonalAccessToken) {
@@ -635,31 +651,32 @@ var (
 	}
 	createdMembers = append(slices.Clone(tokenMembers), member{`"secret"`, (*tokenReader).readSecret})
 	ownerMembers   = []member{
-		{`"type"`, func(r *tokenReader, _ *PersonalAccessToken) { r.kind = r.string() }},
-		{`"id"`, func(r *tokenReader, _ *PersonalAccessToken) { r.owner = r.exactString() }},
+		{`"type"`, func(r *tokenReader, _ *PersonalAccessToken) { r.ownerType = r.string() }},
+		{`"id"`, func(r *tokenReader, _ *PersonalAccessToken) { r.ownerID = r.exactString() }},
 		{`"name"`, func(r *tokenReader, _ *PersonalAccessToken) { r.ownerName = r.string() }},
 	}
 )
 
-// memberSet finds the members of an object by their names, and notices one that is there twice. Members that are not in
-// its table may be there as often as they like.
+// memberSet finds the members of an object by name and detects repeated ones.
+// Members that are not in its table may be repeated.
 type memberSet struct {
 	table []member
-	of    string // whose members they are, for messages
-	next  int    // in table: objects have their members in one order
-	seen  uint   // a bit for each of table
-	other bool   // a member was there that is not in table
+	of    string // prefix of a member's name in errors
+	next  int    // index in table of the member that probably follows
+	seen  uint   // bits of the members found
+	other bool   // a member that is not in table was found
 }
 
-// begin is called for each object.
+// begin prepares m for the next object.
 func (m *memberSet) begin() { m.next, m.seen, m.other = 0, 0, false }
 
-// find returns the member with this name, nil if the table has none, and whether it is the first of this name.
+// find returns the member with this name, or nil if the table doesn't have it.
+// once reports whether the name is the first of its kind in the object.
 func (m *memberSet) find(name jsontext.Value) (found *member, once bool) {
 	i := m.index(name)
 	if i < 0 && bytes.IndexByte(name, '\\') >= 0 {
 		name = name.Clone()
-		_ = name.Canonicalize() // a name that is not UTF-8 is none of the table's
+		_ = name.Canonicalize() // a name that isn't UTF-8 is not in the table
 		i = m.index(name)
 	}
 	if i < 0 {
@@ -671,7 +688,8 @@ func (m *memberSet) find(name jsontext.Value) (found *member, once bool) {
 	return &m.table[i], once
 }
 
-// index returns where the table has name, or -1, looking first behind the member that was found last.
+// index returns the index of name in the table, or -1. It starts after the
+// member that was found last.
 func (m *memberSet) index(name jsontext.Value) int {
 	for range m.table {
 		i := m.next
@@ -685,11 +703,12 @@ func (m *memberSet) index(name jsontext.Value) int {
 	return -1
 }
 
-// decodeCreated reads the response to a Create. It succeeds where id and secret are whole, whatever else is wrong: they
-// are not to be had again. Otherwise c holds the token's id at most.
+// decodeCreated decodes the response to a Create. It succeeds if id and secret
+// are complete, because the API won't return the secret again. Otherwise c has
+// the token's id at most.
 func decodeCreated(body io.Reader, c *CreatePersonalAccessTokenResponse) error {
 	data, readErr := io.ReadAll(bounded(body, maxTokenBytes))
-	data = bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\ufeff")), " \t\r\n") // a byte order mark, as some proxies write it
+	data = bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\ufeff")), " \t\r\n") // some proxies write a byte order mark
 	if len(data) == 0 && readErr != nil {
 		return withoutValues(readErr)
 	}
@@ -697,7 +716,7 @@ func decodeCreated(body io.Reader, c *CreatePersonalAccessTokenResponse) error {
 		return errNotObject
 	}
 
-	r := &tokenReader{ // not a pooled one, which would keep the secret
+	r := &tokenReader{ // not from the pool, which would keep the secret
 		dec:          jsontext.NewDecoder(bytes.NewBuffer(data), tolerant),
 		members:      memberSet{table: createdMembers},
 		ownerMembers: memberSet{table: ownerMembers},
@@ -723,7 +742,8 @@ func decodeCreated(body io.Reader, c *CreatePersonalAccessTokenResponse) error {
 	return r.incomplete(c.ID != "", readErr)
 }
 
-// incomplete returns why the response to a Create is no success, in an error that tells whether the token exists.
+// incomplete returns why a response to a Create is not a success. bodyEvent
+// learns from the error whether the token exists.
 func (r *tokenReader) incomplete(identified bool, readErr error) error {
 	var large *tooLargeError
 	foreign := r.members.seen == 0 && r.members.other
@@ -744,7 +764,7 @@ func (r *tokenReader) incomplete(identified bool, readErr error) error {
 	return err
 }
 
-// whole returns s, or "" if a part of it is lost.
+// whole returns s, or "" if a part of s is lost.
 func whole(s string) string {
 	if strings.Contains(s, string(replacement)) {
 		return ""
@@ -752,32 +772,35 @@ func whole(s string) string {
 	return s
 }
 
-// corrupted reports whether the end of a response says that what came before is not what was sent.
+// corrupted reports whether the end of a response proves that its body was
+// changed in transit.
 func corrupted(err error) bool {
 	var corrupt flate.CorruptInputError
 	return errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.As(err, &corrupt)
 }
 
-// withoutValues replaces the JSON library's errors, whose texts hold values of the answer, such as its secret.
+// withoutValues replaces the JSON library's errors. Their texts hold values of
+// the response, such as a secret.
 func withoutValues(err error) error {
 	var syntactic *jsontext.SyntacticError
 	var semantic *json.SemanticError
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("the answer is cut short: %w", io.ErrUnexpectedEOF)
+		return fmt.Errorf("the response is cut short: %w", io.ErrUnexpectedEOF)
 	case errors.As(err, &syntactic):
-		return fmt.Errorf("not the API's JSON, at byte %d", syntactic.ByteOffset)
+		return fmt.Errorf("the response is not the API's JSON, at byte %d", syntactic.ByteOffset)
 	case errors.As(err, &semantic):
-		return fmt.Errorf("not the API's JSON, at byte %d", semantic.ByteOffset)
+		return fmt.Errorf("the response is not the API's JSON, at byte %d", semantic.ByteOffset)
 	}
 	return err
 }
 
-// decodeNothing accepts a response without a body. Its first byte is enough to know that the API did not send it.
+// decodeNothing accepts a response without a body. A first byte proves that the
+// API did not send it.
 func decodeNothing(body io.Reader) error {
 	switch _, err := io.ReadFull(body, make([]byte, 1)); err {
 	case nil:
-		return errors.New("a body where none is expected")
+		return errors.New("the response has an unexpected body")
 	case io.EOF:
 		return nil
 	default:

@@ -416,7 +416,7 @@ func TestTokenEndpointShowsNoText(t *testing.T) {
 		{answer{status: 500, body: echo}, "500 Internal Server Error"},
 		{answer{status: 302}, "302 Found: a redirect was not followed"},
 		{answer{status: 201, body: echo}, "201 Created: the response has an unexpected status"},
-		{answer{status: 200, body: echo}, "200 OK: not the API's JSON, at byte 0"},
+		{answer{status: 200, body: echo}, "200 OK: the response is not the API's JSON, at byte 0"},
 		{answer{status: 200, body: `{"access_token":"a","token_type":"` + echo + `"}`}, "200 OK: an access token of a type that isn't bearer"},
 		{answer{status: 200, body: `{"access_token":"a","expires_in":"` + echo + `"}`}, "200 OK: an access token whose expires_in is not a positive number of seconds"},
 	} {
