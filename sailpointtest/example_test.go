@@ -15,7 +15,7 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// deleteStale stands for a program of one's own.
+// deleteStale stands for the code under test.
 func deleteStale(ctx context.Context, client *sailpoint.Client, before time.Time) (deleted int, err error) {
 	stale, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{
 		Filter: sailpoint.LastUsedLE(before),
@@ -41,7 +41,7 @@ func TestDeleteStale(t *testing.T) {
 		deleted, err := deleteStale(t.Context(), client, time.Now().AddDate(0, -6, 0))
 		require.NoError(t, err)
 		require.Equal(t, 1, deleted)
-		require.Len(t, tenant.Tokens(), 1) // the client's own
+		require.Len(t, tenant.Tokens(), 1) // only the client's token is left
 	})
 }
 
@@ -62,7 +62,7 @@ func ExampleFault() {
 
 func ExampleTenant_Add() {
 	tenant := sailpointtest.NewTenant()
-	cfg := tenant.Config() // an administrator's
+	cfg := tenant.Config() // for the administrator
 	cfg.ClientID, cfg.ClientSecret = tenant.Add(sailpoint.PersonalAccessToken{
 		Scope: []string{"sp:my-personal-access-tokens:read"},
 	})

@@ -22,11 +22,11 @@ import (
 
 var errBroken = errors.New("broken")
 
-// outcome is what a create came to, for a table over faults.
+// outcome is the expected result of a create, for a table of faults.
 type outcome struct {
-	err    error  // of the request, or of its body; io.EOF over HTTP: whatever ends a connection
-	status int    // 0: no answer
-	body   string // "": the tenant's own
+	err    error  // of the request or its body; over HTTP any error counts
+	status int    // 0 if there is no response
+	body   string // "" for the tenant's own
 	own    int    // bytes of the tenant's own body
 }
 
@@ -38,10 +38,10 @@ func TestFaults(t *testing.T) {
 		carriedOut bool
 		want       outcome
 	}{
-		"none":                    {sailpointtest.Fault{Path: "/none"}, true, outcome{status: 200, own: whole}},
-		"zero":                    {sailpointtest.Fault{}, true, outcome{status: 200, own: whole}},
+		"fault of another path":   {sailpointtest.Fault{Path: "/none"}, true, outcome{status: 200, own: whole}},
+		"zero fault":              {sailpointtest.Fault{}, true, outcome{status: 200, own: whole}},
 		"error":                   {sailpointtest.Fault{Err: errBroken}, false, outcome{err: errBroken}},
-		"error and more":          {sailpointtest.Fault{Err: errBroken, Status: 503, Body: "x", CutAfter: 1, Header: header}, false, outcome{err: errBroken}},
+		"error and other fields":  {sailpointtest.Fault{Err: errBroken, Status: 503, Body: "x", CutAfter: 1, Header: header}, false, outcome{err: errBroken}},
 		"status":                  {sailpointtest.Fault{Status: 503}, false, outcome{status: 503}},
 		"status and body":         {sailpointtest.Fault{Status: 502, Body: "<html>x"}, false, outcome{status: 502, body: "<html>x"}},
 		"status and cut body":     {sailpointtest.Fault{Status: 502, Body: "<html>x", CutAfter: 3}, false, outcome{status: 502, body: "<ht", err: io.ErrUnexpectedEOF}},
@@ -49,7 +49,7 @@ func TestFaults(t *testing.T) {
 		"status without a body":   {sailpointtest.Fault{Status: 204, Body: "x"}, false, outcome{status: 204}},
 		"cut":                     {sailpointtest.Fault{CutAfter: 10}, true, outcome{status: 200, own: 10, err: io.ErrUnexpectedEOF}},
 		"cut before the body":     {sailpointtest.Fault{CutAfter: -1}, true, outcome{status: 200, err: io.ErrUnexpectedEOF}},
-		"cut behind the body":     {sailpointtest.Fault{CutAfter: whole}, true, outcome{status: 200, own: whole}},
+		"cut after the body":      {sailpointtest.Fault{CutAfter: whole}, true, outcome{status: 200, own: whole}},
 		"header":                  {sailpointtest.Fault{Header: header}, true, outcome{status: 200, own: whole}},
 		"body":                    {sailpointtest.Fault{Body: "{}"}, true, outcome{status: 200, body: "{}"}},
 		"delay":                   {sailpointtest.Fault{Delay: time.Nanosecond}, true, outcome{status: 200, own: whole}},
@@ -57,7 +57,7 @@ func TestFaults(t *testing.T) {
 		"committed":               {sailpointtest.Fault{Committed: true}, true, outcome{err: io.ErrUnexpectedEOF}},
 		"committed, delay":        {sailpointtest.Fault{Committed: true, Delay: 1}, true, outcome{err: io.ErrUnexpectedEOF}},
 		"committed, error":        {sailpointtest.Fault{Committed: true, Err: errBroken}, true, outcome{err: errBroken}},
-		"committed, no dial":      {sailpointtest.Fault{Committed: true, Err: &net.OpError{Op: "dial", Err: errBroken}}, true, outcome{err: errBroken}},
+		"committed, dial error":   {sailpointtest.Fault{Committed: true, Err: &net.OpError{Op: "dial", Err: errBroken}}, true, outcome{err: errBroken}},
 		"committed, status":       {sailpointtest.Fault{Committed: true, Status: 503}, true, outcome{status: 503}},
 		"committed, body":         {sailpointtest.Fault{Committed: true, Body: "x"}, true, outcome{status: 200, body: "x"}},
 		"committed, header":       {sailpointtest.Fault{Committed: true, Header: header}, true, outcome{status: 200, own: whole}},
@@ -118,7 +118,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestFaultsMeetTheFirstRequestTheyMatch(t *testing.T) {
+func TestFaultAppliesToTheFirstMatchingRequest(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	faults := []sailpointtest.Fault{
 		{Method: "DELETE", Path: tokens + "/{id}", Status: 501},
@@ -134,7 +134,7 @@ func TestFaultsMeetTheFirstRequestTheyMatch(t *testing.T) {
 	assert.Equal(t, faults, tenant.Unused())
 	assert.Equal(t, 502, u.do(t, "PATCH", tokens+"/x", "").status)
 	assert.Equal(t, 501, u.delete(t, "x").status)
-	assert.Equal(t, 404, u.delete(t, "x").status, "used up")
+	assert.Equal(t, 404, u.delete(t, "x").status, "the fault applies only once")
 	assert.Equal(t, 503, u.do(t, "GET", collections[sailpoint.V1], "").status)
 	assert.Equal(t, 504, u.do(t, "GET", collections[sailpoint.V1], "").status)
 	assert.Equal(t, 200, u.list(t, "").status)
@@ -154,7 +154,7 @@ func TestFaultsAreCopied(t *testing.T) {
 	assert.Equal(t, "1", tenant.Unused()[0].Header.Get("X"))
 }
 
-func TestTypeOfAFaultsBody(t *testing.T) {
+func TestContentTypeOfAFaultBody(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	for body, want := range map[string]string{
 		`{"error":"x"}`: jsonType, "<html>": "text/html; charset=utf-8", "no healthy upstream": "text/plain; charset=utf-8", "": "",
@@ -208,13 +208,13 @@ func TestContextEndsDuringDelay(t *testing.T) {
 	}
 }
 
-func TestCarriedOutLate(t *testing.T) {
+func TestRequestsAreCarriedOutLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		tenant.Add(sailpoint.PersonalAccessToken{ID: "doomed"})
 		tenant.Add(sailpoint.PersonalAccessToken{ID: "id", Name: "old"})
 		u := admin(t, tenant)
-		for i, method := range []string{"DELETE", "PATCH", "POST"} { // the last sent is due first
+		for i, method := range []string{"DELETE", "PATCH", "POST"} { // the last one is due first
 			tenant.Inject(sailpointtest.Fault{Method: method, Committed: true, Delay: -time.Duration(10-i) * time.Second})
 		}
 		start := time.Now()
@@ -227,7 +227,7 @@ func TestCarriedOutLate(t *testing.T) {
 			assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
 		}
 		assert.Equal(t, start, time.Now())
-		tenant.ExpireAccessTokens() // they have passed already
+		tenant.ExpireAccessTokens() // the requests were authenticated earlier
 
 		names := func() (names []string) {
 			for _, pat := range tenant.Tokens() {
@@ -244,7 +244,7 @@ func TestCarriedOutLate(t *testing.T) {
 		assert.Len(t, names(), 4)
 		<-time.After(time.Hour)
 		assert.Equal(t, []string{"tenant", "new", "late"}, names())
-		assert.True(t, tenant.Tokens()[2].Created.Equal(start.Add(8*time.Second)), "when it was due")
+		assert.True(t, tenant.Tokens()[2].Created.Equal(start.Add(8*time.Second)), "created when it was due")
 	})
 }
 
@@ -261,7 +261,7 @@ func TestLateRequestMayFail(t *testing.T) {
 	})
 }
 
-// hooks counts the hooks of a trace.
+// hooks returns a context whose trace counts the calls of its hooks.
 func hooks(ctx context.Context, counts map[string]int) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(hostPort string) { counts["GetConn "+hostPort]++ },
@@ -278,7 +278,7 @@ func hooks(ctx context.Context, counts map[string]int) context.Context {
 func TestTrace(t *testing.T) {
 	const getConn = "GetConn tenant.api.identitynow.com:443"
 	sent := map[string]int{getConn: 1, "GotConn": 1, "WroteHeaders": 1, "WroteRequest": 1}
-	answered := map[string]int{getConn: 1, "GotConn": 1, "WroteHeaders": 1, "WroteRequest": 1, "GotFirstResponseByte": 1}
+	received := map[string]int{getConn: 1, "GotConn": 1, "WroteHeaders": 1, "WroteRequest": 1, "GotFirstResponseByte": 1}
 	unsent := map[string]int{getConn: 1}
 	dial := fmt.Errorf("wrapped: %w", &net.OpError{Op: "dial", Net: "tcp", Err: errBroken})
 	lookup := &net.DNSError{Err: "no such host", IsNotFound: true}
@@ -286,8 +286,8 @@ func TestTrace(t *testing.T) {
 		fault sailpointtest.Fault
 		want  map[string]int
 	}{
-		{sailpointtest.Fault{}, answered},
-		{sailpointtest.Fault{Status: 503}, answered},
+		{sailpointtest.Fault{}, received},
+		{sailpointtest.Fault{Status: 503}, received},
 		{sailpointtest.Fault{Err: errBroken}, sent},
 		{sailpointtest.Fault{Err: &net.OpError{Op: "read", Err: errBroken}}, sent},
 		{sailpointtest.Fault{Committed: true}, sent},
@@ -301,10 +301,10 @@ func TestTrace(t *testing.T) {
 		req := newRequest(t, "GET", host+tokens, "")
 		_, err := tenant.RoundTrip(req.WithContext(hooks(t.Context(), got)))
 		if test.fault.Err != nil {
-			assert.Equal(t, test.fault.Err, err, "as it is")
+			assert.Equal(t, test.fault.Err, err, "the same error")
 		}
 		assert.Equal(t, test.want, got)
-		assert.Len(t, tenant.Requests(), got["GotConn"], "what never arrived isn't in the log")
+		assert.Len(t, tenant.Requests(), got["GotConn"], "a request that never arrived isn't in the log")
 	}
 	got := make(map[string]int)
 	for _, base := range []string{"http://127.0.0.1:8080", "http://tenant", "https://[::1]"} {

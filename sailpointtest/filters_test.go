@@ -13,7 +13,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// filterable returns a reader's view of a tenant with tokens last used in 2021 (a), 2022 (b), 2023 (c) and never (n).
+// filterable returns a user who can list tokens last used in 2021 (a), 2022
+// (b), 2023 (c) and never (n).
 func filterable(t *testing.T) user {
 	t.Helper()
 	tenant := sailpointtest.NewTenant()
@@ -26,7 +27,7 @@ func filterable(t *testing.T) user {
 	return admin(t, tenant)
 }
 
-func (u user) filter(t *testing.T, filter string) answer {
+func (u user) filter(t *testing.T, filter string) response {
 	t.Helper()
 	return u.list(t, "?owner-id=owner&filters="+url.QueryEscape(filter))
 }
@@ -50,11 +51,11 @@ func TestFilters(t *testing.T) {
 		"not not lastUsed isnull":                                               "n",
 		le21 + " or lastUsed isnull":                                            "an",
 		le22 + " and not " + le21:                                               "b",
-		"lastUsed isnull or " + le22 + " and " + le21:                           "an", // and before or
+		"lastUsed isnull or " + le22 + " and " + le21:                           "an", // and binds more tightly than or
 		"(lastUsed isnull or " + le22 + ") and " + le21:                         "a",
-		"not lastUsed isnull or lastUsed isnull":                                "abcn", // not before or
+		"not lastUsed isnull or lastUsed isnull":                                "abcn", // not binds more tightly than or
 		"not (lastUsed isnull or " + le21 + ")":                                 "bc",
-		"not lastUsed isnull and " + le22:                                       "ab", // not before and
+		"not lastUsed isnull and " + le22:                                       "ab", // not binds more tightly than and
 		"((lastUsed isnull))":                                                   "n",
 		"(lastUsed isnull)or(" + le21 + ")":                                     "an",
 		le21 + " or " + le22 + " or lastUsed isnull":                            "abn",
@@ -67,7 +68,7 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-func TestRefusedFilters(t *testing.T) {
+func TestInvalidFilters(t *testing.T) {
 	u := filterable(t)
 	for _, filter := range []string{
 		"isnull lastUsed",
@@ -138,6 +139,6 @@ func FuzzFilter(f *testing.F) {
 			return
 		}
 		every := u.filter(t, "not ("+filter+") or "+filter)
-		assert.Equal(t, u.filter(t, "").body, every.body, "what passes and what doesn't")
+		assert.Equal(t, u.filter(t, "").body, every.body, "a filter or its negation matches every token")
 	})
 }

@@ -25,7 +25,7 @@ func TestPathsAndMethods(t *testing.T) {
 			assertProblem(t, got, 405, "405 ")
 			assert.Equal(t, "GET, POST", got.header.Get("Allow"))
 		}
-		for _, method := range []string{"GET", "POST", "PUT"} { // there is no GET of one token
+		for _, method := range []string{"GET", "POST", "PUT"} { // the API has no GET of one token
 			got := u.do(t, method, collection+"/"+u.tenant.Config().ClientID, "")
 			assertProblem(t, got, 405, "405 ")
 			assert.Equal(t, "DELETE, PATCH", got.header.Get("Allow"))
@@ -50,19 +50,19 @@ func TestPathOfTheBulkUpdate(t *testing.T) {
 		assert.Equal(t, "PATCH, POST", got.header.Get("Allow"))
 	}
 	for version, collection := range collections {
-		if version != sailpoint.V1 { // an id like any other
+		if version != sailpoint.V1 { // here it is the id of a token
 			assertProblem(t, u.do(t, "DELETE", collection+"/bulk-update", ""), 404, "404 Not found")
 		}
 	}
 }
 
-func TestHeadersOfEveryAnswer(t *testing.T) {
+func TestHeadersOfEveryResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		u := admin(t, tenant)
 		tenant.Inject(sailpointtest.Fault{Method: "PUT", Status: 503})
 		seen := make(map[string]bool)
-		for _, got := range []answer{
+		for _, got := range []response{
 			fetch(t, tenant, "a", "b"), admin(t, tenant).list(t, ""), u.create(t, tokens, `{"name":"new"}`), u.create(t, tokens, `{`),
 			u.delete(t, "unknown"), u.delete(t, tenant.Tokens()[1].ID), user{tenant: tenant}.list(t, ""), u.do(t, "PUT", tokens, ""),
 		} {
@@ -92,13 +92,13 @@ func TestWithoutABearer(t *testing.T) {
 	} {
 		for _, path := range []string{tokens, tokens + "/id"} {
 			got := send(t, tenant, newRequest(t, "PUT", host+path, "", "Authorization", authorization))
-			assert.Equal(t, 401, got.status, "before the method is looked at")
+			assert.Equal(t, 401, got.status, "authentication comes before the check of the method")
 			assert.Equal(t, want, got.body, authorization)
 			assert.Equal(t, jsonType, got.header.Get("Content-Type"))
 		}
 	}
 	got := send(t, tenant, newRequest(t, "GET", host+tokens, "", "Authorization", "bEARER "+u.bearer))
-	assert.Equal(t, 200, got.status, "the scheme has no case")
+	assert.Equal(t, 200, got.status, "the case of the scheme is ignored")
 }
 
 const (
@@ -130,7 +130,7 @@ func TestRights(t *testing.T) {
 		{nil, []string{everything}, statuses{403, 403, 403, 403, 403, 403, 403, 403}},
 	} {
 		tenant := sailpointtest.NewTenant(sailpointtest.WithIdentity(sailpointtest.Identity{ID: "jane", Name: "Jane", Rights: test.rights}))
-		jane := as(t, tenant, "jane", test.scope...)
+		jane := loginAs(t, tenant, "jane", test.scope...)
 		mine, _ := tenant.Add(sailpoint.PersonalAccessToken{Owner: sailpoint.PersonalAccessTokenOwner{ID: "jane"}})
 		other := tenant.Config().ClientID
 		rename := `[{"op":"replace","path":"/name","value":"renamed"}]`
@@ -150,20 +150,20 @@ func TestRights(t *testing.T) {
 
 func TestForbiddenShape(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
-	assertProblem(t, as(t, tenant, "", "other").list(t, ""), 403, "403 Forbidden")
+	assertProblem(t, loginAs(t, tenant, "", "other").list(t, ""), 403, "403 Forbidden")
 }
 
 func TestManagedTokensAreHidden(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	managed, _ := tenant.Add(sailpoint.PersonalAccessToken{Managed: true})
-	blind := as(t, tenant, "", myManage, allManage)
+	blind := loginAs(t, tenant, "", myManage, allManage)
 	for _, query := range []string{"", "?owner-id=me", "?owner-id=" + adminID} {
 		assert.NotContains(t, blind.list(t, query).ids(t), managed)
 	}
 	assertProblem(t, blind.delete(t, managed), 404, "404 Not found")
 	assertProblem(t, blind.patch(t, tokens, managed, `[]`), 404, "404 Not found")
 
-	seeing := as(t, tenant, "", myManage, managedRead)
+	seeing := loginAs(t, tenant, "", myManage, managedRead)
 	got := seeing.list(t, "?owner-id=me")
 	assert.Contains(t, got.ids(t), managed)
 	assert.Contains(t, got.body, `"managed":true`)
@@ -192,17 +192,17 @@ func TestRateLimit(t *testing.T) {
 		got := u.list(t, "")
 		assert.Equal(t, 429, got.status)
 		assert.Equal(t, `{"message":" Rate Limit Exceeded "}`, got.body)
-		assert.Equal(t, "8", got.header.Get("Retry-After"), "7.5 s")
-		assert.Equal(t, 429, admin(t, tenant).list(t, "").status, "a new bearer doesn't buy more")
-		assert.Equal(t, 200, u.do(t, "GET", collections[sailpoint.V3], "").status, "another version")
-		assert.Equal(t, 200, as(t, tenant, "").list(t, "").status, "another client id")
+		assert.Equal(t, "8", got.header.Get("Retry-After"), "7.5 s rounded up")
+		assert.Equal(t, 429, admin(t, tenant).list(t, "").status, "a new bearer has the same limit")
+		assert.Equal(t, 200, u.do(t, "GET", collections[sailpoint.V3], "").status, "another version has its own limit")
+		assert.Equal(t, 200, loginAs(t, tenant, "").list(t, "").status, "another client id has its own limit")
 		assert.Equal(t, 401, user{tenant: tenant}.list(t, "").status)
 
 		wait, err := strconv.Atoi(got.header.Get("Retry-After"))
 		require.NoError(t, err)
 		<-time.After(time.Duration(wait) * time.Second)
 		assert.Equal(t, 200, u.list(t, "").status)
-		assert.Equal(t, "2", u.list(t, "").header.Get("Retry-After"), "only the first one has left the window")
+		assert.Equal(t, "2", u.list(t, "").header.Get("Retry-After"), "only the first request has left the window")
 		<-time.After(2 * time.Second)
 		assert.Equal(t, 200, u.list(t, "").status)
 	})

@@ -72,10 +72,10 @@ func TestCredentialsInEveryPlace(t *testing.T) {
 
 	plain := sailpointtest.NewTenant(sailpointtest.WithCredentials(id, "a+b"))
 	got := send(t, plain, newRequest(t, "POST", host+"/oauth/token?grant_type=client_credentials", "", "Authorization", basic(id, "a+b")))
-	assert.Equal(t, 200, got.status, "Basic, as most clients write it")
+	assert.Equal(t, 200, got.status, "Basic without form encoding, as most clients send it")
 }
 
-func TestTokenEndpointRefusals(t *testing.T) {
+func TestTokenEndpointErrors(t *testing.T) {
 	tenant := sailpointtest.NewTenant(sailpointtest.WithCredentials("my-id", "my-secret"))
 	const (
 		badClient   = `{"error":"invalid_client","error_description":"Bad client credentials"}`
@@ -128,7 +128,7 @@ func TestBearersExpire(t *testing.T) {
 	})
 }
 
-func TestBearersExpireWithTheirToken(t *testing.T) {
+func TestBearerExpiresWithItsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		id, secret := tenant.Add(sailpoint.PersonalAccessToken{ExpirationDate: ptr(time.Now().Add(time.Hour))})
@@ -140,14 +140,14 @@ func TestBearersExpireWithTheirToken(t *testing.T) {
 		assert.Equal(t, 200, u.list(t, "").status)
 		<-time.After(time.Nanosecond)
 		assert.Equal(t, 401, u.list(t, "").status)
-		refused := fetch(t, tenant, id, secret.Reveal())
-		assert.Equal(t, 401, refused.status)
-		assert.Equal(t, "invalid_client", refused.text(t, "error"))
-		assert.Contains(t, admin(t, tenant).list(t, "").ids(t), id, "it is listed still")
+		rejected := fetch(t, tenant, id, secret.Reveal())
+		assert.Equal(t, 401, rejected.status)
+		assert.Equal(t, "invalid_client", rejected.text(t, "error"))
+		assert.Contains(t, admin(t, tenant).list(t, "").ids(t), id, "an expired token is still listed")
 	})
 }
 
-func TestDeletedTokenIsNoCredential(t *testing.T) {
+func TestDeletedTokenIsRejected(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	cfg := tenant.Config()
 	u := admin(t, tenant)
@@ -165,7 +165,7 @@ func TestExpireAccessTokens(t *testing.T) {
 	got := u.list(t, "")
 	assert.Equal(t, 401, got.status)
 	assert.Equal(t, `{"error":"JWT validation failed: JWT is expired"}`, got.body)
-	assert.Equal(t, 200, admin(t, tenant).list(t, "").status, "a new one")
+	assert.Equal(t, 200, admin(t, tenant).list(t, "").status, "a new bearer is valid")
 }
 
 func TestLastUsedMovesOnceADay(t *testing.T) {
@@ -187,7 +187,7 @@ func TestLastUsedMovesOnceADay(t *testing.T) {
 	})
 }
 
-func TestScopeOfABearerIsThatOfItsIssue(t *testing.T) {
+func TestBearerKeepsTheScopeOfItsIssue(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	id, secret := tenant.Add(sailpoint.PersonalAccessToken{Scope: []string{"sp:my-personal-access-tokens:manage"}})
 	old := login(t, tenant, id, secret)

@@ -9,19 +9,19 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-func TestPatchAnswer(t *testing.T) {
+func TestPatchResponse(t *testing.T) {
 	for version, collection := range collections {
 		tenant, now := clockAt(t, "2026-01-01T00:00:00Z")
 		tenant.Add(sailpoint.PersonalAccessToken{ID: "id", Name: "old", ExpirationDate: ptr(now.Add(time.Hour)), UserAwareTokenNeverExpires: ptr(true)})
-		told := ""
+		acknowledgement := ""
 		if isNew(version) {
-			told = `,"userAwareTokenNeverExpires":true`
+			acknowledgement = `,"userAwareTokenNeverExpires":true`
 		}
 		got := admin(t, tenant).patch(t, collection, "id", `[{"op":"replace","path":"/name","value":"new"},{"op":"replace","path":"/scope","value":["a","b"]}]`)
 		assert.Equal(t, 200, got.status, version)
 		assert.Equal(t, `{"id":"id","name":"new","scope":["a","b"],"owner":{"type":"IDENTITY","id":"2c9180a46faadee4016fb4e018c20639","name":"Support"},`+
 			`"created":"2026-01-01T00:00:00.000Z","lastUsed":null,"managed":false,"accessTokenValiditySeconds":43200,`+
-			`"expirationDate":"2026-01-01T01:00:00.000Z"`+told+`}`, got.body, version)
+			`"expirationDate":"2026-01-01T01:00:00.000Z"`+acknowledgement+`}`, got.body, version)
 		assert.Equal(t, "new", tenant.Tokens()[1].Name)
 	}
 }
@@ -33,10 +33,10 @@ func TestPatchRules(t *testing.T) {
 		ack     = `{"op":"replace","path":"/userAwareTokenNeverExpires","value":true}`
 		unack   = `{"op":"replace","path":"/userAwareTokenNeverExpires","value":false}`
 	)
-	const notPatchable = "not" // by versions before v2025
+	const notPatchable = "not patchable" // before v2025
 	for _, test := range []struct {
 		patch string
-		old   string // "" is 200
+		old   string // "" means 200
 		new   string
 	}{
 		{`[]`, "", ""},
@@ -118,7 +118,7 @@ func TestPatchRules(t *testing.T) {
 				continue
 			}
 			assertProblem(t, got, 400, want)
-			assert.Equal(t, before, tenant.Tokens(), "%s: %s: all or nothing", version, test.patch)
+			assert.Equal(t, before, tenant.Tokens(), "%s: %s: nothing was changed", version, test.patch)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func TestPatchedExpiry(t *testing.T) {
 	const ack = `{"op":"add","path":"/userAwareTokenNeverExpires","value":true}`
 
 	got := u.patch(t, v2025, "id", `[`+ack+`]`)
-	assert.Contains(t, got.body, `"expirationDate":"2026-01-01T01:00:00.000Z","userAwareTokenNeverExpires":true`, "to acknowledge removes nothing")
+	assert.Contains(t, got.body, `"expirationDate":"2026-01-01T01:00:00.000Z","userAwareTokenNeverExpires":true`, "the acknowledgement alone removes nothing")
 	got = u.patch(t, v2025, "id", `[{"op":"remove","path":"/expirationDate"},`+ack+`]`)
 	assert.Contains(t, got.body, `"expirationDate":null,"userAwareTokenNeverExpires":true`)
 	assert.Nil(t, tenant.Tokens()[1].ExpirationDate)
@@ -146,7 +146,7 @@ func TestPatchedExpiry(t *testing.T) {
 	assert.Contains(t, got.body, `"scope":["sp:scopes:all"]`)
 }
 
-func TestPatchOfAnExpiredTokensName(t *testing.T) {
+func TestRenameAnExpiredToken(t *testing.T) {
 	tenant, now := clockAt(t, "2026-01-01T00:00:00Z")
 	tenant.Add(sailpoint.PersonalAccessToken{ID: "id", ExpirationDate: ptr(now.Add(-time.Hour))})
 	got := admin(t, tenant).patch(t, tokens, "id", `[{"op":"replace","path":"/name","value":"new"}]`)

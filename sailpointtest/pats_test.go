@@ -14,7 +14,7 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// clockAt returns a tenant whose clock stands.
+// clockAt returns a tenant whose clock doesn't move.
 func clockAt(t *testing.T, at string) (*sailpointtest.Tenant, time.Time) {
 	t.Helper()
 	now, err := time.Parse(time.RFC3339, at)
@@ -22,7 +22,7 @@ func clockAt(t *testing.T, at string) (*sailpointtest.Tenant, time.Time) {
 	return sailpointtest.NewTenant(sailpointtest.WithClock(func() time.Time { return now })), now
 }
 
-func TestCreateAnswer(t *testing.T) {
+func TestCreateResponse(t *testing.T) {
 	for version, collection := range collections {
 		tenant, _ := clockAt(t, "2017-07-11T18:45:37.098Z")
 		body, expiration := `{"name":"<&> \"ü\""}`, `"2018-01-11T18:45:37.098Z"`
@@ -37,7 +37,7 @@ func TestCreateAnswer(t *testing.T) {
 	}
 }
 
-func TestCreatedTokenIsACredential(t *testing.T) {
+func TestCreatedTokenCanLogIn(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	u := admin(t, tenant)
 	got := u.create(t, tokens, `{"name":"new","scope":["sp:my-personal-access-tokens:read"],"accessTokenValiditySeconds":15}`)
@@ -45,11 +45,11 @@ func TestCreatedTokenIsACredential(t *testing.T) {
 	assert.EqualValues(t, 15, issued.field(t, "expires_in"))
 	fresh := user{tenant, issued.text(t, "access_token")}
 	assert.Len(t, fresh.list(t, "?owner-id=me").ids(t), 2)
-	assert.NotContains(t, u.list(t, "").body, got.text(t, "secret"), "shown once")
+	assert.NotContains(t, u.list(t, "").body, got.text(t, "secret"), "the secret is shown only once")
 	assert.NotContains(t, u.list(t, "").body, "secret")
 }
 
-func TestListAnswer(t *testing.T) {
+func TestListResponse(t *testing.T) {
 	for version, collection := range collections {
 		tenant, now := clockAt(t, "2017-07-11T18:45:37.098Z")
 		u := admin(t, tenant)
@@ -61,19 +61,19 @@ func TestListAnswer(t *testing.T) {
 			ExpirationDate: ptr(now.AddDate(1, 0, 0)), UserAwareTokenNeverExpires: ptr(false),
 		})
 		owner := `"owner":{"type":"IDENTITY","id":"2c9180a46faadee4016fb4e018c20639","name":"Support"}`
-		var never, told string
+		var never, acknowledgement string
 		if version != sailpoint.V3 && version != sailpoint.V2024 {
 			never = `,"expirationDate":null`
 		}
 		if isNew(version) {
-			told = `,"userAwareTokenNeverExpires":false`
+			acknowledgement = `,"userAwareTokenNeverExpires":false`
 		}
 		want := `[{"id":"` + seed + `","name":"tenant","scope":["sp:scopes:all"],` + owner + `,"created":"2017-07-11T18:45:37.098Z",` +
 			`"lastUsed":"2017-07-11T18:45:37.098Z","managed":false,"accessTokenValiditySeconds":43200` + never + `},` +
 			`{"id":"86f1dc6fe8f54414950454cbb11278fa","name":"NodeJS Integration",` +
 			`"scope":["demo:personal-access-token-scope:first","demo:personal-access-token-scope:second"],` +
 			`"owner":{"type":"IDENTITY","id":"someone","name":"Some One"},"created":"2017-07-10T18:45:37.098Z","lastUsed":null,` +
-			`"managed":true,"accessTokenValiditySeconds":36900,"expirationDate":"2018-07-11T18:45:37.098Z"` + told + `}]`
+			`"managed":true,"accessTokenValiditySeconds":36900,"expirationDate":"2018-07-11T18:45:37.098Z"` + acknowledgement + `}]`
 		got := u.do(t, "GET", collection, "")
 		assert.Equal(t, 200, got.status)
 		assert.Equal(t, want, got.body, version)
@@ -108,11 +108,11 @@ func TestListQuery(t *testing.T) {
 }
 
 func TestCreateRules(t *testing.T) {
-	const now, half = "2024-08-31T12:00:00.500Z", "2025-02-28T12:00:00.500Z" // there is no 31 February
+	const now, half = "2024-08-31T12:00:00.500Z", "2025-02-28T12:00:00.500Z" // February has no 31st
 	const ack = `"userAwareTokenNeverExpires":true`
 	for _, test := range []struct {
 		body     string
-		old, new string // "" is 200
+		old, new string // "" means 200
 	}{
 		{`{"name":"x"}`, "", "400.1.0 "},
 		{`{"name":"x","expirationDate":null,"scope":null,"accessTokenValiditySeconds":null}`, "", "400.1.0 "},
@@ -131,7 +131,7 @@ func TestCreateRules(t *testing.T) {
 		{`{"name":"x","expirationDate":"2024-09-01T00:00:00"}`, "400.1.3 ", "400.1.3 "},
 		{`{"name":"x","expirationDate":"2024-09-01T9:00:00Z"}`, "400.1.3 ", "400.1.3 "},
 		{`{"name":"x","expirationDate":"2024-09-01T09:00:00,5Z"}`, "400.1.3 ", "400.1.3 "},
-		{`{"name":"x","expirationDate":"9999-12-31T23:59:59-01:00"}`, "400.1.3 ", "400.1.3 "}, // not the API's year 10000
+		{`{"name":"x","expirationDate":"9999-12-31T23:59:59-01:00"}`, "400.1.3 ", "400.1.3 "}, // in UTC this is the year 10000
 		{`{"name":"x","expirationDate":""}`, "400.1.3 ", "400.1.3 "},
 		{`{"name":"x","expirationDate":1725148800}`, "400.1 ", "400.1 "},
 		{`{"name":"x","accessTokenValiditySeconds":15}`, "", "400.1.0 "},
@@ -190,20 +190,20 @@ func TestCreateDefaults(t *testing.T) {
 	assert.Equal(t, ptr(false), tenant.Tokens()[1].UserAwareTokenNeverExpires)
 
 	got := u.create(t, collections[sailpoint.V2025], `{"name":"both","expirationDate":"2030-01-01T00:00:00Z","userAwareTokenNeverExpires":true}`)
-	assert.Contains(t, got.body, `"expirationDate":"2030-01-01T00:00:00.000Z"`, "the date counts")
+	assert.Contains(t, got.body, `"expirationDate":"2030-01-01T00:00:00.000Z"`, "the date wins")
 	assert.Contains(t, u.do(t, "GET", collections[sailpoint.V1], "").body, `"expirationDate":"2030-01-01T00:00:00.000Z","userAwareTokenNeverExpires":true`)
 }
 
-func TestTenTokensAnOwner(t *testing.T) {
+func TestTenTokensPerOwner(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	tenant.Add(sailpoint.PersonalAccessToken{Managed: true})
-	tenant.Add(sailpoint.PersonalAccessToken{ExpirationDate: ptr(time.Unix(0, 0))}) // counts still
+	tenant.Add(sailpoint.PersonalAccessToken{ExpirationDate: ptr(time.Unix(0, 0))}) // an expired token counts
 	u := admin(t, tenant)
 	for i := range 8 {
 		require.Equal(t, 200, u.create(t, tokens, fmt.Sprintf(`{"name":"%d"}`, i)).status)
 	}
 	assertProblem(t, u.create(t, tokens, `{"name":"eleventh"}`), 400, "400.1.4 ")
-	assert.Equal(t, 200, as(t, tenant, "someone").create(t, tokens, `{"name":"tenant"}`).status, "names and slots are an owner's")
+	assert.Equal(t, 200, loginAs(t, tenant, "someone").create(t, tokens, `{"name":"tenant"}`).status, "names and slots are counted per owner")
 	require.Equal(t, 204, u.delete(t, tenant.Tokens()[3].ID).status)
 	assert.Equal(t, 200, u.create(t, tokens, `{"name":"eleventh"}`).status)
 }
@@ -258,13 +258,13 @@ func TestTokenExpiresAfterSixMonths(t *testing.T) {
 // bulk is the path of the bulk update.
 const bulk = "/personal-access-tokens/v1/bulk-update"
 
-func (u user) bulkUpdate(t *testing.T, method, body string) answer {
+func (u user) bulkUpdate(t *testing.T, method, body string) response {
 	t.Helper()
 	return u.do(t, method, bulk, body, "Content-Type", jsonType)
 }
 
-func TestBulkUpdateAnswer(t *testing.T) {
-	for _, method := range []string{"PATCH", "POST"} { // the one is an alias of the other
+func TestBulkUpdateResponse(t *testing.T) {
+	for _, method := range []string{"PATCH", "POST"} { // the API accepts both
 		tenant, now := clockAt(t, "2026-01-01T00:00:00Z")
 		for _, id := range []string{"b", "a", "c"} {
 			tenant.Add(sailpoint.PersonalAccessToken{
@@ -279,8 +279,8 @@ func TestBulkUpdateAnswer(t *testing.T) {
 				`"created":"2026-01-01T00:00:00.000Z","lastUsed":null,"managed":false,"accessTokenValiditySeconds":43200,` +
 				`"expirationDate":"2027-01-01T00:00:00.000Z"}`
 		}
-		assert.Equal(t, `[`+token("a")+`,`+token("b")+`]`, got.body, "in the order of ids, without userAwareTokenNeverExpires")
-		assert.Equal(t, now.Add(time.Hour), *tenant.Tokens()[3].ExpirationDate, "of a token that was not named")
+		assert.Equal(t, `[`+token("a")+`,`+token("b")+`]`, got.body, "sorted by id, without userAwareTokenNeverExpires")
+		assert.Equal(t, now.Add(time.Hour), *tenant.Tokens()[3].ExpirationDate, "another token is unchanged")
 
 		for _, away := range []string{`{"op":"remove","path":"/expirationDate"}`, `{"op":"replace","path":"/expirationDate","value":null}`} {
 			got = admin(t, tenant).bulkUpdate(t, method, `{"ids":["c"],"patch":[{"op":"add","path":"/userAwareTokenNeverExpires","value":true},`+away+`]}`)
@@ -299,7 +299,7 @@ func TestBulkUpdateRules(t *testing.T) {
 		}
 		return strings.Join(ids, ",")
 	}
-	for _, test := range []struct{ body, want string }{ // "" is 200
+	for _, test := range []struct{ body, want string }{ // "" means 200
 		{`{"ids":[` + list(25) + `],"patch":[` + date + `]}`, ""},
 		{`{"ids":[` + list(26) + `],"patch":[` + date + `]}`, "400.1.4 "},
 		{`{"ids":[],"patch":[` + date + `]}`, "400.1.0 "},
@@ -330,7 +330,7 @@ func TestBulkUpdateRules(t *testing.T) {
 			continue
 		}
 		assertProblem(t, got, 400, test.want)
-		assert.Equal(t, before, tenant.Tokens(), "%s: nothing has changed", test.body)
+		assert.Equal(t, before, tenant.Tokens(), "%s: nothing was changed", test.body)
 	}
 	tenant := sailpointtest.NewTenant()
 	assertProblem(t, admin(t, tenant).do(t, "PATCH", bulk, `{}`, "Content-Type", patchType), 415, "415 ")
@@ -341,10 +341,10 @@ func TestBulkUpdateNeedsTheRightToAllTokens(t *testing.T) {
 	tenant.Add(sailpoint.PersonalAccessToken{ID: "id", ExpirationDate: ptr(now.Add(time.Hour))})
 	const body = `{"ids":["id"],"patch":[{"op":"replace","path":"/expirationDate","value":"2030-01-01T00:00:00Z"}]}`
 	for scope, want := range map[string]int{myRead: 403, myManage: 403, allRead: 403, allManage: 200, everything: 200} {
-		assert.Equal(t, want, as(t, tenant, adminID, scope).bulkUpdate(t, "PATCH", body).status, scope)
+		assert.Equal(t, want, loginAs(t, tenant, adminID, scope).bulkUpdate(t, "PATCH", body).status, scope)
 	}
-	// A managed token that the caller may not see is not there.
+	// A managed token that the caller may not see is not found.
 	tenant.Add(sailpoint.PersonalAccessToken{ID: "id", Managed: true})
-	assertProblem(t, as(t, tenant, adminID, allManage).bulkUpdate(t, "PATCH", body), 400, "400.1.404 ")
-	assert.Equal(t, 200, as(t, tenant, adminID, allManage, managedRead).bulkUpdate(t, "PATCH", body).status)
+	assertProblem(t, loginAs(t, tenant, adminID, allManage).bulkUpdate(t, "PATCH", body), 400, "400.1.404 ")
+	assert.Equal(t, 200, loginAs(t, tenant, adminID, allManage, managedRead).bulkUpdate(t, "PATCH", body).status)
 }

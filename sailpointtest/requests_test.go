@@ -43,10 +43,10 @@ func TestRequests(t *testing.T) {
 	assert.Equal(t, sailpointtest.Request{At: now, Method: "GET", Path: tokens, Header: http.Header{}}, log[3])
 
 	log[1].Header.Set("Authorization", "changed")
-	assert.Equal(t, "[REDACTED]", tenant.Requests()[1].Header.Get("Authorization"), "a copy")
+	assert.Equal(t, "[REDACTED]", tenant.Requests()[1].Header.Get("Authorization"), "Requests returns copies")
 }
 
-func TestRequestsHoldNoSecret(t *testing.T) {
+func TestRequestsContainNoSecret(t *testing.T) {
 	const id, secret = "my-id", "s3cr&t"
 	var parts bytes.Buffer
 	writer := multipart.NewWriter(&parts)
@@ -59,7 +59,7 @@ func TestRequestsHoldNoSecret(t *testing.T) {
 		id                   string
 	}{
 		"form":                  {"POST", "/oauth/token", "client_id=my-id&client_secret=s3cr%26t", []string{"Content-Type", formType}, id},
-		"escaped otherwise":     {"POST", "/oauth/token", "client_id=my-id&client%5fsecret=%733cr%26t", []string{"Content-Type", formType}, id},
+		"other escapes":         {"POST", "/oauth/token", "client_id=my-id&client%5fsecret=%733cr%26t", []string{"Content-Type", formType}, id},
 		"broken form":           {"POST", "/oauth/token", "client_secret%zz=s3cr%26t&x=%zz", []string{"Content-Type", formType}, ""},
 		"query":                 {"POST", "/oauth/token?client_secret=s3cr%26t&client_id=my-id", "", nil, id},
 		"broken query":          {"POST", "/oauth/token?client_secret=s3cr%26t&%zz", "", nil, ""},
@@ -69,7 +69,7 @@ func TestRequestsHoldNoSecret(t *testing.T) {
 		"JSON":                  {"POST", "/oauth/token", `{"client_secret":"s3cr&t"}`, []string{"Content-Type", jsonType}, ""},
 		"no type":               {"POST", "/oauth/token", "client_secret=s3cr%26t", nil, ""},
 		"Basic":                 {"POST", "/oauth/token", "grant_type=x", []string{"Content-Type", formType, "Authorization", "Basic bXktaWQ6czNjciZ0"}, id},
-		"a bearer not known":    {"GET", tokens, "", []string{"Authorization", "Bearer s3cr&t"}, ""},
+		"unknown bearer":        {"GET", tokens, "", []string{"Authorization", "Bearer s3cr&t"}, ""},
 	} {
 		tenant := sailpointtest.NewTenant(sailpointtest.WithCredentials(id, secret))
 		send(t, tenant, newRequest(t, request.method, host+request.target, request.body, request.header...))
@@ -83,7 +83,8 @@ func TestRequestsHoldNoSecret(t *testing.T) {
 	}
 }
 
-// TestTenantPrintsNoSecret: a Config that a test prints, or compares, holds the tenant as its transport.
+// TestTenantPrintsNoSecret covers tests that print or compare a Config, because
+// a Config contains the tenant as its transport.
 func TestTenantPrintsNoSecret(t *testing.T) {
 	tenant := sailpointtest.NewTenant(sailpointtest.WithCredentials("my-id", "s3cr3t-of-the-seed"))
 	u := admin(t, tenant)
@@ -94,8 +95,8 @@ func TestTenantPrintsNoSecret(t *testing.T) {
 	require.Error(t, err)
 
 	var difference recorder
-	assert.Equal(&difference, tenant.Config(), sailpointtest.NewTenant().Config()) // follows pointers, asks no methods
-	require.Contains(t, difference.text, "bearers: (", "of the tenant")
+	assert.Equal(&difference, tenant.Config(), sailpointtest.NewTenant().Config()) // prints fields behind pointers, without calling methods
+	require.Contains(t, difference.text, "bearers: (", "the text shows the tenant's fields")
 	for _, text := range []string{difference.text, fmt.Sprintf("%+v", tenant), fmt.Sprintf("%#v", tenant)} {
 		for _, secret := range []string{"s3cr3t-of-the-seed", added.Reveal(), created, u.bearer} {
 			assert.NotContains(t, text, secret)
@@ -103,7 +104,7 @@ func TestTenantPrintsNoSecret(t *testing.T) {
 	}
 }
 
-// recorder is a test that fails.
+// recorder records the failures of an assertion.
 type recorder struct{ text string }
 
 func (r *recorder) Errorf(format string, args ...any) { r.text += fmt.Sprintf(format, args...) }

@@ -31,7 +31,7 @@ const (
 	formType  = "application/x-www-form-urlencoded"
 )
 
-// collections are the paths of the tokens in each version.
+// collections maps each version to the path of its tokens.
 var collections = map[sailpoint.APIVersion]string{
 	sailpoint.V3:    "/v3/personal-access-tokens",
 	sailpoint.Beta:  "/beta/personal-access-tokens",
@@ -45,35 +45,35 @@ func isNew(version sailpoint.APIVersion) bool {
 	return version == sailpoint.V2025 || version == sailpoint.V2026 || version == sailpoint.V1
 }
 
-// answer is what came back, read to its end.
-type answer struct {
+// response is a response whose body was read to its end.
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
 // field returns a member of the body's object.
-func (a answer) field(t *testing.T, name string) any {
+func (r response) field(t *testing.T, name string) any {
 	t.Helper()
 	var object map[string]any
-	require.NoError(t, json.Unmarshal([]byte(a.body), &object), a.body)
+	require.NoError(t, json.Unmarshal([]byte(r.body), &object), r.body)
 	return object[name]
 }
 
-func (a answer) text(t *testing.T, name string) string {
+func (r response) text(t *testing.T, name string) string {
 	t.Helper()
-	text, ok := a.field(t, name).(string)
-	require.True(t, ok, "no text %q: %s", name, a.body)
+	text, ok := r.field(t, name).(string)
+	require.True(t, ok, "no text %q: %s", name, r.body)
 	return text
 }
 
 // ids returns the ids in a list.
-func (a answer) ids(t *testing.T) []string {
+func (r response) ids(t *testing.T) []string {
 	t.Helper()
 	var list []struct {
 		ID string `json:"id"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(a.body), &list), a.body)
+	require.NoError(t, json.Unmarshal([]byte(r.body), &list), r.body)
 	ids := []string{}
 	for _, entry := range list {
 		ids = append(ids, entry.ID)
@@ -91,18 +91,18 @@ func newRequest(t *testing.T, method, target, body string, header ...string) *ht
 	return req
 }
 
-func send(t *testing.T, rt http.RoundTripper, req *http.Request) answer {
+func send(t *testing.T, rt http.RoundTripper, req *http.Request) response {
 	t.Helper()
 	resp, err := rt.RoundTrip(req)
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	return answer{resp.StatusCode, resp.Header, string(body)}
+	return response{resp.StatusCode, resp.Header, string(body)}
 }
 
-// fetch asks for a bearer.
-func fetch(t *testing.T, tenant *sailpointtest.Tenant, id, secret string) answer {
+// fetch requests a bearer.
+func fetch(t *testing.T, tenant *sailpointtest.Tenant, id, secret string) response {
 	t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}}
 	return send(t, tenant, newRequest(t, "POST", host+"/oauth/token", form.Encode(), "Content-Type", formType))
@@ -128,8 +128,8 @@ func admin(t *testing.T, tenant *sailpointtest.Tenant) user {
 	return login(t, tenant, cfg.ClientID, cfg.ClientSecret)
 }
 
-// as adds a token and logs in with it.
-func as(t *testing.T, tenant *sailpointtest.Tenant, ownerID string, scope ...string) user {
+// loginAs adds a token of an owner and logs in with it.
+func loginAs(t *testing.T, tenant *sailpointtest.Tenant, ownerID string, scope ...string) user {
 	t.Helper()
 	id, secret := tenant.Add(sailpoint.PersonalAccessToken{Scope: scope, Owner: sailpoint.PersonalAccessTokenOwner{ID: ownerID}})
 	return login(t, tenant, id, secret)
@@ -140,33 +140,34 @@ func (u user) request(t *testing.T, method, path, body string, header ...string)
 	return newRequest(t, method, host+path, body, append([]string{"Authorization", "Bearer " + u.bearer}, header...)...)
 }
 
-func (u user) do(t *testing.T, method, path, body string, header ...string) answer {
+func (u user) do(t *testing.T, method, path, body string, header ...string) response {
 	t.Helper()
 	return send(t, u.tenant, u.request(t, method, path, body, header...))
 }
 
-func (u user) list(t *testing.T, query string) answer {
+func (u user) list(t *testing.T, query string) response {
 	t.Helper()
 	return u.do(t, "GET", tokens+query, "")
 }
 
-func (u user) create(t *testing.T, collection, body string) answer {
+func (u user) create(t *testing.T, collection, body string) response {
 	t.Helper()
 	return u.do(t, "POST", collection, body, "Content-Type", jsonType)
 }
 
-func (u user) patch(t *testing.T, collection, id, body string) answer {
+func (u user) patch(t *testing.T, collection, id, body string) response {
 	t.Helper()
 	return u.do(t, "PATCH", collection+"/"+id, body, "Content-Type", patchType)
 }
 
-func (u user) delete(t *testing.T, id string) answer {
+func (u user) delete(t *testing.T, id string) response {
 	t.Helper()
 	return u.do(t, "DELETE", tokens+"/"+id, "")
 }
 
-// assertProblem checks the shape of the API's documents for a failure, with one cause for a 400.
-func assertProblem(t *testing.T, got answer, status int, detailCode string) {
+// assertProblem checks that a failure has the shape of the API's documents. A
+// 400 must have one cause.
+func assertProblem(t *testing.T, got response, status int, detailCode string) {
 	t.Helper()
 	assert.Equal(t, status, got.status, got.body)
 	messages := map[int]string{
@@ -188,7 +189,7 @@ func assertProblem(t *testing.T, got answer, status int, detailCode string) {
 
 func ptr[T any](v T) *T { return &v }
 
-func TestConfigIsTheSeeds(t *testing.T) {
+func TestConfigOfTheSeedToken(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	cfg := tenant.Config()
 	assert.Equal(t, host, cfg.BaseURL)
@@ -215,7 +216,7 @@ func TestWithCredentials(t *testing.T) {
 	assert.Len(t, cfg.ClientSecret.Reveal(), 64)
 }
 
-func TestAddFillsInWhatIsMissing(t *testing.T) {
+func TestAddFillsInMissingFields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		id, secret := tenant.Add(sailpoint.PersonalAccessToken{})
@@ -232,7 +233,7 @@ func TestAddFillsInWhatIsMissing(t *testing.T) {
 	})
 }
 
-func TestAddKeepsWhatItIsGiven(t *testing.T) {
+func TestAddKeepsGivenFields(t *testing.T) {
 	at := func(s string) time.Time { v, _ := time.Parse(time.RFC3339, s); return v }
 	given := sailpoint.PersonalAccessToken{
 		ID: "86f1dc6fe8f54414950454cbb11278fa", Name: "tenant", Scope: []string{}, Managed: true, AccessTokenValiditySeconds: 1,
@@ -244,7 +245,7 @@ func TestAddKeepsWhatItIsGiven(t *testing.T) {
 	given.Created = given.Created.Add(999 * time.Microsecond).In(time.FixedZone("", 3600))
 
 	tenant := sailpointtest.NewTenant()
-	for range 12 { // more than an owner may have
+	for range 12 { // more than the limit of an owner
 		tenant.Add(sailpoint.PersonalAccessToken{Name: "tenant"})
 	}
 	id, _ := tenant.Add(given)
@@ -254,7 +255,7 @@ func TestAddKeepsWhatItIsGiven(t *testing.T) {
 	given.Name = "instead"
 	tenant.Add(given)
 	require.Len(t, tenant.Tokens(), 14)
-	assert.Equal(t, "instead", tenant.Tokens()[13].Name, "the same id")
+	assert.Equal(t, "instead", tenant.Tokens()[13].Name, "the token with the same id is replaced")
 }
 
 func TestTokensAreCopies(t *testing.T) {
@@ -305,7 +306,7 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	group.Wait()
-	assert.Len(t, tenant.Tokens(), 10+20, "ten of the administrator's, whoever was first")
+	assert.Len(t, tenant.Tokens(), 10+20, "ten tokens of the administrator and twenty others")
 	tenant.ExpireAccessTokens()
 	assert.Equal(t, 401, u.list(t, "").status)
 }

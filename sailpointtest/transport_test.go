@@ -15,7 +15,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// watchedBody fails after its text, with err if there is one, and knows what became of it.
+// watchedBody records whether it was read and closed. If err is set, reading
+// fails with err after the text.
 type watchedBody struct {
 	io.Reader
 	read, closed bool
@@ -42,7 +43,7 @@ func TestRoundTripClosesTheRequestsBody(t *testing.T) {
 		change func(*http.Request, *watchedBody)
 		fails  bool
 	}{
-		"answered":       {func(*http.Request, *watchedBody) {}, false},
+		"success":        {func(*http.Request, *watchedBody) {}, false},
 		"no method":      {func(req *http.Request, _ *watchedBody) { req.Method = "" }, false},
 		"no header":      {func(req *http.Request, _ *watchedBody) { req.Header = nil }, false},
 		"a fault":        {func(*http.Request, *watchedBody) { tenant.Inject(sailpointtest.Fault{Err: errBroken}) }, true},
@@ -53,7 +54,7 @@ func TestRoundTripClosesTheRequestsBody(t *testing.T) {
 		body := &watchedBody{Reader: strings.NewReader("text")}
 		req := newRequest(t, "POST", host+tokens, "")
 		req.Body, req.ContentLength = body, 4
-		req.GetBody = nil // a func is equal to nothing, not even itself
+		req.GetBody = nil // assert.Equal can't compare funcs
 		test.change(req, body)
 		before := *req
 		resp, err := tenant.RoundTrip(req)
@@ -96,7 +97,7 @@ func TestResponse(t *testing.T) {
 	assert.Equal(t, "[", string(first[:n]))
 	cancel(errBroken)
 	_, err = resp.Body.Read(first)
-	assert.Equal(t, errBroken, err, "the body ends with its context")
+	assert.Equal(t, errBroken, err, "the body ends when its context ends")
 	assert.NoError(t, resp.Body.Close())
 	_, err = resp.Body.Read(first)
 	assert.Equal(t, http.ErrBodyReadAfterClose, err)
@@ -111,7 +112,7 @@ func TestResponse(t *testing.T) {
 	assert.Equal(t, io.EOF, err)
 }
 
-func TestStatusWithoutAName(t *testing.T) {
+func TestStatusWithoutText(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	tenant.Inject(sailpointtest.Fault{Status: 999})
 	resp, err := tenant.RoundTrip(newRequest(t, "GET", host, ""))
@@ -131,7 +132,7 @@ func overHTTP(t *testing.T, tenant *sailpointtest.Tenant) (*http.Transport, stri
 	return transport, server.URL
 }
 
-func TestServeHTTPAnswersAsRoundTrip(t *testing.T) {
+func TestServeHTTPRespondsLikeRoundTrip(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	u := admin(t, tenant)
 	transport, base := overHTTP(t, tenant)
@@ -147,7 +148,7 @@ func TestServeHTTPAnswersAsRoundTrip(t *testing.T) {
 		header := []string{"Authorization", "Bearer " + u.bearer}
 		inMemory := send(t, tenant, newRequest(t, request.method, host+request.path, request.body, header...))
 		served := send(t, transport, newRequest(t, request.method, base+request.path, request.body, header...))
-		for _, got := range []answer{inMemory, served} {
+		for _, got := range []response{inMemory, served} {
 			got.header.Del("Slpt-Request-Id")
 			got.header.Del("Date")
 		}
@@ -158,7 +159,7 @@ func TestServeHTTPAnswersAsRoundTrip(t *testing.T) {
 	}
 }
 
-func TestServeHTTPRefusesWhatCannotBeWritten(t *testing.T) {
+func TestServeHTTPClosesTheConnectionOnInvalidInput(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	transport, base := overHTTP(t, tenant)
 	for _, status := range []int{-1, 1, 101, 199, 1000} {
@@ -167,7 +168,7 @@ func TestServeHTTPRefusesWhatCannotBeWritten(t *testing.T) {
 		assert.Error(t, err, status)
 	}
 	_, err := transport.RoundTrip(newRequest(t, "POST", base, strings.Repeat("x", 1<<20+1)))
-	assert.Error(t, err, "a body that is too large")
+	assert.Error(t, err, "the body is too large")
 }
 
 func TestServeHTTPWhenTheClientLeaves(t *testing.T) {
@@ -181,15 +182,16 @@ func TestServeHTTPWhenTheClientLeaves(t *testing.T) {
 		_, err := transport.RoundTrip(req)
 		done <- err
 	}()
-	for len(tenant.Requests()) == 0 { // until it has arrived
+	for len(tenant.Requests()) == 0 { // until the request has arrived
 		runtime.Gosched()
 	}
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
 }
 
-// TestServeHTTPEndsAResponseWithoutABody regularly: over HTTP/2 a 204 that is followed by a reset is a lost response.
-func TestServeHTTPEndsAResponseWithoutABody(t *testing.T) {
+// TestServeHTTPEndsABodilessResponseCleanly uses HTTP/2, where a reset after a
+// 204 means that the response is lost.
+func TestServeHTTPEndsABodilessResponseCleanly(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	tenant.Inject(sailpointtest.Fault{Status: http.StatusNoContent})
 	server := httptest.NewUnstartedServer(tenant)
