@@ -23,7 +23,7 @@ const day = 24 * time.Hour
 
 func ptr[T any](v T) *T { return &v }
 
-// clientOf returns a client for the tenant's seed, in V1 unless it is changed.
+// clientOf returns a client for the tenant's seed, in V1 unless changed.
 func clientOf(t *testing.T, tenant *sailpointtest.Tenant, change ...func(*sailpoint.Config)) *sailpoint.Client {
 	t.Helper()
 	cfg := tenant.Config()
@@ -36,7 +36,7 @@ func clientOf(t *testing.T, tenant *sailpointtest.Tenant, change ...func(*sailpo
 	return client
 }
 
-// findings returns what was found of the token with this id, as "kind: text".
+// findings returns the findings of the token with this ID, as "kind: text".
 func findings(r *lifecycle.Report, id string) []string {
 	list := []string{}
 	for _, f := range r.Findings {
@@ -47,7 +47,7 @@ func findings(r *lifecycle.Report, id string) []string {
 	return list
 }
 
-// TestFindings: each kind on both sides of its limit, in the words that a person reads.
+// TestFindings checks each kind on both sides of its limit, and its text.
 func TestFindings(t *testing.T) {
 	const (
 		never     = "no-expiry: No expiry reported. It never expires, or the API omits its expiry."
@@ -57,7 +57,7 @@ func TestFindings(t *testing.T) {
 	in := func(d time.Duration) *time.Time { return ptr(time.Now().Add(d)) }
 	type token = sailpoint.PersonalAccessToken
 	for name, tt := range map[string]struct {
-		change func(*token) // of a token that nothing is found of
+		change func(*token) // of a token without findings
 		policy lifecycle.AuditPolicy
 		want   []string
 	}{
@@ -138,8 +138,9 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-// TestExpiryThatTheVersionLeavesOut: where the answer says nothing, the finding doesn't say more.
-func TestExpiryThatTheVersionLeavesOut(t *testing.T) {
+// TestExpiryThatTheVersionOmits checks that a missing expiry is not reported as
+// "never expires".
+func TestExpiryThatTheVersionOmits(t *testing.T) {
 	for _, version := range []sailpoint.APIVersion{sailpoint.V3, sailpoint.V2024} {
 		tenant := sailpointtest.NewTenant()
 		report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant, func(cfg *sailpoint.Config) { cfg.APIVersion = version }), lifecycle.AuditPolicy{})
@@ -148,8 +149,9 @@ func TestExpiryThatTheVersionLeavesOut(t *testing.T) {
 	}
 }
 
-// TestTokenThatTellsNothing: an answer that leaves out what it may, and more, is taken for no more than it says.
-func TestTokenThatTellsNothing(t *testing.T) {
+// TestAuditOfATokenWithFewMembers checks that missing members are not
+// interpreted.
+func TestAuditOfATokenWithFewMembers(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	tenant.Inject(sailpointtest.Fault{Method: http.MethodGet, Status: 200, Body: `[{"id":"id"}]`})
 	report, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), lifecycle.AuditPolicy{MaxBearer: time.Second})
@@ -228,7 +230,8 @@ func TestAuditIsOneList(t *testing.T) {
 	require.Equal(t, []string{"GET /personal-access-tokens/v1?owner-id=me 200", "GET /personal-access-tokens/v1 403"}, calls(tenant))
 }
 
-// TestAuditThatIsCutShort is an error: what it has not seen may be what matters.
+// TestAuditThatIsCutShort checks that an incomplete list is an error. The
+// missing tokens may be the important ones.
 func TestAuditThatIsCutShort(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	for range 10 {
@@ -241,7 +244,7 @@ func TestAuditThatIsCutShort(t *testing.T) {
 	require.Nil(t, report)
 }
 
-func TestAuditRefusals(t *testing.T) {
+func TestAuditRejectsArguments(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	for name, policy := range map[string]lifecycle.AuditPolicy{
 		"NeverUsedAfter": {NeverUsedAfter: -1}, "StaleAfter": {StaleAfter: -1}, "ExpiringWithin": {ExpiringWithin: -1},
@@ -257,7 +260,8 @@ func TestAuditRefusals(t *testing.T) {
 	require.Empty(t, tenant.Requests())
 }
 
-// TestAuditHoldsOneTokenAtATime: a hundred times the tokens take no more memory.
+// TestAuditHoldsOneTokenAtATime checks that a hundred times the tokens need no
+// more memory.
 func TestAuditHoldsOneTokenAtATime(t *testing.T) {
 	live := func(tokens int) int64 {
 		list := &endlessList{left: tokens}
@@ -277,7 +281,7 @@ func TestAuditHoldsOneTokenAtATime(t *testing.T) {
 		require.Empty(t, report.Findings)
 		return list.heap
 	}
-	live(100) // what is allocated once
+	live(100) // warms up what is allocated once
 	few, many := live(1_000), live(100_000)
 	t.Logf("%d KiB live at the end of 1,000 tokens, %d KiB of 100,000", few>>10, many>>10)
 	require.Less(t, many-few, int64(1<<20))
@@ -287,12 +291,13 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// endlessList is the answer to a list, with tokens that nothing is found of, made while it is read.
+// endlessList is the response to a list with tokens without findings. It makes
+// them while it is read.
 type endlessList struct {
 	left    int
 	started bool
 	rest    string
-	heap    int64 // live when the last token had been read
+	heap    int64 // live bytes after the last token
 }
 
 func (l *endlessList) Read(p []byte) (int, error) {

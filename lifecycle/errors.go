@@ -179,9 +179,9 @@ func advice(err error) string {
 	return runAgain
 }
 
-// credentialRefused reports whether the tenant rejected a credential. A request
+// credentialRejected reports whether the tenant rejected a credential. A request
 // without a response proves nothing.
-func credentialRefused(ctx context.Context, err error) bool {
+func credentialRejected(ctx context.Context, err error) bool {
 	var failure *sailpoint.Error
 	switch {
 	case ctx.Err() != nil || !errors.As(err, &failure):

@@ -19,11 +19,11 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
-// talkingStore answers a Save with an error of its own, and each Load after it.
+// talkingStore fails a Save, and each Load after it, with its own errors.
 type talkingStore struct {
 	lifecycle.Store
 	save  func(old, next string) error
-	load  error // after a Save
+	load  error // returned after a Save
 	saved bool
 	old   string
 }
@@ -42,7 +42,8 @@ func (s *talkingStore) Save(_ context.Context, c lifecycle.Credential) error {
 	return s.save(s.old, c.Secret.Reveal())
 }
 
-// TestErrorsOfAStoreAreRedacted: whichever secret they repeat and however it is spelled, and they match what they did.
+// TestErrorsOfAStoreAreRedacted covers each secret in each spelling. The errors
+// must still match what they matched.
 func TestErrorsOfAStoreAreRedacted(t *testing.T) {
 	for name, spell := range map[string]func(string) string{
 		"plain":      func(s string) string { return s },
@@ -78,7 +79,8 @@ func TestErrorsOfAStoreAreRedacted(t *testing.T) {
 	}
 }
 
-// TestErrorsRepeatLittle: 512 bytes of each text of a store or a tenant, on one line.
+// TestErrorsRepeatLittle checks the limit of 512 bytes, on one line, for each
+// text of a store or a tenant.
 func TestErrorsRepeatLittle(t *testing.T) {
 	long := strings.Repeat("long ", 20_000)
 	synctest.Test(t, func(t *testing.T) {
@@ -109,7 +111,8 @@ func TestErrorsRepeatLittle(t *testing.T) {
 	}
 }
 
-// TestNameThatRepeatsTheSecret: a tenant's text is no place for it either.
+// TestNameThatRepeatsTheSecret checks that a tenant's text can't leak the
+// secret.
 func TestNameThatRepeatsTheSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)

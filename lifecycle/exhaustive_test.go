@@ -15,15 +15,15 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
-// job is what a process does, again and again.
+// job is the operation that a process repeats.
 type job struct {
-	begin func(t *testing.T, w *world) // nil: with nothing
+	begin func(t *testing.T, w *world) // nil starts with an empty store
 	run   func(t *testing.T, p *process) (*lifecycle.Result, error)
 }
 
 func adopted(_ *testing.T, w *world) { w.adopt() }
 
-// issued is a store that a run has written before.
+// issued is a store that an earlier run wrote.
 func issued(t *testing.T, w *world) {
 	t.Helper()
 	_, err := issueJob(t, &process{w: w})
@@ -46,7 +46,7 @@ var jobs = map[string]job{
 	}, rotateJob(withGrace)},
 }
 
-// attempt runs the job once, and checks what has to hold whatever went wrong.
+// attempt runs the job once, and checks what must hold after any failure.
 func attempt(t *testing.T, j job, p *process) (*lifecycle.Result, error) {
 	t.Helper()
 	var before []string
@@ -55,7 +55,7 @@ func attempt(t *testing.T, j job, p *process) (*lifecycle.Result, error) {
 	}
 	result, err := j.run(t, p)
 	synctest.Wait()
-	require.Equal(t, err != nil, result == nil, "a result or an error")
+	require.Equal(t, err != nil, result == nil, "exactly one of result and error must be set")
 	if err != nil {
 		var failure *lifecycle.Error
 		require.ErrorAs(t, err, &failure)
@@ -67,8 +67,8 @@ func attempt(t *testing.T, j job, p *process) (*lifecycle.Result, error) {
 	} else {
 		require.Equal(t, p.w.truth().ID, result.Token.ID)
 	}
-	left := account(result, err)
-	for range 2 { // now, and when what is late has come
+	left := leftovers(result, err)
+	for range 2 { // now, and after late calls took effect
 		if !p.beside {
 			require.Empty(t, p.w.unnamed(before, left), "%s\n%v\n%+v", strings.Join(p.trace, ", "), err, result)
 		}
@@ -82,7 +82,8 @@ func attempt(t *testing.T, j job, p *process) (*lifecycle.Result, error) {
 	return result, err
 }
 
-// mend is one clean run, and with a grace time the one after it. Then one token is left, and its secret is stored.
+// mend makes one clean run, and another after the grace time if there is one.
+// One token must be left, with its secret stored.
 func mend(t *testing.T, w *world, j job, how string) {
 	t.Helper()
 	if !w.versions {
@@ -107,9 +108,10 @@ func mend(t *testing.T, w *world, j job, how string) {
 	require.NotEqual(t, lifecycle.OutcomePending, result.Outcome)
 }
 
-// TestEveryFaultAndEveryCrash: each kind of fault at each call, and a crash before each later call; then a clean run
-// puts everything in order. The stored secret works all the time, no token of a person is touched, and each run names
-// what it leaves. By default the crashes are a sample.
+// TestEveryFaultAndEveryCrash tries each kind of fault at each call, and a
+// crash before each later call. A clean run must then repair everything. The
+// stored secret must always work, no token of a person may change, and each run
+// must report what it leaves. By default the crashes are a sample.
 func TestEveryFaultAndEveryCrash(t *testing.T) {
 	for name, j := range jobs {
 		for _, versions := range []bool{true, false} {
@@ -158,8 +160,9 @@ func enumerate(t *testing.T, j job, versions bool, f fault) {
 	t.Log(runs, "worlds")
 }
 
-// TestTwoInstances: a second one runs as a whole before each call of the first, and either crashes before each call, or
-// the first meets a fault. By default the crashes and the faults are a sample.
+// TestTwoInstances runs a second instance before each call of the first. Either
+// crashes before each call, or the first has a fault. By default the crashes
+// and the faults are a sample.
 func TestTwoInstances(t *testing.T) {
 	for name, j := range jobs {
 		t.Run(name, func(t *testing.T) {
@@ -203,11 +206,11 @@ func twoInstances(t *testing.T, j job, at, firstCrash, secondCrash int, faults m
 	var secondLeft []lifecycle.Leftover
 	first = &process{w: w, beside: true, crashAt: firstCrash, faults: faults, before: func(call int) {
 		if call == at {
-			secondLeft = account(j.run(t, second))
+			secondLeft = leftovers(j.run(t, second))
 		}
 	}}
 	result, err := attempt(t, j, first)
-	left := account(result, err)
+	left := leftovers(result, err)
 	how := fmt.Sprintf("first: %s\nsecond: %s\n%v", strings.Join(first.trace, ", "), strings.Join(second.trace, ", "), err)
 	var old []string
 	if j.begin != nil {
@@ -222,8 +225,9 @@ func twoInstances(t *testing.T, j job, at, firstCrash, secondCrash int, faults m
 	return first, second
 }
 
-// TestTheCallerLeaves: its context ends before each call. What was made and is not stored is deleted all the same.
-func TestTheCallerLeaves(t *testing.T) {
+// TestContextEndsBeforeEachCall checks that a new token that is not stored is
+// deleted even if the context ends.
+func TestContextEndsBeforeEachCall(t *testing.T) {
 	for name, j := range jobs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -259,8 +263,9 @@ func TestTheCallerLeaves(t *testing.T) {
 	}
 }
 
-// TestManyWays lets two instances through one call at a time, in an order that a seed says, with faults and crashes.
-func TestManyWays(t *testing.T) {
+// TestRandomInterleavings lets two instances make one call at a time. A seed
+// selects their order, faults and crashes.
+func TestRandomInterleavings(t *testing.T) {
 	for name, j := range jobs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -274,7 +279,7 @@ func TestManyWays(t *testing.T) {
 	}
 }
 
-const walks = 100 // of each job
+const walks = 100 // per job
 
 func walk(t *testing.T, j job, seed uint64) {
 	t.Helper()
@@ -313,7 +318,7 @@ func walk(t *testing.T, j job, seed uint64) {
 		go func() {
 			<-gates[i]
 			result, err := j.run(t, p)
-			lefts[i] = account(result, err)
+			lefts[i] = leftovers(result, err)
 			running.Add(-1)
 		}()
 	}

@@ -18,14 +18,15 @@ import (
 
 const otherUser = 1000
 
-// asUser calls f with the rights on files of another user, for which the test has to be root. Linux has them by thread.
+// asUser calls f with another user's file permissions. The test must be root.
+// Linux keeps them per thread.
 func asUser(t *testing.T, id int, f func()) {
 	t.Helper()
 	requireRoot(t)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // never unlocked, so that the thread ends with its rights
+		runtime.LockOSThread() // never unlocked, so the thread ends with these permissions
 		if errors.Join(syscall.Setfsgid(id), syscall.Setfsuid(id)) != nil {
 			t.Error("the rights of another user can't be had")
 			return
@@ -46,7 +47,7 @@ func requireRoot(t *testing.T) {
 func ofUser(t *testing.T, id int, mode os.FileMode) lifecycle.FileStore {
 	t.Helper()
 	requireRoot(t)
-	folder, err := os.MkdirTemp("", "") // its own, because those of t.TempDir are closed to others
+	folder, err := os.MkdirTemp("", "") // because other users can't enter the folders of t.TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	store := lifecycle.FileStore{Path: filepath.Join(folder, "deploy.json")}
@@ -67,7 +68,8 @@ func requireOwner(t *testing.T, path string, uid, gid uint32, mode os.FileMode) 
 	require.Equal(t, mode, info.Mode(), path)
 }
 
-// TestRootKeepsTheFileOfAnotherUser: who reads the file reads the new secret too, and can replace it in turn.
+// TestRootKeepsTheFileOfAnotherUser checks that readers of the file can also
+// read the new secret, and that its owner can replace it again.
 func TestRootKeepsTheFileOfAnotherUser(t *testing.T) {
 	for _, mode := range []os.FileMode{0o600, 0o640, 0o400} {
 		store := ofUser(t, otherUser, mode)
@@ -88,8 +90,9 @@ func TestRootKeepsTheFileOfAnotherUser(t *testing.T) {
 	}
 }
 
-// TestFileOfAnotherUserThatCantBeKept: whoever may write to the folder, but not give files away, stores nothing and
-// leaves nothing that would be in the owner's way.
+// TestFileOfAnotherUserThatCantBeKept uses a user who may write to the folder
+// but not change owners. Save must store nothing, and leave no file that blocks
+// the owner.
 func TestFileOfAnotherUserThatCantBeKept(t *testing.T) {
 	store := ofUser(t, otherUser, 0o640)
 	require.NoError(t, os.Chown(filepath.Dir(store.Path), otherUser, 1001))
@@ -111,7 +114,7 @@ func TestFileOfAnotherUserThatCantBeKept(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
-// TestReaderNeedsNoRightToWrite in the folder, as Load changes nothing.
+// TestReaderNeedsNoRightToWrite checks that Load changes nothing in the folder.
 func TestReaderNeedsNoRightToWrite(t *testing.T) {
 	store := ofUser(t, otherUser, 0o640)
 	require.NoError(t, os.Chmod(filepath.Dir(store.Path), 0o550))
@@ -124,7 +127,8 @@ func TestReaderNeedsNoRightToWrite(t *testing.T) {
 	})
 }
 
-// TestFolderThatCantBeSynced: without the right to read a folder it can't be opened.
+// TestFolderThatCantBeSynced uses a folder without the read permission, which
+// can't be opened.
 func TestFolderThatCantBeSynced(t *testing.T) {
 	store := ofUser(t, otherUser, 0o600)
 	require.NoError(t, os.Chmod(filepath.Dir(store.Path), 0o300))
@@ -140,14 +144,14 @@ func TestFolderThatCantBeSynced(t *testing.T) {
 		c.Version = got.Version
 		err = store.Save(t.Context(), c)
 		assert.ErrorContains(t, err, "the folder can't be synced")
-		assert.NotErrorIs(t, err, lifecycle.ErrNotStored, "it can be read by now")
+		assert.NotErrorIs(t, err, lifecycle.ErrNotStored, "the new secret can already be read")
 		got, err = store.Load(t.Context())
 		assert.NoError(t, err)
 		assert.Equal(t, "id-1", got.ID)
 	})
 }
 
-// accessList returns a POSIX ACL in which a user may read.
+// accessList returns a POSIX ACL that lets a user read.
 func accessList(user uint32) []byte {
 	list := binary.LittleEndian.AppendUint32(nil, 2)
 	for _, entry := range []struct {
@@ -181,7 +185,8 @@ func getAccessList(t *testing.T, path string) []byte {
 	return list[:n]
 }
 
-// TestFileStoreKeepsTheACL, and takes none of the folder's for a file without one.
+// TestFileStoreKeepsTheACL also checks that a file without an ACL gets none
+// from its folder.
 func TestFileStoreKeepsTheACL(t *testing.T) {
 	store := inFile(t)
 	require.NoError(t, store.Save(t.Context(), credential(1)))
@@ -201,8 +206,9 @@ func TestFileStoreKeepsTheACL(t *testing.T) {
 	assert.Equal(t, os.FileMode(0o640), info.Mode())
 }
 
-// TestFileThatIsMountedByItself runs itself in a mount namespace of its own, as in a container with such a volume: once
-// with /proc, by which CheckSave finds the mount, and once without it, so that the rename fails.
+// TestFileThatIsMountedByItself runs itself in a separate mount namespace, as
+// in a container with such a volume. With /proc, CheckSave finds the mount.
+// Without it the rename fails.
 func TestFileThatIsMountedByItself(t *testing.T) {
 	const variable = "LIFECYCLE_TEST_MOUNT"
 	folder := os.Getenv(variable)
@@ -238,6 +244,6 @@ func TestFileThatIsMountedByItself(t *testing.T) {
 	requireNothingStored(store.CheckSave(t.Context()))
 	requireNothingStored(store.Save(t.Context(), credential(1)))
 	require.NoError(t, syscall.Mount("none", "/proc", "tmpfs", 0, ""))
-	require.NoError(t, store.CheckSave(t.Context()), "nothing tells the mount")
+	require.NoError(t, store.CheckSave(t.Context()), "the mount can't be found without /proc")
 	requireNothingStored(store.Save(t.Context(), credential(1)))
 }

@@ -28,7 +28,8 @@ func hold(t *testing.T, path string) (unlock func()) {
 	return func() { require.NoError(t, f.Close()) }
 }
 
-// TestFileStoreWaitsForTheLock as long as its caller does, and half a minute at most.
+// TestFileStoreWaitsForTheLock checks that Save waits until the context ends,
+// but at most 30 seconds.
 func TestFileStoreWaitsForTheLock(t *testing.T) {
 	store := inFile(t)
 	unlock := hold(t, store.Path+".lock")
@@ -47,7 +48,8 @@ func TestFileStoreWaitsForTheLock(t *testing.T) {
 	require.NoError(t, store.Save(t.Context(), credential(1)))
 }
 
-// TestLockOfAProcessThatIsKilled: the program runs itself, gets the lock, and is killed.
+// TestLockOfAProcessThatIsKilled runs this program again, which locks the file
+// and is killed.
 func TestLockOfAProcessThatIsKilled(t *testing.T) {
 	if path := os.Getenv("LIFECYCLE_TEST_LOCK"); path != "" {
 		hold(t, path)
@@ -67,10 +69,11 @@ func TestLockOfAProcessThatIsKilled(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
-	require.NoError(t, store.Save(t.Context(), credential(1)), "the lock ended with its process")
+	require.NoError(t, store.Save(t.Context(), credential(1)), "the lock must end with its process")
 }
 
-// TestFileStoreNeverWaitsForAPipe, nor reads a device: what isn't a regular file is an error at once.
+// TestFileStoreNeverWaitsForAPipe checks that a file that isn't regular is an
+// error at once, and that no device is read.
 func TestFileStoreNeverWaitsForAPipe(t *testing.T) {
 	store := inFile(t)
 	require.NoError(t, syscall.Mkfifo(store.Path, 0o600))
@@ -79,7 +82,7 @@ func TestFileStoreNeverWaitsForAPipe(t *testing.T) {
 		_, err := odd.Load(t.Context())
 		require.ErrorContains(t, err, want)
 		if path == "/dev/zero" {
-			continue // a lock beside it is nobody's to make
+			continue // no lock file can be created next to it
 		}
 		for _, err := range []error{odd.CheckSave(t.Context()), odd.Save(t.Context(), credential(1))} {
 			require.ErrorIs(t, err, lifecycle.ErrNotStored)
@@ -92,7 +95,8 @@ func TestFileStoreNeverWaitsForAPipe(t *testing.T) {
 	assert.NoFileExists(t, store.Path+".next")
 }
 
-// TestFileStoreFollowsNoPlantedLink: what somebody put in the place of its files is an error, or is replaced.
+// TestFileStoreFollowsNoPlantedLink checks that a planted file or link is an
+// error or is replaced.
 func TestFileStoreFollowsNoPlantedLink(t *testing.T) {
 	const content = "of somebody else"
 	for suffix, want := range map[string]string{".lock": "is a symbolic link", ".next": ""} {
@@ -135,7 +139,7 @@ func TestFileStoreRefusesAHardLink(t *testing.T) {
 		require.ErrorContains(t, err, "has 2 hard links")
 	}
 	got, err := store.Load(t.Context())
-	require.NoError(t, err, "a reader is not concerned")
+	require.NoError(t, err, "a hard link must not stop a reader")
 	assert.Equal(t, "id-1", got.ID)
 	assert.NoFileExists(t, store.Path+".next")
 	require.NoError(t, os.Remove(other))

@@ -144,12 +144,12 @@ func (r *run) storedWorks(ctx context.Context) (bool, error) {
 	if hasExpired(&r.token) {
 		times = times[:1]
 	}
-	refused, err := r.tryCredentialAt(ctx, times, r.cur)
+	rejected, err := r.tryCredentialAt(ctx, times, r.cur)
 	if err == nil {
 		r.stored.Working = true
 		return true, nil
 	}
-	if !refused {
+	if !rejected {
 		r.leaveReplaced("the stored token replaced it")
 		return false, r.fail(StepProve, err, advice(err))
 	}

@@ -26,7 +26,8 @@ const (
 	tokenPath  = "/oauth/token"
 )
 
-// wire returns what has arrived, without ids: "POST /v2024/personal-access-tokens {…}".
+// wire returns the requests without IDs, as "POST /v2024/personal-access-tokens
+// {…}".
 func (w *world) wire() (list []string) {
 	for _, r := range w.tenant.Requests() {
 		line := r.Method + " " + r.Path
@@ -44,13 +45,14 @@ func (w *world) wire() (list []string) {
 	return list
 }
 
-// issueOnce runs Issue with a process of its own.
+// issueOnce runs Issue with a new process.
 func issueOnce(t *testing.T, w *world) (*lifecycle.Result, error) {
 	t.Helper()
 	return issueJob(t, &process{w: w})
 }
 
-// requireIssued checks that there is one token of the job, and that its secret is stored.
+// requireIssued checks that the job has one token, and that its secret is
+// stored.
 func requireIssued(t *testing.T, w *world) {
 	t.Helper()
 	made := w.made()
@@ -62,7 +64,7 @@ func requireIssued(t *testing.T, w *world) {
 	require.Empty(t, w.tenant.Unused())
 }
 
-// requireError checks an error of a run in every respect but its text.
+// requireError checks every part of a run's error except its text.
 func requireError(t *testing.T, err error, step lifecycle.Step, is ...error) lifecycle.Error {
 	t.Helper()
 	var failure *lifecycle.Error
@@ -107,34 +109,38 @@ func TestIssueOnTheWire(t *testing.T) {
 	})
 }
 
-// The faults that a run recovers from, and where they are tested:
-//   - a create whose response is lost, that is not carried out or that is carried out late: TestIssueGetsThere, TestIssueFails
-//   - tokens of others with names that look alike: TestIssueFinds
-//   - two tokens with the name that one run chose: TestIssueWithTwins
-//   - lists and deletions that fail during the recovery: TestIssueGetsThere, TestIssueFails
-//   - no free slot because of a token that an earlier run left: TestIssueWithFullSlots
+// These are the faults that a run recovers from, and their tests:
+//   - a create whose response is lost, that has no effect, or that takes effect
+//     late: TestIssueSucceedsDespiteFaults, TestIssueFails
+//   - tokens of others with names that look alike: TestIssueByInitialState
+//   - two tokens with the name that one run chose:
+//     TestIssueWithTwoTokensOfOneName
+//   - lists and deletions that fail during the recovery:
+//     TestIssueSucceedsDespiteFaults, TestIssueFails
+//   - no free slot because of a token that an earlier run left:
+//     TestIssueWithFullSlots
 //   - a wrong local clock: TestIssueWithAWrongClock
 //   - a Save that fails: TestIssueFails, TestSaveFuncThatFails
 //
 // TestEveryFaultAndEveryCrash combines them with each call and each crash.
 
-// TestIssueGetsThere although something goes wrong on the way.
-func TestIssueGetsThere(t *testing.T) {
+// TestIssueSucceedsDespiteFaults covers faults that Issue recovers from.
+func TestIssueSucceedsDespiteFaults(t *testing.T) {
 	for name, on := range map[string]map[string]fault{
-		"the create's response is lost":                 {"POST 1": loses},
-		"the create's response is lost twice":           {"POST 1": loses, "POST 2": loses},
-		"the create is not carried out":                 {"POST 1": fails},
-		"the create is carried out late":                {"POST 1": isLate},
-		"the create is carried out after the last look": {"POST 1": isMuchLater},
-		"the list doesn't show it at once":              {"POST 1": loses, "GET 2": isStale, "GET 3": isStale},
-		"the list still shows what is deleted":          {"POST 1": loses, "POST 2": loses, "GET 3": isStale},
-		"lists fail meanwhile":                          {"POST 1": loses, "GET 2": fails, "GET 3": rejects, "GET 4": fails},
-		"the answer ends before the secret":             {"POST 1": cut},
-		"the new token is not known at once":            {"token 2": isSlow},
-		"the store's answer is lost":                    {"Save 1": loses},
-		"the store repeats the write":                   {"Save 1": conflicts},
-		"the rename's answer is lost":                   {"PATCH 1": loses},
-		"the last look fails":                           {"GET 4": fails},
+		"the create's response is lost":               {"POST 1": loses},
+		"the create's response is lost twice":         {"POST 1": loses, "POST 2": loses},
+		"the create has no effect":                    {"POST 1": fails},
+		"the create takes effect late":                {"POST 1": isLate},
+		"the create takes effect after the last list": {"POST 1": isMuchLater},
+		"the list doesn't show it at once":            {"POST 1": loses, "GET 2": isStale, "GET 3": isStale},
+		"the list still shows a deleted token":        {"POST 1": loses, "POST 2": loses, "GET 3": isStale},
+		"lists fail meanwhile":                        {"POST 1": loses, "GET 2": fails, "GET 3": rejects, "GET 4": fails},
+		"the response ends before the secret":         {"POST 1": cut},
+		"the new token is not known at once":          {"token 2": isSlow},
+		"the response of the store is lost":           {"Save 1": loses},
+		"the store repeats the write":                 {"Save 1": conflicts},
+		"the rename's response is lost":               {"PATCH 1": loses},
+		"the last list fails":                         {"GET 4": fails},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -143,7 +149,7 @@ func TestIssueGetsThere(t *testing.T) {
 				result, err := issueJob(t, p)
 				require.NoError(t, err, p.trace)
 				assert.Equal(t, lifecycle.OutcomeIssued, result.Outcome)
-				for _, left := range result.Left { // only what is said to appear perhaps
+				for _, left := range result.Left { // only tokens that may still appear
 					assert.Empty(t, left.ID)
 					assert.Regexp(t, `^deploy-new-[0-9a-f]{16}$`, left.Name)
 					assert.Contains(t, []fault{fails, isMuchLater}, on["POST 1"])
@@ -151,7 +157,7 @@ func TestIssueGetsThere(t *testing.T) {
 				requireIssued(t, w)
 				<-time.After(time.Hour)
 				if on["POST 1"] == isMuchLater {
-					require.Len(t, w.made(), 2, "as Left says")
+					require.Len(t, w.made(), 2, "Left must report the late token")
 					_, err := issueOnce(t, w)
 					require.NoError(t, err)
 				}
@@ -161,7 +167,8 @@ func TestIssueGetsThere(t *testing.T) {
 	}
 }
 
-// TestIssueUnderARateLimit: the client's own repetition waits as long as it is told.
+// TestIssueUnderARateLimit checks that the client's retry waits for
+// Retry-After.
 func TestIssueUnderARateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
@@ -178,7 +185,7 @@ func TestIssueUnderARateLimit(t *testing.T) {
 	})
 }
 
-// TestIssueWithAWrongClock: none is asked.
+// TestIssueWithAWrongClock checks that Issue does not depend on the clock.
 func TestIssueWithAWrongClock(t *testing.T) {
 	for _, skew := range []time.Duration{-2 * time.Hour, 2 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
@@ -194,7 +201,7 @@ func TestIssueWithAWrongClock(t *testing.T) {
 	}
 }
 
-// fill gives the owner so many tokens more.
+// fill adds n tokens for the owner.
 func (w *world) fill(n int) {
 	for range n {
 		w.tenant.Add(sailpoint.PersonalAccessToken{})
@@ -202,7 +209,7 @@ func (w *world) fill(n int) {
 	w.persons = w.tenant.Tokens()
 }
 
-// orphan makes a process die with a token that it has not stored yet.
+// orphan kills a process that has not stored its new token yet.
 func (w *world) orphan(t *testing.T) (id string) {
 	t.Helper()
 	_, err := issueJob(t, &process{w: w, crashAt: 5})
@@ -211,7 +218,7 @@ func (w *world) orphan(t *testing.T) (id string) {
 	return w.made()[0].ID
 }
 
-// TestIssueWithFullSlots: its own orphan is deleted first.
+// TestIssueWithFullSlots checks that Issue first deletes its own orphan.
 func TestIssueWithFullSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
@@ -230,9 +237,9 @@ func TestIssueWithFullSlots(t *testing.T) {
 		_, err := issueJob(t, p)
 		failure := requireError(t, err, lifecycle.StepCreate, lifecycle.ErrNoFreeSlot)
 		assert.Equal(t, lifecycle.Stored{Known: true}, failure.Stored)
-		assert.Zero(t, p.like["POST"], "nothing is sent")
+		assert.Zero(t, p.like["POST"], "no create may be sent")
 	})
-	synctest.Test(t, func(t *testing.T) { // one that the list didn't show
+	synctest.Test(t, func(t *testing.T) { // the list omits a token
 		w := newWorld(true)
 		w.fill(6)
 		p := &process{w: w, on: map[string]fault{"GET 1": isStale}}
@@ -242,7 +249,8 @@ func TestIssueWithFullSlots(t *testing.T) {
 	})
 }
 
-// TestIssueFails with the store and the tenant as they were, and an error that says so.
+// TestIssueFails checks that a failure leaves the store and the tenant
+// unchanged, and that the error says so.
 func TestIssueFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		on   map[string]fault
@@ -250,23 +258,23 @@ func TestIssueFails(t *testing.T) {
 		is   error
 		left int
 	}{
-		"load":                         {map[string]fault{"Load 1": fails}, lifecycle.StepLoad, lifecycle.ErrStoreUnknown, 0},
-		"list":                         {map[string]fault{"GET 1": fails}, lifecycle.StepList, sailpoint.ErrServer, 0},
-		"list refused":                 {map[string]fault{"token 1": rejects}, lifecycle.StepList, sailpoint.ErrInvalidCredentials, 0},
-		"create refused":               {map[string]fault{"POST 1": rejects}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 0},
-		"create never answers":         {map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
-		"nobody can look":              {map[string]fault{"POST 1": loses, "GET 2": fails, "GET 3": fails, "GET 4": fails, "GET 5": fails, "GET 6": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
-		"what is found is hidden":      {map[string]fault{"POST 1": loses, "DELETE 1": hides}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
-		"what is found stays":          {map[string]fault{"POST 1": loses, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
-		"the name is not kept":         {map[string]fault{"POST 1": renames}, lifecycle.StepCreate, nil, 0},
-		"what the answer names stays":  {map[string]fault{"POST 1": cut, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
-		"verify has no answer":         {map[string]fault{"token 2": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 0},
-		"verify is refused":            {map[string]fault{"token 2": rejects, "token 3": rejects, "token 4": rejects, "token 5": rejects}, lifecycle.StepVerify, lifecycle.ErrNewSecretRejected, 0},
-		"verify is refused, undo lost": {map[string]fault{"token 2": fails, "DELETE 1": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 1},
-		"save refused":                 {map[string]fault{"Save 1": rejects}, lifecycle.StepSave, lifecycle.ErrNotStored, 0},
-		"save fails":                   {map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 0},
-		"save comes late":              {map[string]fault{"Save 1": isLate}, lifecycle.StepSave, errDown, 0},
-		"save, and nobody knows":       {map[string]fault{"Save 1": fails, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 1},
+		"load":                            {map[string]fault{"Load 1": fails}, lifecycle.StepLoad, lifecycle.ErrStoreUnknown, 0},
+		"list":                            {map[string]fault{"GET 1": fails}, lifecycle.StepList, sailpoint.ErrServer, 0},
+		"list rejected":                   {map[string]fault{"token 1": rejects}, lifecycle.StepList, sailpoint.ErrInvalidCredentials, 0},
+		"create rejected":                 {map[string]fault{"POST 1": rejects}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 0},
+		"create never responds":           {map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
+		"no list succeeds":                {map[string]fault{"POST 1": loses, "GET 2": fails, "GET 3": fails, "GET 4": fails, "GET 5": fails, "GET 6": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
+		"the found token is hidden":       {map[string]fault{"POST 1": loses, "DELETE 1": hides}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
+		"the found token stays":           {map[string]fault{"POST 1": loses, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
+		"the name is not kept":            {map[string]fault{"POST 1": renames}, lifecycle.StepCreate, nil, 0},
+		"the token in the response stays": {map[string]fault{"POST 1": cut, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
+		"verify has no response":          {map[string]fault{"token 2": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 0},
+		"verify is rejected":              {map[string]fault{"token 2": rejects, "token 3": rejects, "token 4": rejects, "token 5": rejects}, lifecycle.StepVerify, lifecycle.ErrNewSecretRejected, 0},
+		"verify is rejected, undo lost":   {map[string]fault{"token 2": fails, "DELETE 1": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 1},
+		"save rejected":                   {map[string]fault{"Save 1": rejects}, lifecycle.StepSave, lifecycle.ErrNotStored, 0},
+		"save fails":                      {map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 0},
+		"save comes late":                 {map[string]fault{"Save 1": isLate}, lifecycle.StepSave, errDown, 0},
+		"save, not known":                 {map[string]fault{"Save 1": fails, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -279,7 +287,7 @@ func TestIssueFails(t *testing.T) {
 				}
 				require.Len(t, failure.Left, tt.left, "%v", err)
 				if errors.Is(err, lifecycle.ErrNewSecretRejected) {
-					assert.Equal(t, "run it again", failure.Next, "the refused credentials are not the client's")
+					assert.Equal(t, "run it again", failure.Next, "the rejected credentials are not the client's")
 				}
 				assert.Equal(t, lifecycle.Stored{Known: !errors.Is(err, lifecycle.ErrStoreUnknown)}, failure.Stored)
 				if tt.left == 0 {
@@ -295,7 +303,8 @@ func TestIssueFails(t *testing.T) {
 	}
 }
 
-// TestIssueSaysNothingWasChanged only where nothing was.
+// TestIssueSaysNothingWasChanged checks that only an error without a change
+// says so.
 func TestIssueSaysNothingWasChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
@@ -311,8 +320,9 @@ func TestIssueSaysNothingWasChanged(t *testing.T) {
 	})
 }
 
-// TestIssueFinds: what is there already, and what becomes of it.
-func TestIssueFinds(t *testing.T) {
+// TestIssueByInitialState covers what the store and the tenant may already
+// hold.
+func TestIssueByInitialState(t *testing.T) {
 	type pat = sailpoint.PersonalAccessToken
 	store := func(w *world, p pat) {
 		id, secret := w.tenant.Add(p)
@@ -320,16 +330,16 @@ func TestIssueFinds(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		there   func(w *world)
-		outcome lifecycle.Outcome // "": an error
+		outcome lifecycle.Outcome // empty for an error
 		step    lifecycle.Step
 		is      error
 		left    int
 	}{
 		"a token of its name, stored": {func(w *world) { store(w, pat{Name: jobName}) }, lifecycle.OutcomeUnchanged, "", nil, 0},
 		"one with its temporary name": {func(w *world) { store(w, pat{Name: jobName + "-next-0123abcd89ef4567a8f40d4c"}) }, lifecycle.OutcomeFinished, "", nil, 0},
-		"one that is gone":            {func(w *world) { _ = w.memory.Save(context.Background(), credential(1)) }, lifecycle.OutcomeIssued, "", nil, 0},
+		"a deleted token":             {func(w *world) { _ = w.memory.Save(context.Background(), credential(1)) }, lifecycle.OutcomeIssued, "", nil, 0},
 		"half a credential":           {func(w *world) { _ = w.memory.Save(context.Background(), lifecycle.Credential{ID: "a"}) }, lifecycle.OutcomeIssued, "", nil, 0},
-		"one with the note of a later version": {func(w *world) {
+		"a token with the note of a later version": {func(w *world) {
 			id, secret := w.tenant.Add(pat{Name: jobName})
 			_ = w.memory.Save(context.Background(), lifecycle.Credential{ID: id, Secret: secret, Note: "v2;replaces=a,b"})
 		}, "", lifecycle.StepLoad, lifecycle.ErrStoredCredential, 0},
@@ -353,7 +363,7 @@ func TestIssueFinds(t *testing.T) {
 				truth := w.truth()
 				p := &process{w: w}
 				result, err := issueJob(t, p)
-				left := account(result, err)
+				left := leftovers(result, err)
 				require.Len(t, left, tt.left)
 				for _, old := range before {
 					found := false
@@ -379,12 +389,13 @@ func TestIssueFinds(t *testing.T) {
 	}
 }
 
-// TestIssueReplacesWhatIsRefused, also where the token is still listed. One that has not expired is not deleted.
-func TestIssueReplacesWhatIsRefused(t *testing.T) {
+// TestIssueReplacesARejectedCredential also covers a token that is still
+// listed. Issue does not delete a token that has not expired.
+func TestIssueReplacesARejectedCredential(t *testing.T) {
 	for name, tt := range map[string]struct {
 		left   time.Duration // of the stored token's life
-		secret bool          // the stored one is the token's
-		tries  int           // of the stored credential
+		secret bool          // the stored secret is the token's
+		tries  int           // attempts with the stored credential
 		made   []string      // the names of the tokens of the job
 	}{
 		"expired":                           {-time.Second, true, 1, []string{jobName}},
@@ -449,8 +460,9 @@ func TestIssueReplacesWhatIsRefused(t *testing.T) {
 	}
 }
 
-// TestIssueOfAStoreThatMovesOn: another run replaces what is refused while this one makes sure of it.
-func TestIssueOfAStoreThatMovesOn(t *testing.T) {
+// TestIssueWhileTheStoreChanges checks that Issue notices when another run
+// replaces the rejected credential first.
+func TestIssueWhileTheStoreChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		id, secret := w.tenant.Add(sailpoint.PersonalAccessToken{Name: jobName, ExpirationDate: ptr(time.Now().Add(-day))})
@@ -470,8 +482,9 @@ func TestIssueOfAStoreThatMovesOn(t *testing.T) {
 	})
 }
 
-// TestEachTryOfANewSecretAsksTheTenant: a client may repeat a refusal, so that each try has a client of its own.
-func TestEachTryOfANewSecretAsksTheTenant(t *testing.T) {
+// TestEachAttemptWithANewSecretAsksTheTenant checks that each attempt has a new
+// client, because a client may repeat a rejection.
+func TestEachAttemptWithANewSecretAsksTheTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		start := time.Now()
@@ -479,12 +492,13 @@ func TestEachTryOfANewSecretAsksTheTenant(t *testing.T) {
 		_, err := issueJob(t, p)
 		require.NoError(t, err)
 		requireIssued(t, w)
-		assert.Equal(t, 1+4+1, p.like["token"], "the client's own, at 0, 1, 3 and 7 seconds, and the proof")
+		assert.Equal(t, 1+4+1, p.like["token"], "the client's own, those at 0, 1, 3 and 7 seconds, and the last one")
 		assert.GreaterOrEqual(t, time.Since(start), 7*time.Second)
 	})
 }
 
-// TestIssueOfANameThatTheTenantChanges: nobody would find the token by the name that was asked for.
+// TestIssueOfANameThatTheTenantChanges checks that such a token is not kept. It
+// could not be found by the requested name.
 func TestIssueOfANameThatTheTenantChanges(t *testing.T) {
 	for asked, kept := range map[string]string{
 		" deploy": "deploy", "Deploy": "deploy", "de  ploy": "de ploy", "re\u0301sume\u0301": "r\u00e9sum\u00e9",
@@ -502,7 +516,7 @@ func TestIssueOfANameThatTheTenantChanges(t *testing.T) {
 			assert.Contains(t, failure.Next, "choose a name")
 		})
 	}
-	synctest.Test(t, func(t *testing.T) { // the end of the temporary name is the mark
+	synctest.Test(t, func(t *testing.T) { // the temporary name ends with the mark
 		w := newWorld(true)
 		p := &process{w: w, rewrite: func(_, body string) string { return strings.ReplaceAll(body, `"deploy "`, `"deploy"`) }}
 		req := sailpoint.CreatePersonalAccessTokenRequest{Name: "deploy ", Scope: jobScope}
@@ -510,11 +524,11 @@ func TestIssueOfANameThatTheTenantChanges(t *testing.T) {
 		failure := requireError(t, err, lifecycle.StepRename, lifecycle.ErrNotAsRequested)
 		require.ErrorContains(t, err, `"deploy" instead of "deploy "`)
 		assert.Equal(t, lifecycle.Stored{ID: w.truth().ID, Known: true, Working: true}, failure.Stored)
-		require.NoError(t, w.works(), "it is stored and not deleted")
+		require.NoError(t, w.works(), "the new token must be stored and not deleted")
 	})
 }
 
-// without returns a rewriting of responses to a Create that leaves out members.
+// without returns a function that omits members from responses to a Create.
 func without(members ...string) func(what, body string) string {
 	return edit("POST", func(token map[string]any) {
 		for _, member := range members {
@@ -523,7 +537,8 @@ func without(members ...string) func(what, body string) string {
 	})
 }
 
-// garbling returns a rewriting of responses to a Create in which members have a form that nobody can read.
+// garbling returns a function that makes members in responses to a Create
+// unreadable.
 func garbling(members ...string) func(what, body string) string {
 	return edit("POST", func(token map[string]any) {
 		for _, member := range members {
@@ -535,7 +550,8 @@ func garbling(members ...string) func(what, body string) string {
 	})
 }
 
-// edit returns a rewriting of the tokens with a temporary name in responses to these requests.
+// edit returns a function that changes the tokens with a temporary name in
+// responses to these requests.
 func edit(kinds string, change func(token map[string]any)) func(what, body string) string {
 	return func(what, body string) string {
 		var value any
@@ -556,8 +572,8 @@ func edit(kinds string, change func(token map[string]any)) func(what, body strin
 	}
 }
 
-// TestACreateThatShowsLittle: with id and secret the token is whole. Nothing that could not be read is a reason to
-// delete it.
+// TestACreateThatShowsLittle checks that ID and secret are enough. Other
+// members that can't be read are no reason to delete the token.
 func TestACreateThatShowsLittle(t *testing.T) {
 	for _, members := range []string{
 		"name", "scope", "owner", "created", "expirationDate", "accessTokenValiditySeconds",
@@ -565,7 +581,7 @@ func TestACreateThatShowsLittle(t *testing.T) {
 	} {
 		for name, j := range jobs {
 			if name == "after grace" {
-				continue // it creates nothing
+				continue // this job creates nothing
 			}
 			for what, list := range map[string]fault{"left out": none, "garbled": none, "in no list": isStale, "list fails": fails} {
 				t.Run(fmt.Sprintf("%s/%s/%s", members, name, what), func(t *testing.T) {
@@ -595,7 +611,7 @@ func TestACreateThatShowsLittle(t *testing.T) {
 						}
 						assert.NotEqual(t, before, w.truth().ID, "the new token is stored")
 						asked := members != "owner" && (members != "accessTokenValiditySeconds" || name != "issue")
-						assert.Equal(t, asked, len(p.faults) == 1, "the list is asked for what is missing")
+						assert.Equal(t, asked, len(p.faults) == 1, "Issue must list only if a member is missing")
 						mend(t, w, j, strings.Join(p.trace, ", "))
 					})
 				})
@@ -604,8 +620,9 @@ func TestACreateThatShowsLittle(t *testing.T) {
 	}
 }
 
-// TestIssueWithTwins: if names are not unique after all, nobody knows which of two tokens this run made.
-func TestIssueWithTwins(t *testing.T) {
+// TestIssueWithTwoTokensOfOneName checks that neither token is deleted if names
+// turn out not to be unique.
+func TestIssueWithTwoTokensOfOneName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		p := &process{w: w, on: map[string]fault{"POST 1": loses}}
@@ -616,17 +633,18 @@ func TestIssueWithTwins(t *testing.T) {
 		}
 		_, err := issueJob(t, p)
 		failure := requireError(t, err, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown)
-		assert.Len(t, failure.Left, 3, "both, and what may still appear")
-		assert.Len(t, w.made(), 2, "neither is deleted")
+		assert.Len(t, failure.Left, 3, "both tokens, and one that may still appear")
+		assert.Len(t, w.made(), 2, "neither may be deleted")
 	})
 }
 
-// TestIssueLeavesAlone what may be in use, and says so.
-func TestIssueLeavesAlone(t *testing.T) {
+// TestIssueSkipsTokensInUse checks that Issue reports tokens that may be in use
+// and does not delete them.
+func TestIssueSkipsTokensInUse(t *testing.T) {
 	for name, tt := range map[string]struct {
 		versions bool
 		change   func(*sailpoint.PersonalAccessToken)
-		own      bool // the client works with it
+		own      bool // the client uses it
 		is       error
 	}{
 		"another run's, in a store without versions": {false, func(*sailpoint.PersonalAccessToken) {}, false, lifecycle.ErrInProgress},
@@ -643,7 +661,7 @@ func TestIssueLeavesAlone(t *testing.T) {
 				w.orphan(t)
 				orphan := w.made()[0]
 				tt.change(&orphan)
-				id, secret := w.tenant.Add(orphan) // in its place
+				id, secret := w.tenant.Add(orphan) // replaces it
 				p := &process{w: w}
 				client := p.client(t)
 				if tt.own {
@@ -651,7 +669,7 @@ func TestIssueLeavesAlone(t *testing.T) {
 				}
 				req := sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}
 				result, err := lifecycle.Issue(t.Context(), client, req, p)
-				left := account(result, err)
+				left := leftovers(result, err)
 				require.Len(t, left, 1)
 				assert.Equal(t, orphan.ID, left[0].ID)
 				if tt.is == nil {
@@ -671,7 +689,7 @@ func TestIssueLeavesAlone(t *testing.T) {
 	}
 }
 
-// lateVersions has versions only as soon as something is stored.
+// lateVersions has versions only after something was stored.
 type lateVersions struct{ lifecycle.Store }
 
 func (s lateVersions) Load(ctx context.Context) (lifecycle.Credential, error) {
@@ -682,13 +700,14 @@ func (s lateVersions) Load(ctx context.Context) (lifecycle.Credential, error) {
 	return c, err
 }
 
-// TestSaveWithoutAVersionIsNotShutOut by a version that comes after it.
-func TestSaveWithoutAVersionIsNotShutOut(t *testing.T) {
+// TestSaveWithoutAVersionIsNotFenced checks that a later version does not stop
+// a Save without one.
+func TestSaveWithoutAVersionIsNotFenced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		p := &process{w: w, on: map[string]fault{"Save 1": isLate}}
 		p.before = func(int) {
-			if p.next == "Load 2" { // somebody stores another token by hand
+			if p.next == "Load 2" { // a person stores another token
 				id, secret := w.tenant.Add(sailpoint.PersonalAccessToken{Name: "by hand"})
 				require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: id, Secret: secret}))
 			}
@@ -697,7 +716,7 @@ func TestSaveWithoutAVersionIsNotShutOut(t *testing.T) {
 		_, err := lifecycle.Issue(t.Context(), p.client(t), req, lateVersions{p})
 		requireError(t, err, lifecycle.StepSave, lifecycle.ErrStoreUnknown)
 		<-time.After(time.Minute)
-		require.NoError(t, w.works(), "it came after all")
+		require.NoError(t, w.works(), "the late Save took effect")
 		require.Empty(t, w.broken)
 	})
 }
@@ -721,7 +740,7 @@ func TestIssueWithASaveFunc(t *testing.T) {
 	})
 }
 
-// TestSaveFuncThatFails : the token is deleted again, whichever way it fails.
+// TestSaveFuncThatFails checks that the token is deleted after any failure.
 func TestSaveFuncThatFails(t *testing.T) {
 	errFull := errors.New("the disk is full")
 	for name, save := range map[string]lifecycle.SaveFunc{
@@ -750,7 +769,7 @@ func TestSaveFuncThatFails(t *testing.T) {
 			})
 		})
 	}
-	synctest.Test(t, func(t *testing.T) { // what it says of the secret isn't
+	synctest.Test(t, func(t *testing.T) { // the error must not repeat the secret
 		w := newWorld(true)
 		var secret string
 		_, err := issueBy(t, &process{w: w}, func(_ context.Context, c lifecycle.Credential) error {
@@ -761,7 +780,7 @@ func TestSaveFuncThatFails(t *testing.T) {
 		require.ErrorContains(t, err, "PUT /[REDACTED]: ")
 		requireNoSecret(t, "error", err, secret)
 	})
-	synctest.Test(t, func(t *testing.T) { // both failures are told
+	synctest.Test(t, func(t *testing.T) { // both failures are reported
 		w := newWorld(true)
 		_, err := issueBy(t, &process{w: w, on: map[string]fault{"DELETE 1": fails}}, func(context.Context, lifecycle.Credential) error { return errFull })
 		failure := requireError(t, err, lifecycle.StepSave, errFull, sailpoint.ErrServer)
@@ -770,7 +789,8 @@ func TestSaveFuncThatFails(t *testing.T) {
 	})
 }
 
-// TestSaveFuncAfterACrash: nobody can tell whether what is found was stored.
+// TestSaveFuncAfterACrash checks that a token that may be stored is not
+// deleted.
 func TestSaveFuncAfterACrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
@@ -782,11 +802,11 @@ func TestSaveFuncAfterACrash(t *testing.T) {
 		failure := requireError(t, err, lifecycle.StepSweep, lifecycle.ErrInProgress)
 		require.Len(t, failure.Left, 1)
 		assert.Equal(t, stored.ID, failure.Left[0].ID)
-		require.NoError(t, w.works(), "it is not deleted")
+		require.NoError(t, w.works(), "the token must not be deleted")
 	})
 }
 
-func TestIssueRefusals(t *testing.T) {
+func TestIssueRejectsArguments(t *testing.T) {
 	w := newWorld(true)
 	p := &process{w: w}
 	client, store := p.client(t), p
@@ -811,7 +831,7 @@ func TestIssueRefusals(t *testing.T) {
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 		require.ErrorContains(t, err, want)
 	}
-	assert.Zero(t, p.calls, "nothing is read, and nothing sent")
+	assert.Zero(t, p.calls, "nothing may be read or sent")
 
 	_, err := lifecycle.Issue(t.Context(), client, sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: []string{""}}, store)
 	requireError(t, err, lifecycle.StepCreate, sailpoint.ErrInvalidArgument)

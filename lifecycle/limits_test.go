@@ -15,10 +15,11 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// endless lists the same token again and again, each time with another id, until nobody reads on.
+// endless lists the same token again and again with new IDs, until the reader
+// stops.
 type endless struct {
 	tenant *sailpointtest.Tenant
-	token  string // its members but the id
+	token  string // its members except the ID
 	listed int
 }
 
@@ -42,8 +43,8 @@ func (e *endless) Read(p []byte) (int, error) {
 	return copy(p, b.Bytes()), nil
 }
 
-// TestTokensHeld: a list without an end is an error as soon as too much of it is to be held, and what is not held counts
-// for nothing.
+// TestTokensHeld checks that an endless list fails once too many tokens would
+// be held. Tokens that are not held don't count.
 func TestTokensHeld(t *testing.T) {
 	const old = `"name":"n","created":"2000-01-01T00:00:00Z"`
 	successor := successorOf(oldID, newNonce()).on("deploy")
@@ -80,15 +81,15 @@ func TestTokensHeld(t *testing.T) {
 			require.ErrorContains(t, err, "by OwnerID")
 			assert.Zero(t, n)
 			assert.Greater(t, server.listed, maxHeldTokens)
-			assert.Less(t, server.listed, maxHeldTokens+5000, "it is not read on")
+			assert.Less(t, server.listed, maxHeldTokens+5000, "it must stop reading")
 			for _, r := range server.tenant.Requests() {
-				assert.NotContains(t, []string{http.MethodPatch, http.MethodDelete}, r.Method, "nothing is changed")
+				assert.NotContains(t, []string{http.MethodPatch, http.MethodDelete}, r.Method, "nothing may be changed")
 			}
 		})
 	}
 }
 
-// TestBytesHeld: a few tokens that are large are as much as many.
+// TestBytesHeld checks that a few large tokens reach the limit as well.
 func TestBytesHeld(t *testing.T) {
 	large := strings.Repeat("x", 1<<20)
 	for name, token := range map[string]sailpoint.PersonalAccessToken{

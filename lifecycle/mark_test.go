@@ -12,8 +12,9 @@ import (
 
 const oldID = "86f1dc6fe8f54414950454cbb11278fa"
 
-// TestMarkIsOnTheWireForGood: a run of the next version must know what one of this version left.
-func TestMarkIsOnTheWireForGood(t *testing.T) {
+// TestMarkFormIsPermanent checks the form of marks. A later version must
+// recognize the leftovers of this one.
+func TestMarkFormIsPermanent(t *testing.T) {
 	sum := func(s string) string { b := sha256.Sum256([]byte(s)); return hex.EncodeToString(b[:])[:8] }
 	assert.Equal(t, "deploy-next-86f1dc6f01234567"+sum("next86f1dc6f01234567"), mark{kindNext, tagFor(oldID), "01234567"}.on("deploy"))
 	assert.Equal(t, "deploy-new-01234567"+sum("new01234567"), mark{kindNew, "", "01234567"}.on("deploy"))
@@ -29,14 +30,14 @@ func TestMarkRoundTrip(t *testing.T) {
 			assert.Equal(t, base, gotBase)
 			assert.Equal(t, m, got)
 			assert.True(t, marked(name))
-			assert.Equal(t, base, baseOf(successorOf(oldID, newNonce()).on(name)), "any mark is removed")
+			assert.Equal(t, base, baseOf(successorOf(oldID, newNonce()).on(name)), "baseOf must remove any mark")
 		}
 	}
 	one, other := newNonce(), newNonce()
-	assert.NotEqual(t, one, other, "one a run")
+	assert.NotEqual(t, one, other, "each run has its own nonce")
 }
 
-// TestLookAlikes: what a person types is not taken for a run's.
+// TestLookAlikes checks that typed names are not treated as marks.
 func TestLookAlikes(t *testing.T) {
 	next, fresh := mark{kindNext, "86f1dc6f", "01234567"}.on("deploy"), mark{kindNew, "", "01234567"}.on("deploy")
 	require.True(t, marked(next) && marked(fresh))
@@ -60,7 +61,7 @@ func TestTagOfAnID(t *testing.T) {
 func TestNote(t *testing.T) {
 	assert.Regexp(t, `^v1;replaces=86f1dc6fe8f54414950454cbb11278fa;w=[0-9a-f]{16}$`, note(oldID))
 	one, other := note(oldID), note(oldID)
-	assert.NotEqual(t, one, other, "each write differs")
+	assert.NotEqual(t, one, other, "each write must differ")
 	for text, want := range map[string]string{note(oldID): oldID, note(""): ""} {
 		id, ok := (&Credential{Note: text}).replaces()
 		assert.True(t, ok)

@@ -246,19 +246,19 @@ func (p *pruning) apply(ctx context.Context) error {
 // deletion.
 func (p *pruning) pass(ctx context.Context, pending []*Change) (limited []*Change, err error) {
 	var (
-		next    atomic.Int64
-		refused atomic.Pointer[error]
-		workers sync.WaitGroup
+		next     atomic.Int64
+		rejected atomic.Pointer[error]
+		workers  sync.WaitGroup
 	)
 	done := make(chan *Change, len(pending))
 	for range min(cmp.Or(p.opts.Concurrency, 4), len(pending)) {
 		workers.Go(func() {
 			for n := next.Add(1); n <= int64(len(pending)); n = next.Add(1) {
 				c := pending[n-1]
-				if refused.Load() != nil {
+				if rejected.Load() != nil {
 					c.skip("not tried, because the tenant rejected the client's credentials")
 				} else if err := p.delete(ctx, c); concernsAll(err) {
-					refused.Store(&err)
+					rejected.Store(&err)
 				}
 				done <- c
 			}
@@ -273,7 +273,7 @@ func (p *pruning) pass(ctx context.Context, pending []*Change) (limited []*Chang
 			p.report(c)
 		}
 	}
-	if err := refused.Load(); err != nil {
+	if err := rejected.Load(); err != nil {
 		return limited, *err
 	}
 	return limited, nil

@@ -23,14 +23,16 @@ import (
 
 const item = "/personal-access-tokens/v1/{id}"
 
-// A rotation of the token with markedID gives its successor the name marked, and one of another token markedOther.
+// marked is the temporary name of the successor of markedID. markedOther is
+// that of another token's successor.
 const (
 	markedID    = "0123abcd0123abcd0123abcd0123abcd"
 	marked      = "deploy-next-0123abcd89ef4567a8f40d4c"
 	markedOther = "deploy-next-8888abcd89ef4567ff46772f"
 )
 
-// expiredTokens adds tokens t0, t1 and so on, which all have expired and were used long ago.
+// expiredTokens adds tokens t0, t1 and so on, which have expired and were last
+// used long ago.
 func expiredTokens(tenant *sailpointtest.Tenant, n int) {
 	for i := range n {
 		tenant.Add(sailpoint.PersonalAccessToken{
@@ -48,7 +50,7 @@ func audit(t *testing.T, client *sailpoint.Client) *lifecycle.Report {
 	return report
 }
 
-// statuses returns what became of each token, as "id status reason".
+// statuses returns each change as "id status reason".
 func statuses(changes []lifecycle.Change) []string {
 	list := []string{}
 	for _, c := range changes {
@@ -66,7 +68,7 @@ func count(changes []lifecycle.Change, status lifecycle.Status) (n int) {
 	return n
 }
 
-// requests returns how many requests with this method the API has answered with this status.
+// requests counts the API's responses with this method and status.
 func requests(tenant *sailpointtest.Tenant, method string, status int) (n int) {
 	for _, r := range tenant.Requests() {
 		if r.Method == method && r.Path != "/oauth/token" && r.Status == status {
@@ -78,7 +80,7 @@ func requests(tenant *sailpointtest.Tenant, method string, status int) (n int) {
 
 var expired = []lifecycle.Kind{lifecycle.FindingExpired}
 
-func TestPruneIsADryRunUnlessToldToApply(t *testing.T) {
+func TestPruneIsADryRunWithoutApply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		expiredTokens(tenant, 2)
@@ -86,7 +88,7 @@ func TestPruneIsADryRunUnlessToldToApply(t *testing.T) {
 		report := audit(t, client)
 		changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingStale, lifecycle.FindingExpired}})
 		require.NoError(t, err)
-		assert.Equal(t, []string{"t0 planned", "t1 planned"}, statuses(changes), "each once, though it was found twice")
+		assert.Equal(t, []string{"t0 planned", "t1 planned"}, statuses(changes), "each token once, although it has two findings")
 		assert.Len(t, tenant.Tokens(), 3)
 		assert.Equal(t, []string{"GET /personal-access-tokens/v1 200", "GET /personal-access-tokens/v1 200"}, calls(tenant))
 
@@ -99,16 +101,16 @@ func TestPruneIsADryRunUnlessToldToApply(t *testing.T) {
 		changes, err = lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"t0 gone", "t1 gone"}, statuses(changes), "again")
-		assert.Zero(t, requests(tenant, http.MethodDelete, 404), "that is known without a call")
+		assert.Zero(t, requests(tenant, http.MethodDelete, 404), "no deletion may be sent for a token that is gone")
 	})
 }
 
-// TestPruneLeavesAlone what a finding must not cost its life.
-func TestPruneLeavesAlone(t *testing.T) {
+// TestPruneSkipsTokens covers each reason to keep a token.
+func TestPruneSkipsTokens(t *testing.T) {
 	for name, tt := range map[string]struct {
-		before func(*sailpoint.PersonalAccessToken)                                  // as the audit sees it
+		before func(*sailpoint.PersonalAccessToken)                                  // before the audit
 		after  func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) // between audit and pruning
-		report func(*lifecycle.Report)                                               // what somebody made of it
+		report func(*lifecycle.Report)                                               // changes the report
 		kinds  []lifecycle.Kind
 		want   string
 	}{
@@ -200,13 +202,13 @@ func TestPruneLeavesAlone(t *testing.T) {
 				changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true})
 				require.NoError(t, err)
 				assert.Equal(t, []string{markedID + " skipped " + tt.want}, statuses(changes))
-				assert.Len(t, calls(tenant), 2, "two lists, and no deletion")
+				assert.Len(t, calls(tenant), 2, "two lists and no deletion")
 			})
 		})
 	}
 }
 
-// TestPruneComparesScopesAsSets: the API promises no order.
+// TestPruneComparesScopesAsSets because the API promises no order.
 func TestPruneComparesScopesAsSets(t *testing.T) {
 	for name, tt := range map[string]struct {
 		before, now string
@@ -270,8 +272,8 @@ func TestPruneCeiling(t *testing.T) {
 	})
 }
 
-// TestPruneGoesOnAfterFailures, and tells each for what it is.
-func TestPruneGoesOnAfterFailures(t *testing.T) {
+// TestPruneContinuesAfterFailures checks the status of each failure.
+func TestPruneContinuesAfterFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		expiredTokens(tenant, 6)
@@ -302,13 +304,14 @@ func TestPruneGoesOnAfterFailures(t *testing.T) {
 		for _, pat := range tenant.Tokens()[1:] {
 			ids = append(ids, pat.ID)
 		}
-		assert.Equal(t, []string{"t0", "t2", "t3"}, ids, "of the two that are unknown one was deleted")
+		assert.Equal(t, []string{"t0", "t2", "t3"}, ids, "one of the two unknown tokens was deleted")
 		assert.Empty(t, tenant.Unused())
 	})
 }
 
-// TestPruneBelievesTheAPIsNotFoundOnly: a gateway's says nothing of the token.
-func TestPruneBelievesTheAPIsNotFoundOnly(t *testing.T) {
+// TestPruneBelievesOnlyTheAPIsNotFound checks that a gateway's 404 proves
+// nothing.
+func TestPruneBelievesOnlyTheAPIsNotFound(t *testing.T) {
 	for body, want := range map[string]lifecycle.Status{
 		`{"detailCode":"404 Not found"}`: lifecycle.StatusGone,
 		`{"trackingId":"e7eab60924f6"}`:  lifecycle.StatusGone,
@@ -334,8 +337,8 @@ func TestPruneBelievesTheAPIsNotFoundOnly(t *testing.T) {
 	}
 }
 
-// TestPruneStopsWhereNoDeletionCanSucceed: credentials that are refused would be for every other token too.
-func TestPruneStopsWhereNoDeletionCanSucceed(t *testing.T) {
+// TestPruneStopsAtRejectedCredentials because they would fail every deletion.
+func TestPruneStopsAtRejectedCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		expiredTokens(tenant, 50)
@@ -357,14 +360,16 @@ func TestPruneStopsWhereNoDeletionCanSucceed(t *testing.T) {
 	})
 }
 
-// TestPruneUnderAnEndlessRateLimit ends: where a round through the queue deletes nothing, it is the last.
+// TestPruneUnderAnEndlessRateLimit checks that a round without any deletion is
+// the last one.
 func TestPruneUnderAnEndlessRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		expiredTokens(tenant, 10)
 		client := clientOf(t, tenant, func(cfg *sailpoint.Config) { cfg.MaxRetries = -1 })
 		report := audit(t, client)
-		// The first round deletes one of ten, the second one of nine, the third none.
+		// The first and the second round delete one token each, and the third
+		// none.
 		limited := sailpointtest.Fault{Path: item, Status: 429, Header: http.Header{"Retry-After": {"1"}}}
 		tenant.Inject(slices.Repeat([]sailpointtest.Fault{limited}, 9)...)
 		tenant.Inject(sailpointtest.Fault{Path: item, Delay: time.Millisecond})
@@ -387,14 +392,16 @@ func TestPruneUnderAnEndlessRateLimit(t *testing.T) {
 	})
 }
 
-// TestPruneThatIsCanceled tells what was done, what was not, and what is not known.
+// TestPruneThatIsCanceled checks the statuses of finished, skipped and canceled
+// deletions.
 func TestPruneThatIsCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		expiredTokens(tenant, 40)
 		client := clientOf(t, tenant)
 		report := audit(t, client)
-		// Eight deletions are answered, and four are carried out and their answers late.
+		// Eight deletions get a response. Four take effect, but their responses
+		// are late.
 		tenant.Inject(slices.Repeat([]sailpointtest.Fault{{Path: item, Delay: time.Millisecond}}, 8)...)
 		tenant.Inject(slices.Repeat([]sailpointtest.Fault{{Path: item, Committed: true, Delay: time.Minute}}, 4)...)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -407,9 +414,9 @@ func TestPruneThatIsCanceled(t *testing.T) {
 		require.Len(t, changes, 40)
 		assert.Equal(t, 40, settled)
 		assert.Equal(t, 8, count(changes, lifecycle.StatusDeleted))
-		assert.Equal(t, 4, count(changes, lifecycle.StatusUnknown), "those that were under way")
+		assert.Equal(t, 4, count(changes, lifecycle.StatusUnknown), "the deletions in progress")
 		assert.Equal(t, 28, count(changes, lifecycle.StatusSkipped))
-		assert.Len(t, tenant.Tokens(), 1+28, "the account is true")
+		assert.Len(t, tenant.Tokens(), 1+28, "the statuses must match the tenant")
 		for _, c := range changes {
 			switch c.Status {
 			case lifecycle.StatusUnknown:
@@ -422,7 +429,7 @@ func TestPruneThatIsCanceled(t *testing.T) {
 	})
 }
 
-// TestPruneOfAContextThatHasEnded deletes nothing.
+// TestPruneOfAContextThatHasEnded checks that nothing is deleted.
 func TestPruneOfAContextThatHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
@@ -437,7 +444,7 @@ func TestPruneOfAContextThatHasEnded(t *testing.T) {
 	})
 }
 
-// bucket is a limiter: so many at once, and then one at a time.
+// bucket is a limiter with a burst, and then one request at a time.
 type bucket struct {
 	mu    sync.Mutex
 	every time.Duration
@@ -461,8 +468,8 @@ func (b *bucket) Wait(ctx context.Context) error {
 	}
 }
 
-// TestPruneOf5000: against the tenant's rate limit of 100 requests in 10 seconds. With a limiter no request is
-// refused; without, none is lost.
+// TestPruneOf5000 meets the tenant's limit of 100 requests in 10 seconds. With
+// a limiter the tenant rejects no request. Without one, no deletion is lost.
 func TestPruneOf5000(t *testing.T) {
 	for name, limited := range map[string]bool{"with a limiter": true, "without a limiter": false} {
 		for _, concurrency := range []int{0, 32} {
@@ -491,11 +498,11 @@ func TestPruneOf5000(t *testing.T) {
 					assert.Equal(t, 1, len(tenant.Tokens())) //nolint:testifylint // Len would print thousands of tokens
 					assert.Equal(t, 5000, requests(tenant, http.MethodDelete, 204))
 					assert.Equal(t, 5000, told)
-					refused := requests(tenant, http.MethodDelete, 429)
+					rejected := requests(tenant, http.MethodDelete, 429)
 					took := time.Since(started)
-					t.Logf("%d answers of 429 in %s", refused, took)
+					t.Logf("%d responses with 429 in %s", rejected, took)
 					if limited {
-						assert.Zero(t, refused)
+						assert.Zero(t, rejected)
 					}
 					assert.Less(t, took, 10*time.Minute)
 				})
@@ -504,7 +511,7 @@ func TestPruneOf5000(t *testing.T) {
 	}
 }
 
-func TestPruneRefusals(t *testing.T) {
+func TestPruneRejectsArguments(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	client := clientOf(t, tenant)
 	sourced := clientOf(t, tenant, func(cfg *sailpoint.Config) {
@@ -520,17 +527,17 @@ func TestPruneRefusals(t *testing.T) {
 		opts   lifecycle.PruneOptions
 		want   string
 	}{
-		"no client":          {nil, report, lifecycle.PruneOptions{Kinds: expired}, "NewClient"},
-		"zero client":        {&sailpoint.Client{}, report, lifecycle.PruneOptions{Kinds: expired}, "NewClient"},
-		"own token unknown":  {sourced, report, lifecycle.PruneOptions{Kinds: expired}, "Config.ClientID"},
-		"no report":          {client, nil, lifecycle.PruneOptions{Kinds: expired}, "Audit"},
-		"no kinds":           {client, report, lifecycle.PruneOptions{}, "Kinds is empty"},
-		"unknown kind":       {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{"all"}}, `"all" is not a kind`},
-		"managed":            {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingManaged}}, "never a reason"},
-		"unfinished":         {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingExpired, lifecycle.FindingUnfinished}}, "never a reason"},
-		"near the limit":     {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingNearLimit}}, "never a reason"},
-		"negative ceiling":   {client, report, lifecycle.PruneOptions{Kinds: expired, MaxDeletions: -1}, "not be negative"},
-		"negative workforce": {client, report, lifecycle.PruneOptions{Kinds: expired, Concurrency: -1}, "not be negative"},
+		"no client":            {nil, report, lifecycle.PruneOptions{Kinds: expired}, "NewClient"},
+		"zero client":          {&sailpoint.Client{}, report, lifecycle.PruneOptions{Kinds: expired}, "NewClient"},
+		"own token unknown":    {sourced, report, lifecycle.PruneOptions{Kinds: expired}, "Config.ClientID"},
+		"no report":            {client, nil, lifecycle.PruneOptions{Kinds: expired}, "Audit"},
+		"no kinds":             {client, report, lifecycle.PruneOptions{}, "Kinds is empty"},
+		"unknown kind":         {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{"all"}}, `"all" is not a kind`},
+		"managed":              {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingManaged}}, "never a reason"},
+		"unfinished":           {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingExpired, lifecycle.FindingUnfinished}}, "never a reason"},
+		"near the limit":       {client, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingNearLimit}}, "never a reason"},
+		"negative ceiling":     {client, report, lifecycle.PruneOptions{Kinds: expired, MaxDeletions: -1}, "not be negative"},
+		"negative concurrency": {client, report, lifecycle.PruneOptions{Kinds: expired, Concurrency: -1}, "not be negative"},
 	} {
 		tt.opts.Apply = true
 		_, err := lifecycle.Prune(t.Context(), tt.client, tt.report, tt.opts)
@@ -542,11 +549,11 @@ func TestPruneRefusals(t *testing.T) {
 	changes, err := lifecycle.Prune(t.Context(), client, &lifecycle.Report{}, lifecycle.PruneOptions{Kinds: expired, Apply: true})
 	require.NoError(t, err)
 	require.Empty(t, changes)
-	require.Empty(t, tenant.Requests(), "nothing was chosen")
+	require.Empty(t, tenant.Requests(), "nothing was selected")
 }
 
-// TestPruneThatCantLookAgain deletes nothing.
-func TestPruneThatCantLookAgain(t *testing.T) {
+// TestPruneWhoseSecondListFails checks that nothing is deleted.
+func TestPruneWhoseSecondListFails(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	expiredTokens(tenant, 3)
 	client := clientOf(t, tenant)
@@ -557,7 +564,8 @@ func TestPruneThatCantLookAgain(t *testing.T) {
 	require.Len(t, tenant.Tokens(), 4)
 }
 
-// TestProgressThatPanics: nothing is begun after it, and nothing goes on behind the caller's back.
+// TestProgressThatPanics checks that no deletion starts or continues after the
+// panic.
 func TestProgressThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
@@ -570,14 +578,14 @@ func TestProgressThatPanics(t *testing.T) {
 				Kinds: expired, Apply: true, Concurrency: 1, Progress: func(int, int, lifecycle.Change) { panic("progress") },
 			})
 		})
-		require.Len(t, tenant.Tokens(), 1+18, "of the deletions one was done, and one under way")
+		require.Len(t, tenant.Tokens(), 1+18, "one deletion was done and one in progress")
 		synctest.Wait()
 		require.Len(t, tenant.Tokens(), 1+18)
 	})
 }
 
-// TestPruneOfOnesOwn lists no others: it needs no right to them.
-func TestPruneOfOnesOwn(t *testing.T) {
+// TestPruneOfOwnTokens checks that it needs no right to list others' tokens.
+func TestPruneOfOwnTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		owner := sailpoint.PersonalAccessTokenOwner{ID: "someone"}

@@ -21,7 +21,8 @@ import (
 
 const bulkPath = "/personal-access-tokens/v1/bulk-update"
 
-// expiringTokens adds tokens t00, t01 and so on of other owners, which expire in an hour.
+// expiringTokens adds tokens t00, t01 and so on of other owners, which expire
+// in an hour.
 func expiringTokens(tenant *sailpointtest.Tenant, n int) {
 	for i := range n {
 		tenant.Add(sailpoint.PersonalAccessToken{
@@ -31,12 +32,12 @@ func expiringTokens(tenant *sailpointtest.Tenant, n int) {
 	}
 }
 
-// inVersion makes a client speak another version than V1.
+// inVersion makes a client use this API version.
 func inVersion(v sailpoint.APIVersion) func(*sailpoint.Config) {
 	return func(cfg *sailpoint.Config) { cfg.APIVersion = v }
 }
 
-// bodies returns the bodies of the requests to the API that had one.
+// bodies returns the bodies of the requests to the API.
 func bodies(tenant *sailpointtest.Tenant) (list []string) {
 	for _, r := range tenant.Requests() {
 		if r.Path != "/oauth/token" && r.Body != "" {
@@ -54,7 +55,7 @@ func TestRenewInBulk(t *testing.T) {
 		opts := lifecycle.RenewOptions{Lifetime: 90 * day}
 		changes, err := lifecycle.Renew(t.Context(), client, opts)
 		require.NoError(t, err)
-		assert.Equal(t, 55, count(changes, lifecycle.StatusPlanned), "a dry run unless told to apply")
+		assert.Equal(t, 55, count(changes, lifecycle.StatusPlanned), "without Apply it is a dry run")
 		assert.Equal(t, []string{"GET /personal-access-tokens/v1 200"}, calls(tenant))
 
 		opts.Apply = true
@@ -77,7 +78,8 @@ func TestRenewInBulk(t *testing.T) {
 	})
 }
 
-// TestRenewWithoutBulk: a status that says that there is no such route says nothing of any token.
+// TestRenewWithoutBulk checks that the status of a missing route is not applied
+// to any token.
 func TestRenewWithoutBulk(t *testing.T) {
 	for _, status := range []int{302, 403, 404, 405, 406, 410, 415, 501} {
 		synctest.Test(t, func(t *testing.T) {
@@ -89,12 +91,13 @@ func TestRenewWithoutBulk(t *testing.T) {
 			changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant), lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
 			require.NoError(t, err)
 			assert.Equal(t, 30, count(changes, lifecycle.StatusRenewed), status)
-			assert.Len(t, calls(tenant), 32, "a list, one bulk update, and one by one")
+			assert.Len(t, calls(tenant), 32, "a list, one bulk update, and 30 updates")
 		})
 	}
 }
 
-// TestRenewIfBulkUpdatesAreRejected: where none is taken, not even of one token, the rest is renewed one by one.
+// TestRenewIfBulkUpdatesAreRejected checks that all tokens are renewed one by
+// one if even a bulk update of one token is rejected.
 func TestRenewIfBulkUpdatesAreRejected(t *testing.T) {
 	for _, status := range []int{400, 408, 409, 413, 422} {
 		synctest.Test(t, func(t *testing.T) {
@@ -113,8 +116,9 @@ func TestRenewIfBulkUpdatesAreRejected(t *testing.T) {
 	}
 }
 
-// TestRenewTellsBothReasons why a token of another owner was not renewed: the bulk update's is the one that matters.
-func TestRenewTellsBothReasons(t *testing.T) {
+// TestRenewReportsBothErrors for another owner's token. The bulk update's error
+// is the important one.
+func TestRenewReportsBothErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		expiringTokens(tenant, 1)
@@ -129,8 +133,8 @@ func TestRenewTellsBothReasons(t *testing.T) {
 	})
 }
 
-// TestRenewOfAListWithOddTokens: one that is shown twice and one whose id no request can carry keep no other from being
-// renewed.
+// TestRenewOfAListWithOddTokens has a token that is listed twice, and one whose
+// ID no request can carry. All others must be renewed.
 func TestRenewOfAListWithOddTokens(t *testing.T) {
 	for _, version := range []sailpoint.APIVersion{sailpoint.V2026, sailpoint.V1} {
 		synctest.Test(t, func(t *testing.T) {
@@ -155,26 +159,27 @@ func TestRenewOfAListWithOddTokens(t *testing.T) {
 	}
 }
 
-// TestRenewComparesWhatItIsShown with what it asked for: a status of success alone renews nothing.
-func TestRenewComparesWhatItIsShown(t *testing.T) {
+// TestRenewComparesTheResponse checks that a successful status alone is not
+// enough.
+func TestRenewComparesTheResponse(t *testing.T) {
 	const old, asked = `"expirationDate":"2000-01-02T00:00:00Z"`, `"expirationDate":"2000-03-31T00:00:00Z"`
 	lifetime, never := lifecycle.RenewOptions{Lifetime: 90 * day}, lifecycle.RenewOptions{NeverExpires: true}
 	for name, tt := range map[string]struct {
 		opts  lifecycle.RenewOptions
 		shown string
-		text  string // of the error; "": renewed
+		text  string // of the error, or "" if renewed
 	}{
-		"as it was":                         {lifetime, old, "is 2000-01-02T00:00:00Z instead of 2000-03-31T00:00:00Z"},
-		"as it was, never to expire":        {never, old, "is 2000-01-02T00:00:00Z instead of none"},
-		"another expiry":                    {lifetime, `"expirationDate":"2000-03-30T23:59:59Z"`, "instead of"},
-		"none":                              {lifetime, `"expirationDate":null`, "is none instead of 2000-03-31T00:00:00Z"},
-		"not told":                          {lifetime, `"managed":false`, "is none instead of"},
-		"another token":                     {lifetime, `"id":"other"`, "does not show the token"},
-		"as asked":                          {lifetime, asked, ""},
-		"as asked, in part of a second":     {lifetime, `"expirationDate":"2000-03-31T00:00:00.999Z"`, ""},
-		"as asked, in another zone":         {lifetime, `"expirationDate":"2000-03-31T02:00:00+02:00"`, ""},
-		"never to expire":                   {never, `"expirationDate":null`, ""},
-		"never to expire, and acknowledged": {never, `"userAwareTokenNeverExpires":true`, ""},
+		"unchanged":                     {lifetime, old, "is 2000-01-02T00:00:00Z instead of 2000-03-31T00:00:00Z"},
+		"unchanged, without expiry":     {never, old, "is 2000-01-02T00:00:00Z instead of none"},
+		"another expiry":                {lifetime, `"expirationDate":"2000-03-30T23:59:59Z"`, "instead of"},
+		"none":                          {lifetime, `"expirationDate":null`, "is none instead of 2000-03-31T00:00:00Z"},
+		"not reported":                  {lifetime, `"managed":false`, "is none instead of"},
+		"another token":                 {lifetime, `"id":"other"`, "does not show the token"},
+		"as requested":                  {lifetime, asked, ""},
+		"as requested, within a second": {lifetime, `"expirationDate":"2000-03-31T00:00:00.999Z"`, ""},
+		"as requested, in another zone": {lifetime, `"expirationDate":"2000-03-31T02:00:00+02:00"`, ""},
+		"no expiry":                     {never, `"expirationDate":null`, ""},
+		"no expiry, acknowledged":       {never, `"userAwareTokenNeverExpires":true`, ""},
 	} {
 		for _, version := range []sailpoint.APIVersion{sailpoint.V2025, sailpoint.V1} {
 			t.Run(name+" "+string(version), func(t *testing.T) {
@@ -213,7 +218,8 @@ func TestRenewComparesWhatItIsShown(t *testing.T) {
 	}
 }
 
-// TestRenewReportsEachFailure, and no error of its own: other tokens may have been renewed.
+// TestRenewReportsEachFailure checks that Renew itself returns no error,
+// because other tokens may have been renewed.
 func TestRenewReportsEachFailure(t *testing.T) {
 	for _, status := range []int{429, 500, 503} {
 		synctest.Test(t, func(t *testing.T) {
@@ -232,8 +238,9 @@ func TestRenewReportsEachFailure(t *testing.T) {
 	}
 }
 
-// TestRenewHalvesNoFurtherOnceRefused: what is left of a batch that is halved is not tried either.
-func TestRenewHalvesNoFurtherOnceRefused(t *testing.T) {
+// TestRenewStopsHalvingAtRejectedCredentials checks that the rest of a halved
+// batch is skipped.
+func TestRenewStopsHalvingAtRejectedCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		expiringTokens(tenant, 30)
@@ -248,7 +255,7 @@ func TestRenewHalvesNoFurtherOnceRefused(t *testing.T) {
 	})
 }
 
-func TestRenewForEver(t *testing.T) {
+func TestRenewWithoutExpiry(t *testing.T) {
 	for version, path := range map[sailpoint.APIVersion]string{
 		sailpoint.V2025: "/v2025/personal-access-tokens/id", sailpoint.V2026: "/v2026/personal-access-tokens/id", sailpoint.V1: bulkPath,
 	} {
@@ -266,8 +273,9 @@ func TestRenewForEver(t *testing.T) {
 	}
 }
 
-// TestRenewOnesOwn: where there is no bulk update nobody can renew another's token, so that they are not even listed.
-func TestRenewOnesOwn(t *testing.T) {
+// TestRenewOwnTokens checks that versions without bulk updates don't list
+// others' tokens, which nobody could renew.
+func TestRenewOwnTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		expiringTokens(tenant, 1)
@@ -281,7 +289,8 @@ func TestRenewOnesOwn(t *testing.T) {
 	})
 }
 
-// TestRenewWithoutTheRightToBulkUpdates goes on one by one, with one's own tokens.
+// TestRenewWithoutTheRightToBulkUpdates checks that one's own tokens are
+// renewed one by one.
 func TestRenewWithoutTheRightToBulkUpdates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
@@ -301,12 +310,13 @@ func TestRenewWithoutTheRightToBulkUpdates(t *testing.T) {
 			"GET /personal-access-tokens/v1 200", "PATCH " + bulkPath + " 403",
 			"PATCH /personal-access-tokens/v1/mine 200", "PATCH /personal-access-tokens/v1/t00 403",
 		}, calls(tenant)[:4])
-		assert.Len(t, calls(tenant), 2+27, "the bulk update is not tried again")
+		assert.Len(t, calls(tenant), 2+27, "the bulk update must not be retried")
 	})
 }
 
-// TestRenewChooses by window, and leaves alone what is not to be touched.
-func TestRenewChooses(t *testing.T) {
+// TestRenewSelectsTokens by their expiry, and skips tokens that must not
+// change.
+func TestRenewSelectsTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		add := func(id string, left time.Duration, change ...func(*sailpoint.PersonalAccessToken)) {
@@ -337,8 +347,9 @@ func TestRenewChooses(t *testing.T) {
 	})
 }
 
-// TestRenewGoesOnAfterFailures: one token that spoils a bulk update is found.
-func TestRenewGoesOnAfterFailures(t *testing.T) {
+// TestRenewContinuesAfterFailures checks that one token that fails a bulk
+// update is found.
+func TestRenewContinuesAfterFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
 		expiringTokens(tenant, 27)
@@ -348,7 +359,7 @@ func TestRenewGoesOnAfterFailures(t *testing.T) {
 		changes, err := lifecycle.Renew(t.Context(), client, lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
 		require.NoError(t, err)
 		assert.Equal(t, 26, count(changes, lifecycle.StatusRenewed))
-		assert.Equal(t, lifecycle.StatusGone, changes[7].Status, "as its own update says")
+		assert.Equal(t, lifecycle.StatusGone, changes[7].Status, "the token's own update reports it")
 		assert.NoError(t, changes[7].Err)
 		assert.LessOrEqual(t, requests(tenant, "PATCH", 200)+requests(tenant, "PATCH", 400), 12)
 		assert.Equal(t, 1, requests(tenant, "PATCH", 404))
@@ -369,13 +380,14 @@ func (d deleting) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		_ = client.PersonalAccessTokens.Delete(req.Context(), d.id) // gone the second time
+		_ = client.PersonalAccessTokens.Delete(req.Context(), d.id) // it is already gone the second time
 	}
 	return d.tenant.RoundTrip(req)
 }
 
-// TestRenewTellsWhatItIsTold: an answer that is lost, one without the token, one of a token that is gone.
-func TestRenewTellsWhatItIsTold(t *testing.T) {
+// TestRenewStatusByResponse covers a lost response, one without the token, and
+// one for a token that is gone.
+func TestRenewStatusByResponse(t *testing.T) {
 	for name, tt := range map[string]struct {
 		version sailpoint.APIVersion
 		fault   sailpointtest.Fault
@@ -385,11 +397,11 @@ func TestRenewTellsWhatItIsTold(t *testing.T) {
 		"bulk, lost":            {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Committed: true}, lifecycle.StatusUnknown, sailpoint.ErrOutcomeUnknown},
 		"bulk, no connection":   {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Err: io.ErrUnexpectedEOF}, lifecycle.StatusUnknown, sailpoint.ErrOutcomeUnknown},
 		"bulk, token not shown": {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 200, Body: `[]`}, lifecycle.StatusUnknown, sailpoint.ErrOutcomeUnknown},
-		"bulk, refused":         {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 400}, lifecycle.StatusRenewed, nil},
+		"bulk, rejected":        {sailpoint.V1, sailpointtest.Fault{Path: bulkPath, Status: 400}, lifecycle.StatusRenewed, nil},
 		"single, lost":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Committed: true}, lifecycle.StatusUnknown, sailpoint.ErrOutcomeUnknown},
 		"single, gone":          {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 404, Body: `{"trackingId":"1"}`}, lifecycle.StatusGone, nil},
 		"single, not routed":    {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 404}, lifecycle.StatusFailed, sailpoint.ErrNotFound},
-		"single, refused":       {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 403}, lifecycle.StatusFailed, sailpoint.ErrForbidden},
+		"single, rejected":      {sailpoint.V2025, sailpointtest.Fault{Method: "PATCH", Status: 403}, lifecycle.StatusFailed, sailpoint.ErrForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -441,7 +453,7 @@ func TestRenewStops(t *testing.T) {
 	}
 }
 
-func TestRenewRefusals(t *testing.T) {
+func TestRenewRejectsArguments(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	for _, version := range []sailpoint.APIVersion{sailpoint.V3, sailpoint.Beta, sailpoint.V2024} {
 		_, err := lifecycle.Renew(t.Context(), clientOf(t, tenant, inVersion(version)), lifecycle.RenewOptions{Lifetime: day})

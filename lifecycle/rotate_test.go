@@ -36,13 +36,14 @@ func rotateJob(opts lifecycle.RotateOptions) func(*testing.T, *process) (*lifecy
 	}
 }
 
-// rotateOwn rotates the token that the client is made with, from the store as it is at the start.
+// rotateOwn rotates the token of the client, which is made from the store.
 func rotateOwn(t *testing.T, p *process) (*lifecycle.Result, error) {
 	t.Helper()
 	return lifecycle.Rotate(p.context(t), p.client(t, p.w.truth()), p, lifecycle.RotateOptions{IfOlderThan: day})
 }
 
-// requireRotated checks that one token of the job is left, another than old, and that its secret is stored.
+// requireRotated checks that the job has one token that is not old, and that
+// its secret is stored.
 func requireRotated(t *testing.T, w *world, old string) {
 	t.Helper()
 	requireIssued(t, w)
@@ -73,14 +74,14 @@ func TestRotateOnTheWire(t *testing.T) {
 			}
 		}
 		assert.Regexp(t, `^POST `+collection+` {"name":"deploy-next-`+old[:8]+`[0-9a-f]{16}","scope":\["sp:my-personal-access-tokens:manage"\],`+
-			`"accessTokenValiditySeconds":600,"expirationDate":"2000-04-30T00:00:00.000Z"}$`, wire[2], "120 days, as the old one")
+			`"accessTokenValiditySeconds":600,"expirationDate":"2000-04-30T00:00:00.000Z"}$`, wire[2], "120 days, as the old token")
 		assert.Equal(t, `PATCH `+collection+`/{id} [{"op":"replace","path":"/name","value":"deploy"}]`, wire[8])
 	})
 }
 
-// TestRotateOfACredentialThatWasPutBack: who puts the old id and secret back, and leaves the note of the write that
-// replaced them, has a note that says of the stored token that it was replaced.
-func TestRotateOfACredentialThatWasPutBack(t *testing.T) {
+// TestRotateOfARestoredCredential restores the old ID and secret but keeps the
+// note. The note then says that the stored token was replaced.
+func TestRotateOfARestoredCredential(t *testing.T) {
 	for _, upper := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(true)
@@ -105,7 +106,8 @@ func TestRotateOfACredentialThatWasPutBack(t *testing.T) {
 	}
 }
 
-// TestSuccessor: scope and validity are the old token's, and the expiry is what the options and the version say.
+// TestSuccessor checks that scope and validity come from the old token, and the
+// expiry from the options and the version.
 func TestSuccessor(t *testing.T) {
 	in := func(d time.Duration) *time.Time { return ptr(time.Now().Add(d)) }
 	type pat = sailpoint.PersonalAccessToken
@@ -122,10 +124,10 @@ func TestSuccessor(t *testing.T) {
 		"six months, as the tenant counts": {sailpoint.V3, func() pat { return pat{Created: *in(-31 * day), ExpirationDate: in(151 * day)} }, lifecycle.RotateOptions{}, `"accessTokenValiditySeconds":43200}`, ""},
 		"a year":                           {sailpoint.V2025, func() pat { return pat{Created: *in(-10 * day), ExpirationDate: in(355 * day)} }, lifecycle.RotateOptions{}, `"expirationDate":"2000-12-31T00:00:00.000Z"}`, ""},
 		"a lifetime":                       {sailpoint.Beta, func() pat { return pat{} }, lifecycle.RotateOptions{Lifetime: 30 * day}, `"expirationDate":"2000-01-31T00:00:00.000Z"}`, ""},
-		"none before V2025":                {sailpoint.V2024, func() pat { return pat{} }, lifecycle.RotateOptions{}, `"accessTokenValiditySeconds":43200}`, ""},
-		"none from V2025 on":               {sailpoint.V2025, func() pat { return pat{} }, lifecycle.RotateOptions{}, "", "set Lifetime or NeverExpires"},
-		"none, acknowledged":               {sailpoint.V2026, func() pat { return pat{} }, lifecycle.RotateOptions{NeverExpires: true}, `"accessTokenValiditySeconds":43200,"userAwareTokenNeverExpires":true}`, ""},
-		"none any more":                    {sailpoint.V1, func() pat { return pat{ExpirationDate: in(day)} }, lifecycle.RotateOptions{NeverExpires: true}, `"userAwareTokenNeverExpires":true}`, ""},
+		"no expiry before V2025":           {sailpoint.V2024, func() pat { return pat{} }, lifecycle.RotateOptions{}, `"accessTokenValiditySeconds":43200}`, ""},
+		"no expiry since V2025":            {sailpoint.V2025, func() pat { return pat{} }, lifecycle.RotateOptions{}, "", "set Lifetime or NeverExpires"},
+		"no expiry, acknowledged":          {sailpoint.V2026, func() pat { return pat{} }, lifecycle.RotateOptions{NeverExpires: true}, `"accessTokenValiditySeconds":43200,"userAwareTokenNeverExpires":true}`, ""},
+		"an expiry removed":                {sailpoint.V1, func() pat { return pat{ExpirationDate: in(day)} }, lifecycle.RotateOptions{NeverExpires: true}, `"userAwareTokenNeverExpires":true}`, ""},
 		"an expiry before its creation":    {sailpoint.V1, func() pat { return pat{ExpirationDate: in(-day)} }, lifecycle.RotateOptions{}, "", "set Lifetime"},
 		"its scope":                        {sailpoint.V2024, func() pat { return pat{Scope: []string{"a:read", "b"}, AccessTokenValiditySeconds: 77} }, lifecycle.RotateOptions{}, `"scope":["a:read","b"],"accessTokenValiditySeconds":77}`, ""},
 		"no scope":                         {sailpoint.V2024, func() pat { return pat{Scope: []string{}} }, lifecycle.RotateOptions{}, "", "reports no scope"},
@@ -158,43 +160,44 @@ func TestSuccessor(t *testing.T) {
 				}
 				assert.True(t, strings.HasSuffix(created, tt.want), created)
 				requireRotated(t, w, id)
-				require.Equal(t, w.made()[0].ExpirationDate, result.Token.ExpirationDate, "as it came out")
+				require.Equal(t, w.made()[0].ExpirationDate, result.Token.ExpirationDate, "the result must have the actual expiry")
 			})
 		})
 	}
 }
 
-// TestRotateComparesTheSuccessor with what it asked for: the old token has 60 of its 90 days left.
+// TestRotateComparesTheSuccessor compares it with the request. The old token
+// has 60 of its 90 days left.
 func TestRotateComparesTheSuccessor(t *testing.T) {
-	const asked, shorter, early = "2000-03-31T00:00:00Z", "2000-03-10T00:00:00Z", "2000-02-29T00:00:00Z" // the old one's: 2000-03-01
+	const asked, shorter, early = "2000-03-31T00:00:00Z", "2000-03-10T00:00:00Z", "2000-02-29T00:00:00Z" // the old token expires on 2000-03-01
 	set := func(member string, value any) func(map[string]any) {
 		return func(token map[string]any) { token[member] = value }
 	}
 	for name, tt := range map[string]struct {
-		scope   []string // of the old token; nil: a and b
+		scope   []string // of the old token, or nil for a and b
 		shown   func(map[string]any)
-		in      string // which responses show it; "": the create's
-		text    string // of the error; "": none
+		in      string // the responses that show it, or "" for the create's
+		text    string // of the error, or "" for success
 		warning string
 	}{
-		"as asked":                     {nil, set("managed", false), "", "", ""},
-		"scope in another order":       {nil, set("scope", []string{"b", "a", "b"}), "", "", ""},
-		"a scope more":                 {nil, set("scope", []string{"a", "b", "c"}), "", `the scope of the token is ["a" "b" "c"] instead of ["a" "b"]`, ""},
-		"a scope less":                 {nil, set("scope", []string{"a"}), "", `is ["a"] instead of`, ""},
-		"another scope":                {nil, set("scope", []string{"a", "c"}), "", `is ["a" "c"] instead of`, ""},
-		"no scope":                     {nil, set("scope", []string{}), "", `is [] instead of`, ""},
-		"every right":                  {nil, set("scope", []string{sailpoint.ScopeAll}), "", `is ["sp:scopes:all"] instead of`, ""},
-		"every right, which was asked": {[]string{sailpoint.ScopeAll, "a"}, set("scope", []string{sailpoint.ScopeAll}), "", "", ""},
-		"every right in other words":   {[]string{sailpoint.ScopeAll}, set("scope", []string{"x", sailpoint.ScopeAll}), "", "", ""},
-		"scope in the list":            {nil, set("scope", nil), "", "", ""},
-		"another validity":             {nil, set("accessTokenValiditySeconds", 601), "", "last 601 seconds instead of 600", ""},
-		"another name":                 {nil, set("name", "DEPLOY-next-0123456789abcdef01234567"), "", `"DEPLOY-next-0123456789abcdef01234567" instead of "deploy-next-`, ""},
-		"a later expiry":               {nil, set("expirationDate", "2000-03-31T00:00:01Z"), "", "expires on 2000-03-31T00:00:01Z instead of " + asked, ""},
-		"in the same second":           {nil, set("expirationDate", "2000-03-31T00:00:00.999Z"), "", "", ""},
-		"an earlier expiry":            {nil, set("expirationDate", shorter), "", "", "expires on " + shorter + " instead of " + asked},
-		"earlier than the old one's":   {nil, set("expirationDate", early), "", "earlier than the token that it replaces", ""},
-		"no expiry":                    {nil, set("expirationDate", nil), "POST GET", "has no expiry", ""},
-		"expiry in the list only":      {nil, set("expirationDate", nil), "POST", "", ""},
+		"as requested":                  {nil, set("managed", false), "", "", ""},
+		"scope in another order":        {nil, set("scope", []string{"b", "a", "b"}), "", "", ""},
+		"a scope more":                  {nil, set("scope", []string{"a", "b", "c"}), "", `the scope of the token is ["a" "b" "c"] instead of ["a" "b"]`, ""},
+		"a scope less":                  {nil, set("scope", []string{"a"}), "", `is ["a"] instead of`, ""},
+		"another scope":                 {nil, set("scope", []string{"a", "c"}), "", `is ["a" "c"] instead of`, ""},
+		"no scope":                      {nil, set("scope", []string{}), "", `is [] instead of`, ""},
+		"every right":                   {nil, set("scope", []string{sailpoint.ScopeAll}), "", `is ["sp:scopes:all"] instead of`, ""},
+		"every right, as requested":     {[]string{sailpoint.ScopeAll, "a"}, set("scope", []string{sailpoint.ScopeAll}), "", "", ""},
+		"every right with other scopes": {[]string{sailpoint.ScopeAll}, set("scope", []string{"x", sailpoint.ScopeAll}), "", "", ""},
+		"scope in the list":             {nil, set("scope", nil), "", "", ""},
+		"another validity":              {nil, set("accessTokenValiditySeconds", 601), "", "last 601 seconds instead of 600", ""},
+		"another name":                  {nil, set("name", "DEPLOY-next-0123456789abcdef01234567"), "", `"DEPLOY-next-0123456789abcdef01234567" instead of "deploy-next-`, ""},
+		"a later expiry":                {nil, set("expirationDate", "2000-03-31T00:00:01Z"), "", "expires on 2000-03-31T00:00:01Z instead of " + asked, ""},
+		"in the same second":            {nil, set("expirationDate", "2000-03-31T00:00:00.999Z"), "", "", ""},
+		"an earlier expiry":             {nil, set("expirationDate", shorter), "", "", "expires on " + shorter + " instead of " + asked},
+		"earlier than the old one's":    {nil, set("expirationDate", early), "", "earlier than the token that it replaces", ""},
+		"no expiry":                     {nil, set("expirationDate", nil), "POST GET", "has no expiry", ""},
+		"expiry in the list only":       {nil, set("expirationDate", nil), "POST", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -225,7 +228,7 @@ func TestRotateComparesTheSuccessor(t *testing.T) {
 				assert.Empty(t, failure.Left)
 				assert.Equal(t, lifecycle.Stored{ID: old, Known: true}, failure.Stored)
 				require.Len(t, w.made(), 1)
-				assert.Equal(t, old, w.made()[0].ID, "the old token stays")
+				assert.Equal(t, old, w.made()[0].ID, "the old token must stay")
 				assert.Equal(t, old, w.truth().ID)
 				assert.Zero(t, p.like["Save"])
 				require.NoError(t, w.works())
@@ -234,7 +237,8 @@ func TestRotateComparesTheSuccessor(t *testing.T) {
 	}
 }
 
-// TestRotateOfATokenThatNeverExpires: a successor that does is not the same.
+// TestRotateOfATokenThatNeverExpires checks that its successor never expires
+// either.
 func TestRotateOfATokenThatNeverExpires(t *testing.T) {
 	for name, tt := range map[string]struct {
 		old     *time.Time
@@ -271,8 +275,9 @@ func TestRotateOfATokenThatNeverExpires(t *testing.T) {
 	}
 }
 
-// TestRotateWhereNoCreationIsTold: without it nobody knows how long the old token was to last, or how old the new one is.
-func TestRotateWhereNoCreationIsTold(t *testing.T) {
+// TestRotateWithoutACreationTime checks that Rotate then requires a lifetime,
+// and that Grace is an error.
+func TestRotateWithoutACreationTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		old := w.adopt()
@@ -300,15 +305,16 @@ func TestRotateWhereNoCreationIsTold(t *testing.T) {
 		left := requireError(t, err, lifecycle.StepRetire).Left
 		require.Len(t, left, 1)
 		assert.Equal(t, old, left[0].ID)
-		assert.Len(t, w.made(), 2, "the old token's readers still have it")
+		assert.Len(t, w.made(), 2, "readers of the old token still need it")
 		result, err := lifecycle.Rotate(t.Context(), client, w.memory, lifecycle.RotateOptions{Grace: grace})
 		require.NoError(t, err)
 		assert.Equal(t, lifecycle.OutcomePending, result.Outcome)
 	})
 }
 
-// TestSweepWhereNoCreationIsTold: in a store without versions a token of no age may be one that a run is about to store.
-func TestSweepWhereNoCreationIsTold(t *testing.T) {
+// TestSweepWithoutACreationTime checks that such a token stays in a store
+// without versions. Another run may be about to store it.
+func TestSweepWithoutACreationTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(false)
 		old := w.adopt()
@@ -328,7 +334,7 @@ func TestSweepWhereNoCreationIsTold(t *testing.T) {
 	})
 }
 
-func TestRotateRefusals(t *testing.T) {
+func TestRotateRejectsArguments(t *testing.T) {
 	w := newWorld(true)
 	p := &process{w: w}
 	for want, opts := range map[string]lifecycle.RotateOptions{
@@ -355,8 +361,9 @@ func TestRotateRefusals(t *testing.T) {
 	assert.Zero(t, p.calls)
 }
 
-// TestRotateFinds: what is stored, and what becomes of it.
-func TestRotateFinds(t *testing.T) {
+// TestRotateByInitialState covers what the store and the tenant may already
+// hold.
+func TestRotateByInitialState(t *testing.T) {
 	type pat = sailpoint.PersonalAccessToken
 	store := func(w *world, p pat) {
 		id, secret := w.tenant.Add(p)
@@ -365,14 +372,14 @@ func TestRotateFinds(t *testing.T) {
 	month := time.Now().Add(-30 * day)
 	for name, tt := range map[string]struct {
 		there   func(w *world)
-		outcome lifecycle.Outcome // "": an error
+		outcome lifecycle.Outcome // empty for an error
 		step    lifecycle.Step
 		is      error
 		left    int
 	}{
-		"nothing":          {func(*world) {}, "", lifecycle.StepLoad, lifecycle.ErrStoredCredential, 0},
-		"one that is gone": {func(w *world) { _ = w.memory.Save(context.Background(), credential(1)) }, "", lifecycle.StepList, lifecycle.ErrStoredCredential, 0},
-		"a managed one":    {func(w *world) { store(w, pat{Name: jobName, Managed: true}) }, "", lifecycle.StepList, lifecycle.ErrManaged, 0},
+		"nothing":         {func(*world) {}, "", lifecycle.StepLoad, lifecycle.ErrStoredCredential, 0},
+		"a deleted token": {func(w *world) { _ = w.memory.Save(context.Background(), credential(1)) }, "", lifecycle.StepList, lifecycle.ErrStoredCredential, 0},
+		"a managed one":   {func(w *world) { store(w, pat{Name: jobName, Managed: true}) }, "", lifecycle.StepList, lifecycle.ErrManaged, 0},
 		"one of another owner": {func(w *world) {
 			store(w, pat{Name: jobName, Owner: sailpoint.PersonalAccessTokenOwner{ID: "other"}})
 		}, "", lifecycle.StepList, lifecycle.ErrNotListed, 0},
@@ -391,7 +398,7 @@ func TestRotateFinds(t *testing.T) {
 				truth, before := w.truth(), len(w.tenant.Tokens())
 				p := &process{w: w}
 				result, err := rotateJob(daily)(t, p)
-				left := account(result, err)
+				left := leftovers(result, err)
 				require.Len(t, left, tt.left)
 				require.Len(t, w.tenant.Tokens(), before)
 				if tt.outcome == "" {
@@ -411,7 +418,8 @@ func TestRotateFinds(t *testing.T) {
 	}
 }
 
-// TestRotateFails: the step, what the store holds, and what is left.
+// TestRotateFails checks the step of each error, the stored credential, and the
+// leftovers.
 func TestRotateFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		versions bool
@@ -422,25 +430,25 @@ func TestRotateFails(t *testing.T) {
 		left     int
 		moved    bool // the new secret is stored
 	}{
-		"load":                    {true, map[string]fault{"Load 1": fails}, lifecycle.StepLoad, lifecycle.ErrStoreUnknown, 1, 0, false},
-		"list":                    {true, map[string]fault{"GET 1": fails}, lifecycle.StepList, sailpoint.ErrServer, 1, 0, false},
-		"create":                  {true, map[string]fault{"POST 1": rejects}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 1, 0, false},
-		"create never answers":    {true, map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1, 1, false},
-		"verify":                  {true, map[string]fault{"token 2": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 1, 0, false},
-		"save":                    {true, map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 1, 0, false},
-		"save, not known":         {true, map[string]fault{"Save 1": loses, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
-		"save, not fenced":        {true, map[string]fault{"Save 1": fails, "Save 2": fails, "Save 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, false},
-		"save, never confirmed":   {true, map[string]fault{"Save 1": loses, "Save 2": loses, "Save 3": loses}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
-		"save, without versions":  {false, map[string]fault{"Save 1": isLate}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
-		"read back":               {true, map[string]fault{"Load 2": fails}, lifecycle.StepLoad, errDown, 2, 1, true},
-		"prove":                   {true, map[string]fault{"token 3": fails}, lifecycle.StepProve, sailpoint.ErrServer, 2, 1, true},
-		"prove blocked":           {true, map[string]fault{"token 3": blocks}, lifecycle.StepProve, sailpoint.ErrForbidden, 2, 1, true},
-		"prove denied, no answer": {true, map[string]fault{"GET 3": denies, "GET 4": loses}, lifecycle.StepProve, io.ErrUnexpectedEOF, 2, 1, true},
-		"prove refused":           {true, map[string]fault{"token 3": rejects}, lifecycle.StepProve, lifecycle.ErrStoredCredential, 2, 1, true},
-		"retire":                  {true, map[string]fault{"DELETE 1": fails}, lifecycle.StepRetire, sailpoint.ErrServer, 2, 1, true},
-		"retire, not routed":      {true, map[string]fault{"DELETE 1": hides}, lifecycle.StepRetire, sailpoint.ErrNotFound, 2, 1, true},
-		"rename, not routed":      {true, map[string]fault{"PATCH 1": hides}, lifecycle.StepRename, sailpoint.ErrNotFound, 1, 0, true},
-		"rename":                  {true, map[string]fault{"PATCH 1": rejects}, lifecycle.StepRename, sailpoint.ErrBadRequest, 1, 0, true},
+		"load":                      {true, map[string]fault{"Load 1": fails}, lifecycle.StepLoad, lifecycle.ErrStoreUnknown, 1, 0, false},
+		"list":                      {true, map[string]fault{"GET 1": fails}, lifecycle.StepList, sailpoint.ErrServer, 1, 0, false},
+		"create":                    {true, map[string]fault{"POST 1": rejects}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 1, 0, false},
+		"create never responds":     {true, map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1, 1, false},
+		"verify":                    {true, map[string]fault{"token 2": fails}, lifecycle.StepVerify, sailpoint.ErrServer, 1, 0, false},
+		"save":                      {true, map[string]fault{"Save 1": fails}, lifecycle.StepSave, errDown, 1, 0, false},
+		"save, not known":           {true, map[string]fault{"Save 1": loses, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
+		"save, not fenced":          {true, map[string]fault{"Save 1": fails, "Save 2": fails, "Save 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, false},
+		"save, never confirmed":     {true, map[string]fault{"Save 1": loses, "Save 2": loses, "Save 3": loses}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
+		"save, without versions":    {false, map[string]fault{"Save 1": isLate}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
+		"read back":                 {true, map[string]fault{"Load 2": fails}, lifecycle.StepLoad, errDown, 2, 1, true},
+		"prove":                     {true, map[string]fault{"token 3": fails}, lifecycle.StepProve, sailpoint.ErrServer, 2, 1, true},
+		"prove blocked":             {true, map[string]fault{"token 3": blocks}, lifecycle.StepProve, sailpoint.ErrForbidden, 2, 1, true},
+		"prove denied, no response": {true, map[string]fault{"GET 3": denies, "GET 4": loses}, lifecycle.StepProve, io.ErrUnexpectedEOF, 2, 1, true},
+		"prove rejected":            {true, map[string]fault{"token 3": rejects}, lifecycle.StepProve, lifecycle.ErrStoredCredential, 2, 1, true},
+		"retire":                    {true, map[string]fault{"DELETE 1": fails}, lifecycle.StepRetire, sailpoint.ErrServer, 2, 1, true},
+		"retire, not routed":        {true, map[string]fault{"DELETE 1": hides}, lifecycle.StepRetire, sailpoint.ErrNotFound, 2, 1, true},
+		"rename, not routed":        {true, map[string]fault{"PATCH 1": hides}, lifecycle.StepRename, sailpoint.ErrNotFound, 1, 0, true},
+		"rename":                    {true, map[string]fault{"PATCH 1": rejects}, lifecycle.StepRename, sailpoint.ErrBadRequest, 1, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -448,7 +456,7 @@ func TestRotateFails(t *testing.T) {
 				old := w.adopt()
 				_, err := rotateJob(daily)(t, &process{w: w, on: tt.on})
 				failure := requireError(t, err, tt.step, tt.is)
-				require.Equal(t, errors.Is(tt.is, lifecycle.ErrStoredCredential), errors.Is(err, lifecycle.ErrStoredCredential), "no answer is no refusal")
+				require.Equal(t, errors.Is(tt.is, lifecycle.ErrStoredCredential), errors.Is(err, lifecycle.ErrStoredCredential), "a missing response proves no rejection")
 				require.Len(t, failure.Left, tt.left, "%v", err)
 				require.Len(t, w.made(), tt.made)
 				<-time.After(time.Minute)
@@ -468,7 +476,7 @@ func TestRotateFails(t *testing.T) {
 	}
 }
 
-// laggard is a store whose n-th Load returns what the first did.
+// laggard is a store whose n-th Load returns the result of the first.
 type laggard struct {
 	lifecycle.Store
 	n, loads int
@@ -485,8 +493,9 @@ func (s *laggard) Load(ctx context.Context) (lifecycle.Credential, error) {
 	return c, err
 }
 
-// TestRotateReadsWhatWasReplaced: an id that left the store never returns, so that the read lags. Nothing is deleted.
-func TestRotateReadsWhatWasReplaced(t *testing.T) {
+// TestRotateWithALaggingRead checks that nothing is deleted. An ID that left
+// the store never returns, so Rotate can tell that the read lags.
+func TestRotateWithALaggingRead(t *testing.T) {
 	for name, tt := range map[string]struct {
 		n    int
 		on   map[string]fault
@@ -519,7 +528,7 @@ func TestRotateReadsWhatWasReplaced(t *testing.T) {
 	}
 }
 
-// lossy is a store that doesn't keep all of what is saved.
+// lossy is a store that changes what is saved.
 type lossy struct {
 	lifecycle.Store
 	lose func(*lifecycle.Credential)
@@ -530,7 +539,7 @@ func (s lossy) Save(ctx context.Context, c lifecycle.Credential) error {
 	return s.Store.Save(ctx, c)
 }
 
-// TestRotateWithALossyStore: the old token stays, and is named.
+// TestRotateWithALossyStore checks that the old token stays and is reported.
 func TestRotateWithALossyStore(t *testing.T) {
 	for name, lose := range map[string]func(*lifecycle.Credential){
 		"no note":     func(c *lifecycle.Credential) { c.Note = "" },
@@ -555,14 +564,14 @@ func TestRotateWithALossyStore(t *testing.T) {
 	}
 }
 
-// TestRotateMeetsAPerson who changes something between two calls.
-func TestRotateMeetsAPerson(t *testing.T) {
+// TestRotateWhileAPersonChangesTokens covers changes between two calls.
+func TestRotateWhileAPersonChangesTokens(t *testing.T) {
 	const deleteAt, patchAt = "DELETE", "PATCH"
 	successor := func(w *world) sailpoint.PersonalAccessToken { return w.made()[len(w.made())-1] }
 	for name, tt := range map[string]struct {
 		before string // the first call of this kind
 		act    func(t *testing.T, w *world)
-		step   lifecycle.Step // "": none
+		step   lifecycle.Step // empty for success
 		is     error
 		name   string
 	}{
@@ -603,7 +612,7 @@ func TestRotateMeetsAPerson(t *testing.T) {
 					failure := requireError(t, err, tt.step, tt.is)
 					if tt.step == lifecycle.StepProve {
 						require.Len(t, failure.Left, 1)
-						assert.Equal(t, old, failure.Left[0].ID, "the old token is kept")
+						assert.Equal(t, old, failure.Left[0].ID, "the old token must stay")
 						assert.Equal(t, old, w.made()[0].ID)
 					}
 					return
@@ -616,7 +625,8 @@ func TestRotateMeetsAPerson(t *testing.T) {
 	}
 }
 
-// TestRotateIsSuperseded: another instance finishes what this one began, and goes on to the next token.
+// TestRotateIsSuperseded lets another instance finish this rotation and start
+// the next one.
 func TestRotateIsSuperseded(t *testing.T) {
 	for before, step := range map[string]lifecycle.Step{
 		"token 3": lifecycle.StepProve, "PATCH 1": lifecycle.StepRename,
@@ -646,8 +656,9 @@ func TestRotateIsSuperseded(t *testing.T) {
 	}
 }
 
-// TestAStoredTokenThatNobodyTellsOf: it isn't listed, and no answer is no refusal.
-func TestAStoredTokenThatNobodyTellsOf(t *testing.T) {
+// TestStoredTokenThatIsNotListed checks that a missing response is not treated
+// as a rejection.
+func TestStoredTokenThatIsNotListed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		old := w.adopt()
@@ -663,8 +674,8 @@ func TestAStoredTokenThatNobodyTellsOf(t *testing.T) {
 	})
 }
 
-// TestARenameByAPersonStands, whenever the job goes on.
-func TestARenameByAPersonStands(t *testing.T) {
+// TestARenameByAPersonStays checks that later runs keep that name.
+func TestARenameByAPersonStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		old := w.adopt()
@@ -681,7 +692,7 @@ func TestARenameByAPersonStands(t *testing.T) {
 	})
 }
 
-// TestAManagedTokenIsNeverDeleted, not even the one that was replaced.
+// TestAManagedTokenIsNeverDeleted also covers the replaced token.
 func TestAManagedTokenIsNeverDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
@@ -706,7 +717,7 @@ func TestRotateWithGrace(t *testing.T) {
 		w := newWorld(true)
 		old := w.adopt()
 		start := time.Now()
-		for range 3 { // each run comes to the same instant
+		for range 3 { // each run gets the same time
 			result, err := rotateJob(withGrace)(t, &process{w: w})
 			require.NoError(t, err)
 			assert.Equal(t, lifecycle.OutcomePending, result.Outcome)
@@ -716,7 +727,7 @@ func TestRotateWithGrace(t *testing.T) {
 			assert.Len(t, w.made(), 2)
 			<-time.After(grace/3 - time.Second)
 		}
-		// Issue in between finds a working token, and leaves the rest to Rotate.
+		// Issue finds a working token in between, and changes nothing.
 		result, err := issueOnce(t, w)
 		require.NoError(t, err)
 		assert.Equal(t, lifecycle.OutcomeUnchanged, result.Outcome)
@@ -732,24 +743,24 @@ func TestRotateWithGrace(t *testing.T) {
 	})
 }
 
-// TestRotateOnesOwn: the client works with the very token that is replaced.
-func TestRotateOnesOwn(t *testing.T) {
+// TestRotateTheClientsToken rotates the token that the client uses.
+func TestRotateTheClientsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		old := w.adopt()
-		fixed := w.truth() // a configuration that nobody changes
+		fixed := w.truth() // an unchanged configuration
 		run := func(on map[string]fault) (*lifecycle.Result, error) {
 			p := &process{w: w, on: on}
 			return lifecycle.Rotate(t.Context(), p.client(t, fixed), p, daily)
 		}
-		_, err := run(map[string]fault{"PATCH 1": fails}) // the client's own token is gone by now
+		_, err := run(map[string]fault{"PATCH 1": fails}) // this deletes the client's own token
 		requireError(t, err, lifecycle.StepRename)
 		result, err := run(nil)
 		require.NoError(t, err)
 		assert.Equal(t, lifecycle.OutcomeFinished, result.Outcome)
 		requireRotated(t, w, old)
 		_, err = result.Client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{OwnerID: sailpoint.OwnerMe})
-		require.NoError(t, err, "with the stored credential")
+		require.NoError(t, err, "a client with the stored credential must work")
 		assert.Equal(t, w.truth().ID, result.Client.ClientID())
 
 		result, err = run(nil)
@@ -764,11 +775,12 @@ func TestRotateOnesOwn(t *testing.T) {
 	})
 }
 
-// TestRotateWithATokenSource: the client doesn't know whether its own token is the one that goes.
+// TestRotateWithATokenSource checks a client that doesn't know whether it uses
+// the rotated token.
 func TestRotateWithATokenSource(t *testing.T) {
 	for name, tt := range map[string]struct {
-		scope []string // of the token that is rotated
-		own   bool     // the source's bearers are of that token
+		scope []string // of the rotated token
+		own   bool     // the source uses that token
 	}{
 		"its own":                         {jobScope, true},
 		"another's":                       {jobScope, false},
@@ -800,7 +812,8 @@ func TestRotateWithATokenSource(t *testing.T) {
 	}
 }
 
-// TestRotateIsTooSlow: without versions another run may take its token for abandoned.
+// TestRotateIsTooSlow checks that a slow run gives up without versions. Another
+// run may treat its token as abandoned.
 func TestRotateIsTooSlow(t *testing.T) {
 	for _, versions := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -821,7 +834,7 @@ func TestRotateIsTooSlow(t *testing.T) {
 	}
 }
 
-// heldUp is a process that stands still after its first Load.
+// heldUp is a process that pauses after its first Load.
 type heldUp struct {
 	lifecycle.Store
 	meanwhile func()
@@ -836,7 +849,8 @@ func (s *heldUp) Load(ctx context.Context) (lifecycle.Credential, error) {
 	return c, err
 }
 
-// TestTheStoreIsReadAfterTheList: what looks abandoned may be what another run has stored meanwhile.
+// TestTheStoreIsReadAfterTheList checks a token that looks abandoned although
+// another run has just stored it.
 func TestTheStoreIsReadAfterTheList(t *testing.T) {
 	for _, versions := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -856,8 +870,9 @@ func TestTheStoreIsReadAfterTheList(t *testing.T) {
 	}
 }
 
-// TestTheStoreMovesOnBeforeTheList: the token that is not listed any more is not the stored one either.
-func TestTheStoreMovesOnBeforeTheList(t *testing.T) {
+// TestTheStoreChangesBeforeTheList checks that a token that is no longer listed
+// is not treated as the stored one.
+func TestTheStoreChangesBeforeTheList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		old := w.adopt()
@@ -873,8 +888,9 @@ func TestTheStoreMovesOnBeforeTheList(t *testing.T) {
 	})
 }
 
-// TestRotateOfAStoreThatMoves: another run writes it all the time.
-func TestRotateOfAStoreThatMoves(t *testing.T) {
+// TestRotateWhileTheStoreKeepsChanging checks that nothing is deleted without a
+// fence.
+func TestRotateWhileTheStoreKeepsChanging(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
 		w.adopt()
@@ -892,12 +908,12 @@ func TestRotateOfAStoreThatMoves(t *testing.T) {
 		_, err = rotateJob(daily)(t, p)
 		requireError(t, err, lifecycle.StepSweep, lifecycle.ErrSuperseded)
 		assert.Len(t, w.made(), 2)
-		assert.Zero(t, p.like["DELETE"], "nothing is deleted that is not fenced off")
+		assert.Zero(t, p.like["DELETE"], "nothing may be deleted without a fence")
 	})
 }
 
-// TestNoRunLeaks: neither a result nor an error of any step tells a secret.
-func TestNoRunLeaks(t *testing.T) {
+// TestNoRunLeaksASecret checks the results and the errors of every step.
+func TestNoRunLeaksASecret(t *testing.T) {
 	for at := 1; at < 16; at++ {
 		for _, f := range []fault{none, rejects, fails, loses, cut} {
 			synctest.Test(t, func(t *testing.T) {
@@ -918,7 +934,8 @@ func TestNoRunLeaks(t *testing.T) {
 	}
 }
 
-// TestTextsOfErrors: ids and names, and nothing that a terminal could take for a command.
+// TestTextsOfErrors checks IDs and names, and that no text holds terminal
+// commands.
 func TestTextsOfErrors(t *testing.T) {
 	err := &lifecycle.Error{
 		Op: "rotate", Step: lifecycle.StepSave, Err: fmt.Errorf("%w: \x1b[2J", lifecycle.ErrStoreUnknown), Next: "run it again",

@@ -117,7 +117,7 @@ func (r *run) load(ctx context.Context) error {
 // list reads the owner's tokens, without those that this run deleted.
 func (r *run) list(ctx context.Context) error {
 	tokens, err := listMine(ctx, r.acting)
-	if r.acting == r.given && credentialRefused(ctx, err) && r.mayBeReplaced() {
+	if r.acting == r.given && credentialRejected(ctx, err) && r.mayBeReplaced() {
 		// An earlier run deleted the client's own token. Its successor
 		// continues.
 		if stored, storedErr := r.clientOf(r.cur); storedErr == nil {
@@ -193,8 +193,8 @@ func (r *run) findStored(ctx context.Context) (found bool, err error) {
 		}
 		return true, nil
 	}
-	switch refused, err := r.tryCredential(ctx, r.cur); {
-	case refused:
+	switch rejected, err := r.tryCredential(ctx, r.cur); {
+	case rejected:
 		return false, nil
 	case err != nil:
 		return false, r.fail(StepList, err, advice(err))
@@ -203,10 +203,10 @@ func (r *run) findStored(ctx context.Context) (found bool, err error) {
 	return false, r.fail(StepList, ErrNotListed, "use a client of that token's owner, or run it again later in case the list lags")
 }
 
-// tryCredential uses a credential. It reports refused only if the tenant says
+// tryCredential uses a credential. It reports rejected only if the tenant says
 // so, because a missing response proves nothing. Each attempt has a new client.
 // Another one may have kept a bearer, or may repeat an earlier rejection.
-func (r *run) tryCredential(ctx context.Context, c Credential) (refused bool, err error) {
+func (r *run) tryCredential(ctx context.Context, c Credential) (rejected bool, err error) {
 	client, err := r.clientOf(c)
 	if err != nil {
 		return true, err // it can't be a credential
@@ -214,7 +214,7 @@ func (r *run) tryCredential(ctx context.Context, c Credential) (refused bool, er
 	if _, err = listMine(ctx, client); bearerAccepted(err) {
 		return false, nil
 	}
-	return credentialRefused(ctx, err), err
+	return credentialRejected(ctx, err), err
 }
 
 // isOurs reports whether this name and mark belong to a run for the same token.
@@ -545,12 +545,12 @@ func (r *run) reconcile(ctx context.Context) error {
 // verifyNew uses the new secret before it is stored. A secret that the tenant
 // rejects must never be stored.
 func (r *run) verifyNew(ctx context.Context, c Credential) error {
-	refused, err := r.tryCredentialAt(ctx, verifyTimes, c)
+	rejected, err := r.tryCredentialAt(ctx, verifyTimes, c)
 	if err == nil {
 		return nil
 	}
 	next := advice(err)
-	if refused {
+	if rejected {
 		err, next = wrap(ErrNewSecretRejected, err), runAgain
 	}
 	return r.fail(StepVerify, r.undo(ctx, c.ID, r.mark.on(r.base), err), next)
@@ -558,17 +558,17 @@ func (r *run) verifyNew(ctx context.Context, c Credential) error {
 
 // tryCredentialAt tries a credential at these times from now on until the
 // tenant does not reject it.
-func (r *run) tryCredentialAt(ctx context.Context, times []time.Duration, c Credential) (refused bool, err error) {
+func (r *run) tryCredentialAt(ctx context.Context, times []time.Duration, c Credential) (rejected bool, err error) {
 	start := time.Now()
 	for _, after := range times {
 		if err = sleep(ctx, time.Until(start.Add(after))); err != nil {
 			return false, err
 		}
-		if refused, err = r.tryCredential(ctx, c); !refused {
+		if rejected, err = r.tryCredential(ctx, c); !rejected {
 			break
 		}
 	}
-	return refused, err
+	return rejected, err
 }
 
 // undo deletes a token whose secret certainly isn't stored and won't be. It
@@ -735,12 +735,12 @@ func tokenOf(c *sailpoint.CreatePersonalAccessTokenResponse) sailpoint.PersonalA
 // its secret. It does not restore the old secret. Another run may have verified
 // the new one already and may delete the old token.
 func (r *run) verifyStored(ctx context.Context) error {
-	refused, err := r.tryCredential(ctx, r.cur)
+	rejected, err := r.tryCredential(ctx, r.cur)
 	if err == nil {
 		r.stored.Working = true
 		return nil
 	}
-	if !refused {
+	if !rejected {
 		r.leaveReplaced("the stored token replaced it")
 		return r.fail(StepProve, err, advice(err))
 	}

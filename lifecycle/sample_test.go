@@ -8,13 +8,14 @@ import (
 	"testing"
 )
 
-var seed = flag.Uint64("seed", rand.Uint64(), "chooses the cases of the tests that run only a sample of them by default")
+var seed = flag.Uint64("seed", rand.Uint64(), "selects the cases of tests that run a sample by default")
 
-// exhaustive reports whether every case of every test runs, and not only a sample.
+// exhaustive reports whether to run every case instead of a sample.
 func exhaustive() bool { return os.Getenv("SAILPOINT_TEST_EXHAUSTIVE") == "1" }
 
-// sample returns which cases of a test run: the first one, and then every step-th. All of them run if
-// SAILPOINT_TEST_EXHAUSTIVE is 1. Otherwise the seed and the test's name choose the first one.
+// sample returns the cases to run, which are the first and every step-th after
+// it. If SAILPOINT_TEST_EXHAUSTIVE is 1, all of them run. Otherwise the seed
+// and the test's name select the first one.
 func sample(t *testing.T, every int) (first, step int) {
 	t.Helper()
 	if exhaustive() {

@@ -27,7 +27,7 @@ import (
 
 const storedSecret = "5ecf00d15ecf00d1"
 
-// credential is the n-th that a test stores.
+// credential returns the n-th test credential.
 func credential(n int) lifecycle.Credential {
 	return lifecycle.Credential{ID: fmt.Sprint("id-", n), Secret: sailpoint.NewSecret(storedSecret), Note: fmt.Sprint("note-", n)}
 }
@@ -37,7 +37,8 @@ func inFile(t *testing.T) lifecycle.FileStore {
 	return lifecycle.FileStore{Path: filepath.Join(t.TempDir(), "deploy.json")}
 }
 
-// TestFileStorePassesStoretest, also where a person deletes or changes the file.
+// TestFileStorePassesStoretest also covers a person who deletes or changes the
+// file.
 func TestFileStorePassesStoretest(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Place {
 		file := inFile(t)
@@ -49,7 +50,7 @@ func TestFileStorePassesStoretest(t *testing.T) {
 	})
 }
 
-// TestMemoryStorePassesStoretest with one store for all that open it.
+// TestMemoryStorePassesStoretest opens the same store each time.
 func TestMemoryStorePassesStoretest(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Place {
 		memory := &lifecycle.MemoryStore{}
@@ -57,7 +58,7 @@ func TestMemoryStorePassesStoretest(t *testing.T) {
 	})
 }
 
-// TestStores: what Issue and Rotate need of a store.
+// TestStores checks what Issue and Rotate require of a store.
 func TestStores(t *testing.T) {
 	for name, store := range map[string]lifecycle.Store{"file": inFile(t), "memory": &lifecycle.MemoryStore{}} {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +70,7 @@ func TestStores(t *testing.T) {
 
 			versions := map[string]bool{empty.Version: true}
 			fence := lifecycle.Credential{Note: "fence", Version: empty.Version}
-			require.NoError(t, store.Save(t.Context(), fence), "nothing is stored, but there is a new version")
+			require.NoError(t, store.Save(t.Context(), fence), "nothing is stored, but the version must be new")
 			fenced, err := store.Load(t.Context())
 			require.NoError(t, err)
 			assert.Empty(t, fenced.ID)
@@ -78,7 +79,7 @@ func TestStores(t *testing.T) {
 			last := fenced
 			for n := range 3 {
 				c := credential(n)
-				c.ID = "same" // also a write of the same secret is a new version
+				c.ID = "same" // a write of the same secret also makes a new version
 				c.Version = last.Version
 				require.NoError(t, store.Save(t.Context(), c))
 				require.ErrorIs(t, store.Save(t.Context(), c), lifecycle.ErrStoreConflict, "once")
@@ -91,7 +92,7 @@ func TestStores(t *testing.T) {
 				assert.Equal(t, c.Note, last.Note)
 			}
 
-			require.NoError(t, store.Save(t.Context(), credential(9)), "without a version: in any case")
+			require.NoError(t, store.Save(t.Context(), credential(9)), "a Save without a version must always succeed")
 			last, err = store.Load(t.Context())
 			require.NoError(t, err)
 			assert.Equal(t, "id-9", last.ID)
@@ -99,7 +100,8 @@ func TestStores(t *testing.T) {
 	}
 }
 
-// TestStoresAtOnce: of those that save what they loaded as the same version one succeeds.
+// TestStoresAtOnce checks that only one of several saves of the same version
+// succeeds.
 func TestStoresAtOnce(t *testing.T) {
 	for name, store := range map[string]lifecycle.Store{"file": inFile(t), "memory": &lifecycle.MemoryStore{}} {
 		t.Run(name, func(t *testing.T) {
@@ -137,7 +139,7 @@ func TestFileStoreOnTheDisk(t *testing.T) {
 	assert.Equal(t, "by-hand", byHand.ID)
 	assert.Equal(t, "s", byHand.Secret.Reveal())
 
-	// What a crash left of an earlier Save, which is locked by nobody.
+	// A crash of an earlier Save left this file. Nobody locks it.
 	require.NoError(t, os.WriteFile(store.Path+".lock", nil, 0o600))
 	require.NoError(t, os.WriteFile(store.Path+".next", []byte("half"), 0o644))
 	reader, err := os.Open(store.Path)
@@ -152,16 +154,15 @@ func TestFileStoreOnTheDisk(t *testing.T) {
 	assert.Equal(t, `{"id":"id-1","secret":"`+storedSecret+`","note":"note-1"}`+"\n", string(content))
 	info, err := os.Stat(store.Path)
 	require.NoError(t, err)
-	assert.Equal(t, fs.FileMode(0o640), info.Mode(), "that of the file, without the bits of all other users")
+	assert.Equal(t, fs.FileMode(0o640), info.Mode(), "the mode must stay, without the bits of other users")
 	var before bytes.Buffer
 	_, err = before.ReadFrom(reader)
 	require.NoError(t, err)
-	assert.Equal(t, `{"id": "by-hand", "secret": "s"}`, before.String(), "replaced, not overwritten")
+	assert.Equal(t, `{"id": "by-hand", "secret": "s"}`, before.String(), "the file must be replaced, not overwritten")
 	assert.NoFileExists(t, store.Path+".next")
 }
 
-// TestFileStoreReadsAByteOrderMark, which editors on Windows write. Save writes
-// none.
+// TestFileStoreReadsAByteOrderMark covers editors on Windows. Save writes none.
 func TestFileStoreReadsAByteOrderMark(t *testing.T) {
 	store := inFile(t)
 	require.NoError(t, os.WriteFile(store.Path, []byte("\xef\xbb\xbf"+`{"id":"a","secret":"`+storedSecret+`"}`), 0o600))
@@ -186,10 +187,11 @@ func TestFileStoreNamesTheEncodingUTF16(t *testing.T) {
 	}
 }
 
-// TestCheckSaveOfFileStore changes nothing but the lock, whether a file is there or not.
+// TestCheckSaveOfFileStore checks that only the lock file is created, with or
+// without a stored file.
 func TestCheckSaveOfFileStore(t *testing.T) {
 	store := inFile(t)
-	require.NoError(t, os.WriteFile(store.Path+".next", []byte("half"), 0o644), "a crash left it")
+	require.NoError(t, os.WriteFile(store.Path+".next", []byte("half"), 0o644), "a crash left this file")
 	require.NoError(t, store.CheckSave(t.Context()))
 	assert.NoFileExists(t, store.Path)
 	assert.NoFileExists(t, store.Path+".next")
@@ -204,7 +206,7 @@ func TestCheckSaveOfFileStore(t *testing.T) {
 	assert.NoFileExists(t, store.Path+".next")
 }
 
-// checkedStore is a store that says beforehand that it can't be written.
+// checkedStore is a store whose CheckSave can fail.
 type checkedStore struct {
 	lifecycle.Store
 	check func() error
@@ -212,7 +214,8 @@ type checkedStore struct {
 
 func (s checkedStore) CheckSave(context.Context) error { return s.check() }
 
-// TestNoTokenIsCreatedForAStoreThatCantBeWritten: the store is asked once, and directly before the create.
+// TestNoTokenIsCreatedForAStoreThatCantBeWritten checks that CheckSave is
+// called once, right before the create.
 func TestNoTokenIsCreatedForAStoreThatCantBeWritten(t *testing.T) {
 	broken := errors.New("the disk is full")
 	for name, run := range map[string]func(context.Context, *sailpoint.Client, lifecycle.Store) error{
@@ -250,14 +253,15 @@ func TestNoTokenIsCreatedForAStoreThatCantBeWritten(t *testing.T) {
 				calls := 0
 				store.check = func() error { calls = p.calls; return nil }
 				require.NoError(t, run(t.Context(), p.client(t), store))
-				assert.Contains(t, p.trace[calls], " POST", "the next call is the create")
+				assert.Contains(t, p.trace[calls], " POST", "the next call must be the create")
 			})
 		})
 	}
 }
 
-// TestLeftoverWhereSaveNeverSucceeds: a folder that can't be synced makes each Save an error after the file is replaced.
-// What a killed run left must not block every later run.
+// TestLeftoverWhereSaveNeverSucceeds uses a folder that can't be synced. Each
+// Save fails after it has replaced the file. A killed run's leftover must not
+// block every later run.
 func TestLeftoverWhereSaveNeverSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
@@ -279,7 +283,7 @@ func TestLeftoverWhereSaveNeverSucceeds(t *testing.T) {
 		assert.Empty(t, result.Left)
 		assert.Len(t, w.made(), 1)
 		require.NoError(t, w.works())
-		assert.GreaterOrEqual(t, later.like["Save"], 2, "the leftover's and the successor's")
+		assert.GreaterOrEqual(t, later.like["Save"], 2, "one for the leftover and one for the successor")
 	})
 }
 
@@ -294,7 +298,8 @@ func TestFileStoreBehindALink(t *testing.T) {
 	assert.Equal(t, "id-1", got.ID)
 }
 
-// TestFileStoreFailures: nothing is changed, and the error says so.
+// TestFileStoreFailures checks that nothing is changed, and that the error says
+// so.
 func TestFileStoreFailures(t *testing.T) {
 	for name, tt := range map[string]struct {
 		prepare   func(t *testing.T, path string) (changed string)
@@ -337,7 +342,7 @@ func TestFileStoreFailures(t *testing.T) {
 	}
 }
 
-// linkTo makes the file a link to another of its folder.
+// linkTo makes the file a link to another file in its folder.
 func linkTo(name string) func(*testing.T, string) string {
 	return func(t *testing.T, path string) string {
 		t.Helper()
@@ -354,7 +359,7 @@ func write(content string) func(*testing.T, string) string {
 	}
 }
 
-func TestFileStoreTakesNoBrokenText(t *testing.T) {
+func TestFileStoreRejectsInvalidUTF8(t *testing.T) {
 	store := inFile(t)
 	c := credential(1)
 	c.Secret = sailpoint.NewSecret(storedSecret + "\xff")
@@ -370,7 +375,7 @@ func TestFileStoreThatIsAFolder(t *testing.T) {
 	_, err := store.Load(t.Context())
 	require.Error(t, err)
 	require.Error(t, store.Save(t.Context(), credential(1)))
-	assert.NoFileExists(t, store.Path+".next", "it would hold the secret")
+	assert.NoFileExists(t, store.Path+".next", "that file would hold the secret")
 }
 
 func TestSaveFunc(t *testing.T) {
@@ -388,7 +393,8 @@ func TestSaveFunc(t *testing.T) {
 	require.ErrorIs(t, err, lifecycle.ErrNotStored)
 }
 
-// TestNoCredentialLeaks: what a program holds of a store, and prints by accident.
+// TestNoCredentialLeaks covers values of a store that a program may print by
+// accident.
 func TestNoCredentialLeaks(t *testing.T) {
 	c := credential(1)
 	memory := &lifecycle.MemoryStore{}

@@ -26,21 +26,23 @@ const jobName = "deploy"
 // jobScope lets a token of the job replace itself.
 var jobScope = []string{"sp:my-personal-access-tokens:manage"}
 
-// world is a tenant and a store, with what goes on in them. It checks after each call what must hold at every instant.
+// world is a tenant and a store, with everything that happens to them. After
+// each call it checks what must always hold.
 type world struct {
 	mu       sync.Mutex
 	tenant   *sailpointtest.Tenant
 	memory   lifecycle.Store
 	versions bool // of the store
 	late     []lateSave
-	lists    []string // every answer to a list, the last one last
+	lists    []string // every response to a list, in order
 	loads    []lifecycle.Credential
 	persons  []sailpoint.PersonalAccessToken
-	revoked  bool   // by a person: nobody can promise a stored token that works
-	broken   string // the first thing that was wrong
+	revoked  bool   // by a person, so the stored token need not work
+	broken   string // the first violation
 }
 
-// contentStore has for a version what it holds, as a file has, so that a write that changes nothing makes no new one.
+// contentStore uses its content as the version, as a file does. A write of the
+// same content makes no new version.
 type contentStore struct{ stored lifecycle.Credential }
 
 func (s *contentStore) Load(context.Context) (lifecycle.Credential, error) {
@@ -62,7 +64,8 @@ type lateSave struct {
 	c   lifecycle.Credential
 }
 
-// newWorld has a store, and tokens of a person with names that look like those of a job.
+// newWorld has a store, and a person's tokens with names that look like the
+// job's.
 func newWorld(versions bool) *world {
 	w := &world{tenant: sailpointtest.NewTenant(), memory: &contentStore{}, versions: versions}
 	for _, name := range []string{jobName + "-next", jobName + "-next-0123456789abcdef01234567", jobName + "-new-0123456789abcdef"} {
@@ -82,7 +85,7 @@ func (w *world) adopt() (id string) {
 	return id
 }
 
-// truth returns what is stored.
+// truth returns the stored credential.
 func (w *world) truth() lifecycle.Credential {
 	w.late = slices.DeleteFunc(w.late, func(s lateSave) bool {
 		if time.Now().Before(s.due) {
@@ -95,7 +98,8 @@ func (w *world) truth() lifecycle.Credential {
 	return c
 }
 
-// check notes what is wrong now: a stored token that doesn't exist, or too many of the job's.
+// check records a violation: a stored token that doesn't exist, or too many
+// tokens of the job.
 func (w *world) check(when string) {
 	if w.broken != "" || w.revoked {
 		return
@@ -125,7 +129,7 @@ func (w *world) made() []sailpoint.PersonalAccessToken {
 	})
 }
 
-// works reports whether the tenant takes the stored secret.
+// works reports whether the tenant accepts the stored secret.
 func (w *world) works() error {
 	cfg := w.tenant.Config()
 	stored := w.truth()
@@ -136,24 +140,25 @@ func (w *world) works() error {
 	}
 	_, err = client.PersonalAccessTokens.List(context.Background(), sailpoint.ListPersonalAccessTokensOptions{OwnerID: sailpoint.OwnerMe})
 	if errors.Is(err, sailpoint.ErrForbidden) {
-		return nil // its scope: the secret was taken
+		return nil // its scope is too narrow, but the secret was accepted
 	}
 	return err
 }
 
-// rename is a person who gives a token of the job another name.
+// rename acts as a person who renames a token of the job.
 func (w *world) rename(id, name string) {
 	w.byHand(http.MethodPatch, id, `[{"op":"replace","path":"/name","value":"`+name+`"}]`)
 }
 
-// revoke is a person who deletes a token of the job. What the store holds then is no promise's any more.
+// revoke acts as a person who deletes a token of the job. The stored token then
+// need not work.
 func (w *world) revoke(t *testing.T, id string) {
 	t.Helper()
 	require.Equal(t, 204, w.byHand(http.MethodDelete, id, ""))
 	w.revoked = true
 }
 
-// byHand is a call by the tenant's administrator.
+// byHand sends a request of the tenant's administrator.
 func (w *world) byHand(method, id, body string) (status int) {
 	cfg := w.tenant.Config()
 	bearer, err := mint(w.tenant, cfg.ClientID, cfg.ClientSecret)
@@ -182,14 +187,14 @@ func mint(tenant *sailpointtest.Tenant, id string, secret sailpoint.Secret) (str
 	if err != nil {
 		return "", err
 	}
-	var answer struct {
+	var response struct {
 		Bearer string `json:"access_token"`
 	}
-	err = json.NewDecoder(resp.Body).Decode(&answer)
-	return answer.Bearer, err
+	err = json.NewDecoder(resp.Body).Decode(&response)
+	return response.Bearer, err
 }
 
-// fault is what goes wrong with one call.
+// fault is the failure of one call.
 type fault string
 
 const (
@@ -198,43 +203,44 @@ const (
 	blocks      fault = "blocks"       // a gateway's 403, before the tenant
 	hides       fault = "hides"        // a gateway's 404, before the tenant
 	denies      fault = "denies"       // 401
-	fails       fault = "fails"        // 503, an error: nothing is carried out
-	loses       fault = "loses"        // carried out, no answer
-	isLate      fault = "is late"      // no answer, carried out 5 s later
-	isMuchLater fault = "is far later" // no answer, carried out 40 s later: after the last look
-	cut         fault = "is cut"       // carried out, and the answer ends after the id
-	renames     fault = "renames"      // the name is not kept as it was sent
-	isStale     fault = "is stale"     // a list or a Load shows what the one before did
-	isSlow      fault = "is slow"      // refused from now on for 5 s: a new token that is not known everywhere
-	conflicts   fault = "conflicts"    // a Save that takes effect, is repeated on the way, and conflicts with itself
+	fails       fault = "fails"        // 503 or an error, with no effect
+	loses       fault = "loses"        // takes effect, but has no response
+	isLate      fault = "is late"      // no response, takes effect 5 s later
+	isMuchLater fault = "is far later" // no response, takes effect 40 s later, after the last list
+	cut         fault = "is cut"       // takes effect, but the response ends after the ID
+	renames     fault = "renames"      // the tenant changes the name
+	isStale     fault = "is stale"     // a list or a Load returns the result of the one before
+	isSlow      fault = "is slow"      // rejected for 5 s, as a new token that not every server knows
+	conflicts   fault = "conflicts"    // a Save that takes effect, is repeated by a proxy, and conflicts with itself
 )
 
 var (
-	errDown  = errors.New("the tenant does not answer")
+	errDown  = errors.New("the tenant does not respond")
 	errCrash = errors.New("the process is dead")
 )
 
-// process is one run of the job. Its calls to the tenant and to the store are counted, from 1 on.
+// process is one run of the job. It counts its calls to the tenant and the
+// store from 1.
 type process struct {
 	w       *world
-	ctx     context.Context  // the job's; nil: the test's
+	ctx     context.Context  // the job's context, or nil for the test's
 	faults  map[int]fault    // by the number of the call
-	on      map[string]fault // by the number among its like, such as "POST 1"
-	crashAt int              // from this call on none gets through; 0: never
-	before  func(call int)   // what happens before a call
-	beside  bool             // another instance, so that what is there is not this one's alone
+	on      map[string]fault // by kind and its number, such as "POST 1"
+	crashAt int              // all calls from this number on fail; 0 means never
+	before  func(call int)   // called before each call
+	beside  bool             // another instance runs as well
 	calls   int
 	like    map[string]int
-	next    string                         // the call that is about to be made, such as "POST 1"
-	heard   func(secret string)            // is told each secret of an answer
-	rewrite func(what, body string) string // of a response that is a success
+	next    string                         // the next call, such as "POST 1"
+	heard   func(secret string)            // receives each secret of a response
+	rewrite func(what, body string) string // changes each successful response
 	trace   []string
-	met     bool // a fault: not every call has every kind
+	met     bool // a fault occurred; not every call has every kind
 	slow    time.Time
 }
 
-// step counts a call, and says what goes wrong with it. It locks the world until the call is done: a fetch of a bearer
-// that nobody waits for any more may still be at work.
+// step counts a call and returns its fault. It locks the world until the call
+// is done. A bearer fetch that nobody waits for may still be active.
 func (p *process) step(what string) (f fault, done func(), err error) {
 	p.w.mu.Lock()
 	p.calls++
@@ -372,7 +378,7 @@ func (p *process) hear(body string) {
 	}
 }
 
-// Load is a call of the store.
+// Load reads the store with the fault of this call.
 func (p *process) Load(context.Context) (lifecycle.Credential, error) {
 	f, done, err := p.step("Load")
 	if err != nil {
@@ -395,7 +401,7 @@ func (p *process) Load(context.Context) (lifecycle.Credential, error) {
 	return c, nil
 }
 
-// Save is a call of the store.
+// Save writes the store with the fault of this call.
 func (p *process) Save(ctx context.Context, c lifecycle.Credential) error {
 	f, done, err := p.step("Save")
 	if err != nil {
@@ -426,7 +432,7 @@ func (p *process) Save(ctx context.Context, c lifecycle.Credential) error {
 	return err
 }
 
-// context returns what the job is called with.
+// context returns the job's context.
 func (p *process) context(t *testing.T) context.Context {
 	t.Helper()
 	if p.ctx != nil {
@@ -435,12 +441,13 @@ func (p *process) context(t *testing.T) context.Context {
 	return t.Context()
 }
 
-// client returns the client of the process, with these credentials instead of the tenant's seed.
+// client returns the client of the process, with the tenant's seed or these
+// credentials.
 func (p *process) client(t *testing.T, credentials ...lifecycle.Credential) *sailpoint.Client {
 	t.Helper()
 	cfg := p.w.tenant.Config()
 	cfg.HTTPClient = &http.Client{Transport: p}
-	cfg.MaxRetries = -1 // a fault is met as it is
+	cfg.MaxRetries = -1 // a retry would hide the fault
 	for _, c := range credentials {
 		cfg.ClientID, cfg.ClientSecret = c.ID, c.Secret
 	}
@@ -449,8 +456,8 @@ func (p *process) client(t *testing.T, credentials ...lifecycle.Credential) *sai
 	return client
 }
 
-// account returns what a run says of the tokens that it leaves.
-func account(result *lifecycle.Result, err error) []lifecycle.Leftover {
+// leftovers returns the tokens that a run reports as left.
+func leftovers(result *lifecycle.Result, err error) []lifecycle.Leftover {
 	var failure *lifecycle.Error
 	if errors.As(err, &failure) {
 		return failure.Left
@@ -461,7 +468,8 @@ func account(result *lifecycle.Result, err error) []lifecycle.Leftover {
 	return nil
 }
 
-// unnamed returns the tokens of the job that are not stored and that no account names.
+// unnamed returns the job's tokens that are not stored and that no run
+// reported.
 func (w *world) unnamed(known []string, accounts ...[]lifecycle.Leftover) (list []string) {
 	stored := w.truth().ID
 	for _, t := range w.made() {
