@@ -11,11 +11,12 @@ import (
 	"sync"
 )
 
-// notShown stands for a text that nothing is known about.
+// notShown replaces an unknown text.
 const notShown = "the transport failed with an error that may repeat what the server sent, so it is not shown"
 
-// knownText matches the start of the texts of net/http and crypto/tls that hold nothing from the server. What comes
-// behind the match is the server's. Numbers and the names of HTTP/2's error codes are the only parts that vary.
+// knownText matches the start of those texts of net/http and crypto/tls that
+// hold nothing from the server. The text after the match may be the server's.
+// Only numbers and the names of HTTP/2's error codes vary within a match.
 var knownText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:` + strings.Join(knownTexts, "|") + `)`) })
 
 var knownTexts = []string{
@@ -55,11 +56,12 @@ var knownTexts = []string{
 	`1xx informational response with END_STREAM flag`, `header list too large`,
 	`net/http: server replied with more than declared Content-Length; truncated`,
 
-	// TLS before a request was sent: only the text about a certificate that can't be parsed holds bytes of the server.
+	// These are about TLS before a request was sent. Only the text about a
+	// certificate that can't be parsed holds bytes of the server.
 	`tls: failed to parse certificate from server`, `tls: [^"\n]*`,
 }
 
-// http2Causes are what may stand behind the code of a stream's error.
+// http2Causes may follow the code in the text of a stream's error.
 var http2Causes = []string{
 	`received from peer`, `http2: response header list larger than advertised limit`, `(?:invalid|duplicate) pseudo-header`,
 	`invalid header field (?:name|value)`, `mix of request and response pseudo headers`, `pseudo header field after regular`,
@@ -70,34 +72,40 @@ const http2Code = `(?:NO_ERROR|PROTOCOL_ERROR|INTERNAL_ERROR|FLOW_CONTROL_ERROR|
 	`REFUSED_STREAM|CANCEL|COMPRESSION_ERROR|CONNECT_ERROR|ENHANCE_YOUR_CALM|INADEQUATE_SECURITY|HTTP_1_1_REQUIRED|` +
 	`unknown error code 0x[0-9a-f]{1,8})`
 
-// http2NotRewound is what net/http puts around the failure of a request whose body it can't send again.
+// http2NotRewound precedes the failure of a request whose body net/http can't
+// resend.
 const http2NotRewound = "http2: Transport: cannot retry err ["
 
-// transportError is an error of a transport without the bytes of the server that net/http repeats in its texts.
+// transportError is an error of a transport. Its text omits the server's bytes
+// that net/http repeats in its own texts.
 type transportError struct {
 	text  string
-	shown []error      // the errors in the chain that repeat nothing
-	whole func() error // a closure, so that nothing prints it
+	shown []error      // the errors in the chain that hold nothing from the server
+	whole func() error // the original error, in a closure so that it is never printed
 }
 
 func (e *transportError) Error() string { return e.text }
 
-// Unwrap returns the errors in the chain that repeat nothing.
+// Unwrap returns the errors in the chain that hold nothing from the server.
 func (e *transportError) Unwrap() []error { return e.shown }
 
-// Is matches all that the error of the transport matches, also what is not shown.
+// Is reports whether the original error matches target.
 func (e *transportError) Is(target error) bool { return errors.Is(e.whole(), target) }
 
-// As finds the types of transports other than net/http's too.
+// As finds the types in the original error's chain, except interfaces and the
+// types of net/http.
 func (e *transportError) As(target any) bool {
 	t := reflect.TypeOf(target).Elem()
 	return t.Kind() != reflect.Interface && !anonymous(t) && errors.As(e.whole(), target)
 }
 
-// withoutServerBytes returns err, an error of a transport or of reading a body, as this package keeps it. Types of
-// net, crypto/tls and whatever else has a type of its own keep their text. A text of errors.New, fmt.Errorf or
-// net/http is cut to the part that is known to be constant. ownTransport says that the transport isn't an
-// *http.Transport: the part of its text before any quoted part is shown, since net/http quotes what the server sent.
+// withoutServerBytes returns an error of a transport or of reading a body
+// without bytes of the server in its text. Errors with types of net, crypto/tls
+// and other packages keep their text. The text of an error of errors.New,
+// fmt.Errorf or net/http is cut to its known constant part.
+//
+// ownTransport reports that the transport isn't an *http.Transport. Its text is
+// shown up to the first quote, because net/http quotes what the server sent.
 func withoutServerBytes(err error, ownTransport bool) error {
 	if err == nil || repeatsNothing(err) {
 		return err
@@ -127,9 +135,9 @@ func withoutServerBytes(err error, ownTransport bool) error {
 	return e
 }
 
-// repeatsNothing reports whether the text of err holds no bytes of the server.
+// repeatsNothing reports whether the text of err has no bytes of the server.
 func repeatsNothing(err error) bool {
-	switch err.(type) { //nolint:errorlint // this is about one link of the chain
+	switch err.(type) { //nolint:errorlint // looks at one link of the chain
 	case *net.OpError, *net.DNSError, *tls.CertificateVerificationError, *timeoutError:
 		return true
 	}
@@ -139,7 +147,8 @@ func repeatsNothing(err error) bool {
 	return !slices.ContainsFunc(wrapped(err), func(inner error) bool { return !repeatsNothing(inner) })
 }
 
-// anonymous reports whether t says nothing about where an error's text comes from, or is of net/http or its parts.
+// anonymous reports whether t doesn't show where an error's text comes from, or
+// belongs to net/http or its parts.
 func anonymous(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -152,7 +161,7 @@ func anonymous(t reflect.Type) bool {
 	}
 }
 
-// constantText returns the part of err's own text that is constant.
+// constantText returns the constant part of err's text.
 func constantText(err error) string {
 	text := err.Error()
 	if inner, ok := strings.CutPrefix(text, http2NotRewound); ok {
@@ -161,7 +170,8 @@ func constantText(err error) string {
 	return knownText().FindString(text)
 }
 
-// walk calls visit for err, and for what it wraps where visit says so.
+// walk calls visit for err. If visit returns true, it also walks the errors
+// that err wraps.
 func walk(err error, visit func(error) (deeper bool)) {
 	if visit(err) {
 		for _, inner := range wrapped(err) {
@@ -170,9 +180,9 @@ func walk(err error, visit func(error) (deeper bool)) {
 	}
 }
 
-// wrapped returns the errors that err wraps itself.
+// wrapped returns the errors that err directly wraps.
 func wrapped(err error) []error {
-	switch wrapper := err.(type) { //nolint:errorlint // this is about one link of the chain
+	switch wrapper := err.(type) { //nolint:errorlint // looks at one link of the chain
 	case interface{ Unwrap() error }:
 		if inner := wrapper.Unwrap(); inner != nil {
 			return []error{inner}

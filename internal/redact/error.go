@@ -2,27 +2,29 @@ package redact
 
 import "errors"
 
-// Error returns err if neither its text nor that of an error in its chain repeats a secret. Otherwise it returns an
-// error with the redacted text that matches what err matches by errors.Is, and unwraps to nothing.
+// Error returns err if no text in its chain contains a secret. Otherwise it
+// returns an error with the redacted text. That error matches the same targets
+// by errors.Is as err, and wraps nothing.
 func (r *Redactor) Error(err error) error {
-	if err == nil || !r.repeated(err) {
+	if err == nil || !r.inChain(err) {
 		return err
 	}
 	return &redactedError{text: r.Text(err.Error()), is: func(target error) bool { return errors.Is(err, target) }}
 }
 
-// repeated reports whether err or an error that it wraps repeats a secret.
-func (r *Redactor) repeated(err error) bool {
+// inChain reports whether the text of err or of an error that it wraps contains
+// a secret.
+func (r *Redactor) inChain(err error) bool {
 	if text := err.Error(); r.Text(text) != text {
 		return true
 	}
 	switch wrapper := err.(type) { //nolint:errorlint // this walks the chain
 	case interface{ Unwrap() error }:
 		inner := wrapper.Unwrap()
-		return inner != nil && r.repeated(inner)
+		return inner != nil && r.inChain(inner)
 	case interface{ Unwrap() []error }:
 		for _, inner := range wrapper.Unwrap() {
-			if inner != nil && r.repeated(inner) {
+			if inner != nil && r.inChain(inner) {
 				return true
 			}
 		}
@@ -30,7 +32,8 @@ func (r *Redactor) repeated(err error) bool {
 	return false
 }
 
-// redactedError keeps the original error in a func, which neither fmt nor reflection can look into.
+// redactedError keeps the original error in a func, because fmt and reflection
+// can't look into a func.
 type redactedError struct {
 	text string
 	is   func(target error) bool

@@ -7,13 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// maxPrintable bounds each text from outside in an error or a log record, in bytes.
+// maxPrintable is the maximum length of an outside text in an error or a log
+// record, in bytes.
 const maxPrintable = 512
 
-// Printable returns text as Cut and then Line do.
+// Printable cuts text as Cut does and then quotes it as Line does.
 func Printable(text string) string { return Line(Cut(text)) }
 
-// Line returns text, quoted if a terminal or a log could read a part of it as more than text.
+// Line returns text. If it has characters that could affect a terminal or a
+// log, the result is quoted.
 func Line(text string) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
 		return strconv.Quote(text)
@@ -21,7 +23,8 @@ func Line(text string) string {
 	return text
 }
 
-// Cut returns at most 512 bytes of text. A secret must be redacted before, or a part of it may be left.
+// Cut returns at most the first 512 bytes of text. Redact secrets first,
+// because a part of one could remain.
 func Cut(text string) string {
 	if len(text) > maxPrintable {
 		return strings.ToValidUTF8(text[:maxPrintable], "") + "…"

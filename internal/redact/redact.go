@@ -1,4 +1,5 @@
-// Package redact bounds what errors and log records repeat of other people's texts, and keeps secrets out of it.
+// Package redact removes secrets from texts for errors and log records, and
+// limits the length of texts from outside.
 package redact
 
 import (
@@ -6,31 +7,35 @@ import (
 	"unicode/utf8"
 )
 
-// Placeholder stands where a secret would be printed.
+// Placeholder replaces a secret.
 const Placeholder = "[REDACTED]"
 
 const (
-	window    = 8 // the bytes of a secret that no text shows in a row
+	window    = 8 // bytes of a secret in a row that are never shown
 	minSecret = 6 // shorter values could match ordinary text
 	maxLevels = 3 // how often a text is unescaped
 )
 
-// Redactor replaces what a text repeats of secrets. The zero Redactor replaces nothing.
+// Redactor replaces secrets in a text. The zero Redactor replaces nothing.
 type Redactor struct{ sets []*set }
 
-// set holds the windows of one spelling of a secret, each as the big-endian number of its bytes.
+// set holds the windows of one spelling of a secret. Each is the big-endian
+// number of its bytes.
 type set struct {
 	width   int // in bytes
 	windows table
 }
 
-// New returns a Redactor that finds any 8 bytes in a row of a secret, and a secret of 6 or 7 bytes as a whole. It finds
-// them plain, escaped as in JSON, as HTML entities, percent-encoded, in base64 of either alphabet and any alignment, and
-// in hex. Letters may be of either case, and white space, control characters and line breaks may stand anywhere between.
-// Escapes may be nested three deep.
+// New returns a Redactor that finds any 8 bytes in a row of secret. It finds a
+// secret of 6 or 7 bytes only as a whole, and no shorter one.
+//
+// The bytes are found in plain text, in JSON escapes, HTML entities, percent
+// encoding, hex, and base64 of either alphabet and any alignment. Escapes may
+// be nested three deep. The case of letters doesn't matter, and white space,
+// control characters and line breaks may be anywhere in between.
 func New(secret string) *Redactor {
 	r := &Redactor{}
-	for _, v := range levels(secret) { // as a text that repeats it is read
+	for _, v := range levels(secret) { // because Text unescapes an echo of it too
 		if width := min(len(v.text), window); width >= minSecret {
 			r.sets = append(r.sets, newSet(width, v.text, v.folded()))
 		}
@@ -57,7 +62,7 @@ func newSet(width int, spellings ...[]byte) *set {
 	return s
 }
 
-// Join returns a Redactor of the secrets of all of these.
+// Join returns a Redactor of the secrets of all redactors.
 func Join(redactors ...*Redactor) *Redactor {
 	all := &Redactor{}
 	for _, r := range redactors {
@@ -69,7 +74,8 @@ func Join(redactors ...*Redactor) *Redactor {
 // mask selects the last width bytes of a number.
 func mask(width int) uint64 { return ^uint64(0) >> (64 - 8*width) }
 
-// Text returns text with a Placeholder for each run of bytes that repeats a part of a secret. It takes linear time.
+// Text returns text with a Placeholder for each run of bytes that holds a part
+// of a secret. It takes linear time.
 func (r *Redactor) Text(text string) string {
 	if len(r.sets) == 0 || len(text) < minSecret {
 		return text
@@ -82,10 +88,10 @@ func (r *Redactor) Text(text string) string {
 	return found.replace(text)
 }
 
-// findPlain finds windows that stand in v as they are but for their case.
+// findPlain finds windows in v, ignoring case.
 func (r *Redactor) findPlain(v view, found *finds) {
 	var last uint64
-	var starts [window]int // of the runes that the last bytes are from
+	var starts [window]int // of the runes of the last bytes
 	count := 0
 	var buffer [utf8.UTFMax]byte
 	for i := 0; i < len(v.text); {
@@ -104,14 +110,15 @@ func (r *Redactor) findPlain(v view, found *finds) {
 	}
 }
 
-// findEncoded finds windows that stand in v in base64 or hex, whose digits are read as one stream of bits.
+// findEncoded finds windows in v that are written in base64 or hex. It reads
+// the digits as one stream of bits.
 func (r *Redactor) findEncoded(v view, found *finds) {
 	base64, hex := digits{each: 6}, digits{each: 4}
 	for i, b := range v.text {
 		base64.push(base64Digit(b))
 		hex.push(hexDigit(b))
 		for _, s := range r.sets {
-			for behind := 0; behind <= 4; behind += 2 { // the bits of a base64 digit that are behind the end of a byte
+			for behind := 0; behind <= 4; behind += 2 { // bits of a base64 digit after the end of a byte
 				if value, n := base64.window(s.width, behind); n > 0 && s.windows.has(value) {
 					found.add(v, i+1-n, i)
 				}
@@ -130,7 +137,7 @@ type digits struct {
 	high, low uint64
 }
 
-// push appends a digit. A negative one ends the run.
+// push appends a digit. A negative digit ends the run.
 func (d *digits) push(digit int) {
 	if digit < 0 {
 		d.count = 0
@@ -141,8 +148,8 @@ func (d *digits) push(digit int) {
 	d.low = d.low<<d.each | uint64(digit)
 }
 
-// window returns the last width bytes of the run that end so many bits before its end, and how many digits hold them;
-// 0: the run is shorter.
+// window returns the width bytes that end behind bits before the end of the
+// run, and the number n of digits that hold them. n is 0 if the run is shorter.
 func (d *digits) window(width, behind int) (value uint64, n int) {
 	need := 8*width + behind
 	if d.count < need {
@@ -151,13 +158,14 @@ func (d *digits) window(width, behind int) (value uint64, n int) {
 	return (d.low>>behind | d.high<<(64-behind)) & mask(width), (need + d.each - 1) / d.each
 }
 
-// finds are ranges of a text that repeat a part of a secret.
+// finds holds the ranges of a text that contain a part of a secret.
 type finds struct {
 	length int
-	change []int32 // change[i]: ranges that begin at byte i, less those that end there; nil: no range
+	change []int32 // at i: ranges that begin at byte i minus those that end there. nil without a range.
 }
 
-// add adds the bytes of the text that the bytes from first to last of v were read from.
+// add adds the range of the text from which the bytes first to last of v were
+// read.
 func (f *finds) add(v view, first, last int) {
 	if f.change == nil {
 		f.change = make([]int32, f.length+1)
@@ -166,7 +174,8 @@ func (f *finds) add(v view, first, last int) {
 	f.change[v.to[last]]--
 }
 
-// replace returns text with a Placeholder for each range, and one for those that touch.
+// replace returns text with a Placeholder for each range. Ranges that touch
+// share one.
 func (f *finds) replace(text string) string {
 	if f.change == nil {
 		return text

@@ -5,11 +5,12 @@ import (
 	"math/rand/v2"
 )
 
-// table is a set of numbers that are not 0. It is several times as fast as a map, and a text is looked up at each byte.
+// table is a set of numbers other than 0. Each byte of a text needs a lookup,
+// so the set must be fast. It is several times as fast as a map.
 type table struct {
 	slots      []uint64
 	shift      int
-	multiplier uint64 // random, so that nobody can choose numbers that share a slot
+	multiplier uint64 // random, so that nobody can choose colliding numbers
 }
 
 // newTable returns a table for up to n numbers.
@@ -18,7 +19,7 @@ func newTable(n int) table {
 	return table{slots: make([]uint64, 1<<size), shift: 64 - size, multiplier: rand.Uint64() | 1} //nolint:gosec // no key
 }
 
-// slot returns where number is, or the free slot where it would be.
+// slot returns the slot of number, or the free slot for it.
 func (t *table) slot(number uint64) *uint64 {
 	for i := number * t.multiplier >> t.shift; ; i++ {
 		slot := &t.slots[i%uint64(len(t.slots))]

@@ -8,13 +8,15 @@ import (
 	"unicode/utf8"
 )
 
-// view is a text after decoding. Its byte i was read from the bytes from[i] up to to[i] of the original text.
+// view is a decoded text. Its byte i was read from the original bytes from[i]
+// up to to[i].
 type view struct {
 	text     []byte
 	from, to []int32
 }
 
-// levels returns text without its white space, and then unescaped again and again, as long as that changes it.
+// levels returns text without white space, followed by its repeatedly unescaped
+// forms. It stops at maxLevels, or when unescaping changes nothing.
 func levels(text string) []view {
 	v := view{text: []byte(text), from: make([]int32, len(text)), to: make([]int32, len(text))}
 	for i := range len(text) {
@@ -31,8 +33,8 @@ func levels(text string) []view {
 	return views
 }
 
-// rewrite returns the view that step makes of v. step appends what the first bytes of src stand for to dst, and returns
-// how many bytes these are.
+// rewrite returns v rewritten by step. step decodes the first bytes of src,
+// appends the result to dst, and returns how many bytes of src it decoded.
 func (v view) rewrite(step func(dst, src []byte) ([]byte, int)) view {
 	out := view{text: make([]byte, 0, len(v.text)), from: make([]int32, 0, len(v.text)), to: make([]int32, 0, len(v.text))}
 	for i := 0; i < len(v.text); {
@@ -46,12 +48,13 @@ func (v view) rewrite(step func(dst, src []byte) ([]byte, int)) view {
 	return out
 }
 
-// folded returns the text of the view with every letter in one case.
+// folded returns the text of v with all letters in one case.
 func (v view) folded() []byte {
 	return v.rewrite(fold).text
 }
 
-// fold appends the first rune of src in one case. A byte that is not UTF-8 stays as it is.
+// fold appends the first rune of src in one case. It doesn't change a byte that
+// is not UTF-8.
 func fold(dst, src []byte) ([]byte, int) {
 	if b := src[0]; b < utf8.RuneSelf {
 		if 'A' <= b && b <= 'Z' {
@@ -66,7 +69,7 @@ func fold(dst, src []byte) ([]byte, int) {
 	return utf8.AppendRune(dst, unicode.ToLower(unicode.ToUpper(r))), n
 }
 
-// visible appends the first rune of src, unless it prints nothing.
+// visible appends the first rune of src unless it is invisible.
 func visible(dst, src []byte) ([]byte, int) {
 	if b := src[0]; b < utf8.RuneSelf {
 		if b <= ' ' || b == 0x7f {
@@ -81,7 +84,8 @@ func visible(dst, src []byte) ([]byte, int) {
 	return append(dst, src[:n]...), n
 }
 
-// unescape appends what an escape at the start of src stands for, or else its first byte.
+// unescape appends the decoded escape at the start of src. If there is no
+// escape it appends the first byte.
 func unescape(dst, src []byte) ([]byte, int) {
 	n := 0
 	switch src[0] {
@@ -100,7 +104,8 @@ func unescape(dst, src []byte) ([]byte, int) {
 	return dst, n
 }
 
-// unescapeJSON reads an escape of JSON, the \x of other languages, and a backslash before any punctuation mark.
+// unescapeJSON decodes an escape of JSON, the \x of other languages, or a
+// backslash before any punctuation mark.
 func unescapeJSON(dst, src []byte) ([]byte, int) {
 	if len(src) < 2 {
 		return dst, 0
@@ -122,7 +127,7 @@ func unescapeJSON(dst, src []byte) ([]byte, int) {
 	return dst, 0
 }
 
-// unescapeUTF16 reads \uXXXX, or two of them that make one rune.
+// unescapeUTF16 decodes \uXXXX, or two of them that encode one rune.
 func unescapeUTF16(dst, src []byte) ([]byte, int) {
 	value := hexNumber(src, 2, 4)
 	if value < 0 {
@@ -136,7 +141,8 @@ func unescapeUTF16(dst, src []byte) ([]byte, int) {
 	return utf8.AppendRune(dst, rune(value)), 6 //nolint:gosec // four digits
 }
 
-// unescapeHTML reads a character reference: a name with its semicolon, or a number with or without.
+// unescapeHTML decodes a character reference. A name needs its semicolon, a
+// number doesn't.
 func unescapeHTML(dst, src []byte) ([]byte, int) {
 	n := 1
 	inName := func(b byte) bool { return hexDigit(b) >= 0 || 'g' <= b|0x20 && b|0x20 <= 'z' }
@@ -164,7 +170,7 @@ func unescapeHTML(dst, src []byte) ([]byte, int) {
 	return append(dst, plain...), n
 }
 
-// hexNumber returns the number that so many hex digits at src[from] are, or -1.
+// hexNumber returns the number written in hex digits at src[from], or -1.
 func hexNumber(src []byte, from, digits int) int {
 	if len(src) < from+digits {
 		return -1
@@ -193,7 +199,8 @@ func hexDigit(b byte) int {
 	return -1
 }
 
-// base64Digit returns the value of a digit of base64 in its standard or URL alphabet, or -1.
+// base64Digit returns the value of a digit of base64 in its standard or URL
+// alphabet, or -1.
 func base64Digit(b byte) int {
 	switch {
 	case 'A' <= b && b <= 'Z':
