@@ -346,7 +346,7 @@ var errNoResponse = errors.New("the transport returned neither a response nor an
 
 // outgoing returns req with everything that the transport needs.
 func (c *call) outgoing(req *http.Request) *http.Request {
-	req = req.WithContext(httptrace.WithClientTrace(c.attempt.ctx, c.attempt.trace()))
+	req = req.WithContext(httptrace.WithClientTrace(c.attempt, c.attempt.trace()))
 	req.GetBody = nil // net/http would repeat a request that the API may have carried out
 	req.Cancel = nil  //nolint:staticcheck // http.Client sets it, but only the context has a cause
 	// Extra bytes after the response may hold a secret. On a connection that
@@ -691,7 +691,8 @@ func (c *call) redactor() *redact.Redactor {
 
 // log writes the log record of an attempt.
 func (c *call) log(resp *http.Response, failure *Error) {
-	if c.attempt == nil || !c.client.logs(c.ctx, slog.LevelDebug) {
+	ctx := c.logContext(c.attempts)
+	if c.attempt == nil || !c.client.logs(ctx, slog.LevelDebug) {
 		return
 	}
 	attrs := append(c.logAttrs(8), slog.String("method", c.method), slog.String("path", c.template),
@@ -705,20 +706,21 @@ func (c *call) log(resp *http.Response, failure *Error) {
 	if failure != nil {
 		attrs = append(attrs, slog.String("error", failure.reason()))
 	}
-	c.client.record(c.ctx, slog.LevelDebug, "sailpoint: request", attrs...)
+	c.client.record(ctx, slog.LevelDebug, "sailpoint: request", attrs...)
 }
 
 // logWait writes the log record of a wait before the next attempt. from names
 // the source of the Retry-After, or is "" if there was none.
 func (c *call) logWait(wait time.Duration, reason, from string) {
-	if !c.client.logs(c.ctx, slog.LevelInfo) {
+	ctx := c.logContext(c.attempts + 1)
+	if !c.client.logs(ctx, slog.LevelInfo) {
 		return
 	}
 	attrs := append(c.logAttrs(4), slog.Int("attempt", c.attempts+1), slog.Duration("wait", wait), slog.String("reason", reason))
 	if from != "" {
 		attrs = append(attrs, slog.String("retry_after_from", from))
 	}
-	c.client.record(c.ctx, slog.LevelInfo, "sailpoint: wait", attrs...)
+	c.client.record(ctx, slog.LevelInfo, "sailpoint: wait", attrs...)
 }
 
 // logAttrs returns the first attributes of each log record of the call, with
@@ -782,11 +784,11 @@ func (c *call) close() {
 
 // attempt is one request and the body of its response.
 type attempt struct {
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	started time.Time
-	timer   *time.Timer // cancels ctx with limit, or nil without a limit
-	limit   atomic.Pointer[timeoutError]
+	operationContext // the request's
+	cancel           context.CancelCauseFunc
+	started          time.Time
+	timer            *time.Timer // cancels ctx with limit, or nil without a limit
+	limit            atomic.Pointer[timeoutError]
 
 	// A streamed body limits the time of its reads. The caller may take any
 	// time between them.
@@ -815,7 +817,8 @@ type attempt struct {
 // begin starts an attempt with its time limit.
 func (c *call) begin(ctx context.Context) *attempt {
 	a := &attempt{started: time.Now()}
-	a.ctx, a.cancel = context.WithCancelCause(ctx)
+	a.Context, a.cancel = context.WithCancelCause(ctx)
+	a.operation, a.attempt = &c.operation, c.attempts+1
 	limit := c.client.cfg.AttemptTimeout
 	if _, bounded := c.ctx.Deadline(); !bounded {
 		if left := time.Until(c.deadline); limit < 0 || left < limit {
@@ -877,7 +880,7 @@ func (a *attempt) sent() int {
 		return written
 	case !a.connecting.Load():
 		return 1
-	case a.connected.Load() && a.ctx.Err() != nil: // HTTP/2 may still be writing the header
+	case a.connected.Load() && a.Err() != nil: // HTTP/2 may still be writing the header
 		return 1
 	}
 	return 0
@@ -887,7 +890,7 @@ func (a *attempt) sent() int {
 // nil.
 func (a *attempt) limitReached() error {
 	var timeout *timeoutError
-	switch cause := context.Cause(a.ctx); {
+	switch cause := context.Cause(a); {
 	case errors.As(cause, &timeout):
 		return timeout
 	case errors.Is(cause, errReplays):

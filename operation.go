@@ -1,0 +1,52 @@
+package sailpoint
+
+import "context"
+
+// Operation names a call, and counts its requests.
+type Operation struct {
+	Name    string // as in Error.Op, such as "PATCH /v2024/personal-access-tokens/{id}"
+	Attempt int    // 1 for the first request of the call
+}
+
+// OperationFromContext returns the operation that a request belongs to. It is
+// for the RoundTripper of Config.HTTPClient, which gets it from the request's
+// context, and for the handler of Config.Logger, which gets it from the context
+// of each record about a request or a wait. It reports false for any other
+// context. The name has no id, no query and no secret in it.
+func OperationFromContext(ctx context.Context) (Operation, bool) {
+	if ctx == nil {
+		return Operation{}, false
+	}
+	c, ok := ctx.Value(operationKey{}).(*operationContext)
+	if !ok {
+		return Operation{}, false
+	}
+	return Operation{Name: c.operation.name(), Attempt: c.attempt}, true
+}
+
+// operationContext is the context of a request. A value of context.WithValue
+// would cost an allocation.
+type operationContext struct {
+	context.Context
+	operation *operation
+	attempt   int
+}
+
+type operationKey struct{}
+
+// Value implements [context.Context].
+func (c *operationContext) Value(key any) any {
+	if key == (operationKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+// logContext returns the context of a record about the attempt with this number.
+// It doesn't end with the attempt, so that the handler may use it afterwards.
+func (c *call) logContext(attempt int) context.Context {
+	if c.client.cfg.Logger == nil {
+		return c.ctx
+	}
+	return &operationContext{c.ctx, &c.operation, attempt}
+}
