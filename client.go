@@ -222,11 +222,11 @@ func (c *call) prepare(*http.Request) error {
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
-	limiter, bearers := c.client.cfg.Limiter, c.client.bearers
+	bearers := c.client.bearers
 	if c.kind == kindFetch && bearers.pause.left() == 0 {
 		return nil
 	}
-	if b := bearers.cached(); b != nil && limiter == nil && c.client.pause.left() == 0 && c.refused.IsZero() && c.kind != kindFetch {
+	if b := bearers.cached(); b != nil && !c.mustWait() {
 		return c.use(b)
 	}
 
@@ -254,6 +254,12 @@ func (c *call) prepare(*http.Request) error {
 		return err
 	}
 	return c.waitOut(ctx, &c.client.pause) // one may have begun meanwhile
+}
+
+// mustWait reports whether an attempt may have to wait although the client has a
+// bearer.
+func (c *call) mustWait() bool {
+	return c.kind == kindFetch || c.client.cfg.Limiter != nil || c.client.pause.left() > 0 || !c.refused.IsZero()
 }
 
 // bounded returns the caller's context, with the call's deadline if it has
