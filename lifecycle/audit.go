@@ -11,7 +11,7 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// Kind is the kind of a [Finding].
+// Kind says what a [Finding] is about.
 type Kind string
 
 // The kinds of findings. The first five concern time, and the next three
@@ -23,11 +23,11 @@ const (
 	FindingExpiringSoon Kind = "expiring-soon"
 	FindingNoExpiry     Kind = "no-expiry" // it never expires, or the API omits its expiry
 	FindingEveryRight   Kind = "every-right"
-	FindingAdminScope   Kind = "admin-scope" // to other people's tokens
+	FindingAdminScope   Kind = "admin-scope" // rights to other people's tokens
 	FindingLongBearer   Kind = "long-bearer"
 	FindingNearLimit    Kind = "near-limit" // its Token holds only the Owner
 	FindingUnfinished   Kind = "unfinished-rotation"
-	FindingManaged      Kind = "managed" // information only, and a managed token's only finding
+	FindingManaged      Kind = "managed" // for information, and a managed token's only finding
 )
 
 // Kinds returns every kind, in the order of a token's findings.
@@ -57,13 +57,12 @@ type AuditPolicy struct {
 	// the API's limit of 12 hours, which no token exceeds. Bearers are stolen
 	// most easily, and nobody can revoke a single one.
 	MaxBearer time.Duration
-	// NearLimit is the number of tokens from which an owner is reported. The
+	// NearLimit is how many tokens an owner must have to be reported. The
 	// default is 8. The API allows ten, and a rotation needs a free one.
 	NearLimit int
 }
 
-// Finding describes one issue of a token, or with [FindingNearLimit] of an
-// owner.
+// Finding is one fact about a token, or with [FindingNearLimit] about an owner.
 type Finding struct {
 	Kind  Kind
 	Token sailpoint.PersonalAccessToken // as seen by the audit
@@ -106,8 +105,8 @@ func (r *Report) Of(kinds ...Kind) []Finding {
 // returns an error and no report.
 //
 // Audit holds in memory the tokens with findings and a total for each owner.
-// More than 100,000 of them together, or more than 256 MiB, is an error. That
-// is ten tokens for each of 10,000 owners. In that case audit by OwnerID.
+// More than 100,000 of them together or 256 MiB is an error. This allows ten
+// tokens for each of 10,000 owners. For more, audit by OwnerID.
 //
 // Needs sp:all-personal-access-tokens:read, or with OwnerMe
 // sp:my-personal-access-tokens:read. To see managed tokens it also needs

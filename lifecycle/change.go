@@ -18,7 +18,7 @@ const (
 	StatusGone    Status = "gone"    // it no longer existed
 	StatusSkipped Status = "skipped" // left unchanged; see Reason
 	StatusFailed  Status = "failed"  // not changed, or not as requested; see Err
-	StatusUnknown Status = "unknown" // the response was lost; repeating is safe
+	StatusUnknown Status = "unknown" // perhaps changed; repeating is safe
 )
 
 // Change is what happened to one token.

@@ -51,8 +51,8 @@ func compareCreated(req sailpoint.CreatePersonalAccessTokenRequest, created *sai
 
 // compareExpiry compares the expiry of a new token with the request. An earlier
 // one is worth a warning, or an error if the replaced token would have lasted
-// longer. A nil expiry means that there is none only if the token was listed.
-// The response to a create may hold an unreadable one.
+// longer. A nil expiry means that the token has none only if the token was
+// listed. The response to a create may hold an unreadable one.
 func compareExpiry(req sailpoint.CreatePersonalAccessTokenRequest, expiry *time.Time, listed bool, old sailpoint.PersonalAccessToken) (warning string, err error) {
 	wanted, never := req.ExpirationDate, req.UserAwareTokenNeverExpires
 	if expiry == nil {

@@ -27,5 +27,5 @@
 // working secret, so leave it to the next run. [Prune] and [Renew] do.
 //
 // The API has no conditional delete or rename. A person who deletes or renames
-// these tokens at the same moment therefore wins. Keep one token in one store.
+// these tokens at the same moment therefore wins. Keep each token in only one store.
 package lifecycle

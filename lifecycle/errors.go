@@ -82,7 +82,7 @@ type Error struct {
 // Stored describes what the store holds, as far as a run knows.
 type Stored struct {
 	ID      string // empty if nothing is stored; see Known
-	Known   bool   // if false, it may be one of Left, or the store is a SaveFunc
+	Known   bool   // false if it may be one of Left, or for a SaveFunc
 	Working bool   // this run fetched a bearer with it
 }
 

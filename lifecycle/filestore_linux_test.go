@@ -43,28 +43,28 @@ func requireRoot(t *testing.T) {
 	}
 }
 
-// ofUser returns a store in a folder of a user, with a credential and a mode.
-func ofUser(t *testing.T, id int, mode os.FileMode) lifecycle.FileStore {
+// ofUser returns a store in a folder of the other user, with a credential and a mode.
+func ofUser(t *testing.T, mode os.FileMode) lifecycle.FileStore {
 	t.Helper()
 	requireRoot(t)
-	folder, err := os.MkdirTemp("", "") // because other users can't enter the folders of t.TempDir
+	folder, err := os.MkdirTemp("", "") //nolint:usetesting // other users can't enter the folders of t.TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	store := lifecycle.FileStore{Path: filepath.Join(folder, "deploy.json")}
 	require.NoError(t, os.WriteFile(store.Path, []byte(`{"id":"old","secret":"s"}`), 0o600))
 	require.NoError(t, os.Chmod(store.Path, mode))
-	require.NoError(t, os.Chown(store.Path, id, id))
-	require.NoError(t, os.Chown(folder, id, id))
+	require.NoError(t, os.Chown(store.Path, otherUser, otherUser))
+	require.NoError(t, os.Chown(folder, otherUser, otherUser))
 	return store
 }
 
-func requireOwner(t *testing.T, path string, uid, gid uint32, mode os.FileMode) {
+func requireOwner(t *testing.T, path string, gid uint32, mode os.FileMode) {
 	t.Helper()
 	info, err := os.Lstat(path)
 	require.NoError(t, err)
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	require.True(t, ok)
-	require.Equal(t, []uint32{uid, gid}, []uint32{stat.Uid, stat.Gid}, path)
+	require.Equal(t, []uint32{otherUser, gid}, []uint32{stat.Uid, stat.Gid}, path)
 	require.Equal(t, mode, info.Mode(), path)
 }
 
@@ -72,11 +72,11 @@ func requireOwner(t *testing.T, path string, uid, gid uint32, mode os.FileMode) 
 // read the new secret, and that its owner can replace it again.
 func TestRootKeepsTheFileOfAnotherUser(t *testing.T) {
 	for _, mode := range []os.FileMode{0o600, 0o640, 0o400} {
-		store := ofUser(t, otherUser, mode)
+		store := ofUser(t, mode)
 		require.NoError(t, store.CheckSave(t.Context()))
 		require.NoError(t, store.Save(t.Context(), credential(1)))
-		requireOwner(t, store.Path, otherUser, otherUser, mode)
-		requireOwner(t, store.Path+".lock", otherUser, otherUser, 0o600)
+		requireOwner(t, store.Path, otherUser, mode)
+		requireOwner(t, store.Path+".lock", otherUser, 0o600)
 		asUser(t, otherUser, func() {
 			got, err := store.Load(t.Context())
 			assert.NoError(t, err)
@@ -86,7 +86,7 @@ func TestRootKeepsTheFileOfAnotherUser(t *testing.T) {
 			assert.NoError(t, store.CheckSave(t.Context()))
 			assert.NoError(t, store.Save(t.Context(), c))
 		})
-		requireOwner(t, store.Path, otherUser, otherUser, mode)
+		requireOwner(t, store.Path, otherUser, mode)
 	}
 }
 
@@ -94,7 +94,7 @@ func TestRootKeepsTheFileOfAnotherUser(t *testing.T) {
 // but not change owners. Save must store nothing, and leave no file that blocks
 // the owner.
 func TestFileOfAnotherUserThatCantBeKept(t *testing.T) {
-	store := ofUser(t, otherUser, 0o640)
+	store := ofUser(t, 0o640)
 	require.NoError(t, os.Chown(filepath.Dir(store.Path), otherUser, 1001))
 	require.NoError(t, os.Chmod(filepath.Dir(store.Path), 0o770))
 	require.NoError(t, os.Chown(store.Path, otherUser, 1001))
@@ -108,7 +108,7 @@ func TestFileOfAnotherUserThatCantBeKept(t *testing.T) {
 			assert.ErrorContains(t, err, "the file must keep its owner 1000 and group 1001: run this as that user or as root")
 		}
 	})
-	requireOwner(t, store.Path, otherUser, 1001, 0o640)
+	requireOwner(t, store.Path, 1001, 0o640)
 	entries, err := os.ReadDir(filepath.Dir(store.Path))
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
@@ -116,7 +116,7 @@ func TestFileOfAnotherUserThatCantBeKept(t *testing.T) {
 
 // TestReaderNeedsNoRightToWrite checks that Load changes nothing in the folder.
 func TestReaderNeedsNoRightToWrite(t *testing.T) {
-	store := ofUser(t, otherUser, 0o640)
+	store := ofUser(t, 0o640)
 	require.NoError(t, os.Chmod(filepath.Dir(store.Path), 0o550))
 	require.NoError(t, os.Chown(store.Path, 0, otherUser))
 	asUser(t, otherUser, func() {
@@ -130,7 +130,7 @@ func TestReaderNeedsNoRightToWrite(t *testing.T) {
 // TestFolderThatCantBeSynced uses a folder without the read permission, which
 // can't be opened.
 func TestFolderThatCantBeSynced(t *testing.T) {
-	store := ofUser(t, otherUser, 0o600)
+	store := ofUser(t, 0o600)
 	require.NoError(t, os.Chmod(filepath.Dir(store.Path), 0o300))
 	asUser(t, otherUser, func() {
 		err := store.CheckSave(t.Context())

@@ -23,8 +23,9 @@ type PruneOptions struct {
 	// Prune skips the other tokens.
 	MaxDeletions int
 	// Concurrency is the maximum number of deletions in progress. The default
-	// is 4. Each waits for the client's rate limiter. Set 1 to delete in the
-	// order of the findings, and to leave more of the rate limit to other jobs.
+	// is 4. Each waits for the client's rate limiter. Jobs that share the
+	// tenant's rate limit set 1. Prune then also deletes in the order of the
+	// findings.
 	Concurrency int
 	// Progress is called for each selected token as soon as its Status is
 	// final. It runs on the goroutine that called Prune. It may be nil.

@@ -278,14 +278,14 @@ func (r *renewal) settle(c *Change, shown sailpoint.PersonalAccessToken) {
 		c.Status = StatusRenewed
 		return
 	}
-	wanted, got := "none", "none"
+	wanted, got := "never", "has no expiry"
 	if !r.opts.NeverExpires {
 		wanted = timestamp(r.until)
 	}
 	if expiry != nil {
-		got = timestamp(*expiry)
+		got = "expires on " + timestamp(*expiry)
 	}
-	c.Status, c.Err = StatusFailed, fmt.Errorf("%w: the expiry of the token %s is %s instead of %s", ErrNotAsRequested, shown.ID, got, wanted)
+	c.Status, c.Err = StatusFailed, fmt.Errorf("%w: the token %s %s instead of %s", ErrNotAsRequested, shown.ID, got, wanted)
 }
 
 // renewOne renews a single token. bulk is why a bulk update of it alone was

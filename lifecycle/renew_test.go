@@ -169,11 +169,11 @@ func TestRenewComparesTheResponse(t *testing.T) {
 		shown string
 		text  string // of the error, or "" if renewed
 	}{
-		"unchanged":                     {lifetime, old, "is 2000-01-02T00:00:00Z instead of 2000-03-31T00:00:00Z"},
-		"unchanged, without expiry":     {never, old, "is 2000-01-02T00:00:00Z instead of none"},
+		"unchanged":                     {lifetime, old, "expires on 2000-01-02T00:00:00Z instead of 2000-03-31T00:00:00Z"},
+		"unchanged, without expiry":     {never, old, "expires on 2000-01-02T00:00:00Z instead of never"},
 		"another expiry":                {lifetime, `"expirationDate":"2000-03-30T23:59:59Z"`, "instead of"},
-		"none":                          {lifetime, `"expirationDate":null`, "is none instead of 2000-03-31T00:00:00Z"},
-		"not reported":                  {lifetime, `"managed":false`, "is none instead of"},
+		"none":                          {lifetime, `"expirationDate":null`, "has no expiry instead of 2000-03-31T00:00:00Z"},
+		"not reported":                  {lifetime, `"managed":false`, "has no expiry instead of"},
 		"another token":                 {lifetime, `"id":"other"`, "does not show the token"},
 		"as requested":                  {lifetime, asked, ""},
 		"as requested, within a second": {lifetime, `"expirationDate":"2000-03-31T00:00:00.999Z"`, ""},

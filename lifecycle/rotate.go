@@ -13,9 +13,9 @@ import (
 // RotateOptions configures [Rotate]. The zero value rotates now and gives the
 // successor the same lifetime.
 type RotateOptions struct {
-	// Lifetime of the successor. The default is that of the old token. V3, Beta
-	// and V2024 allow at most six months. If the old token has no expiry, V2025
-	// and later require Lifetime or NeverExpires. Older versions use six
+	// Lifetime is that of the successor. The default is the old token's. V3,
+	// Beta and V2024 allow at most six months. If the old token has no expiry,
+	// V2025 and later require Lifetime or NeverExpires. Older versions use six
 	// months.
 	Lifetime time.Duration
 	// NeverExpires requests a successor without an expiry and acknowledges the
@@ -32,7 +32,7 @@ type RotateOptions struct {
 	Grace time.Duration
 	// AbandonAfter is the age at which another run's unfinished token counts as
 	// abandoned. The default is 15 minutes. It matters only for a store without
-	// versions. With one, a run also gives up if it takes longer than half of
+	// versions. Such a run also gives up if it takes longer than half of
 	// AbandonAfter from create to save.
 	AbandonAfter time.Duration
 }

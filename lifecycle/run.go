@@ -71,7 +71,7 @@ func newRun(op string, client *sailpoint.Client, store Store) *run {
 }
 
 var (
-	errSwept = errors.New("lifecycle: something was swept")         // start over
+	errSwept = errors.New("lifecycle: leftovers were deleted")      // start over
 	errMoved = errors.New("lifecycle: another run wrote the store") // start over
 )
 
@@ -590,8 +590,8 @@ func cleanUpContext(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // save replaces the loaded credential by the new one. After an error it finds
-// out whether the new one is stored or may still be. It deletes the token only
-// if neither is so.
+// out which one is stored. It deletes the new token only if it certainly is not
+// stored and won't be.
 func (r *run) save(ctx context.Context, c Credential) error {
 	name := r.mark.on(r.base)
 	limit := r.abandonAfter / 2

@@ -62,7 +62,7 @@ var (
 	// current. A [Store] returns it.
 	ErrStoreConflict = errors.New("lifecycle: the store has been written since it was loaded")
 	// ErrNotStored says that a Save certainly changed nothing. A [Store] wraps
-	// it.
+	// it in that error.
 	ErrNotStored = errors.New("lifecycle: not stored")
 )
 

@@ -335,8 +335,8 @@ func (p *process) tenantFault(f fault, what string) sailpointtest.Fault {
 	return fault
 }
 
-// receive changes and records a response. real says that the tenant made it.
-func (p *process) receive(resp *http.Response, f fault, what string, real bool) {
+// receive changes and records a response. fromTenant says that no fault replaced it.
+func (p *process) receive(resp *http.Response, f fault, what string, fromTenant bool) {
 	if f == renames && what == "POST" {
 		rewriteBody(resp, func(body string) string { return strings.ReplaceAll(body, "-new-", "-NEW-") })
 	}
@@ -345,7 +345,7 @@ func (p *process) receive(resp *http.Response, f fault, what string, real bool) 
 		resp.ContentLength = -1
 		resp.Header.Del("Content-Length")
 	}
-	if what == "GET" && real {
+	if what == "GET" && fromTenant {
 		p.w.lists = append(p.w.lists, rewriteBody(resp, nil))
 	}
 	if p.heard != nil && (what == "POST" || what == "token") {

@@ -152,7 +152,7 @@ func TestIDsInCSVStayText(t *testing.T) {
 		"2E5":                              "'2E5",
 		"1.5e+300":                         "'1.5e+300",
 		"007":                              "'007",
-		" 007 ":                            "' 007 ",
+		" 007 ":                            "' 007 ", //nolint:gocritic // the spaces matter
 		"12345678901":                      "12345678901",
 		"0":                                "0",
 		"900":                              "900",
