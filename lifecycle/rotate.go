@@ -232,6 +232,11 @@ func (r *run) finish(ctx context.Context, grace time.Duration, outcome Outcome) 
 		result.RetireAt = retireAt
 		return result, nil
 	}
+	if alive && !r.written && r.cur.Version != "" { // without versions, a late write could undo the next rotation
+		if err := r.confirm(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.retire(ctx, replaced); err != nil {
 		return nil, err
 	}
@@ -240,6 +245,21 @@ func (r *run) finish(ctx context.Context, grace time.Duration, outcome Outcome) 
 	}
 	r.recheck(ctx)
 	return r.result(outcome), nil
+}
+
+// confirm stores the credential that an earlier run stored once more. That it
+// can be read doesn't say that it is on stable storage: the write of that run
+// may have failed.
+func (r *run) confirm(ctx context.Context) error {
+	err := r.write(ctx, rewritten(r.cur))
+	if errors.Is(err, ErrStoreConflict) {
+		return errMoved
+	}
+	if err != nil {
+		r.leaveReplaced("the stored token replaced it")
+		return r.fail(StepSave, err, "repair the store and run it again")
+	}
+	return nil
 }
 
 // retire deletes the token that the stored one replaced. The same write stored

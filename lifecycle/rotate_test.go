@@ -439,6 +439,7 @@ func TestRotateFails(t *testing.T) {
 		"save, not known":           {true, map[string]fault{"Save 1": loses, "Load 2": fails, "Load 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
 		"save, not fenced":          {true, map[string]fault{"Save 1": fails, "Save 2": fails, "Save 3": fails}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, false},
 		"save, never confirmed":     {true, map[string]fault{"Save 1": loses, "Save 2": loses, "Save 3": loses}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
+		"save, confirmed by none":   {false, map[string]fault{"Save 1": loses, "Save 2": loses}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
 		"save, without versions":    {false, map[string]fault{"Save 1": isLate}, lifecycle.StepSave, lifecycle.ErrStoreUnknown, 2, 2, true},
 		"read back":                 {true, map[string]fault{"Load 2": fails}, lifecycle.StepLoad, errDown, 2, 1, true},
 		"prove":                     {true, map[string]fault{"token 3": fails}, lifecycle.StepProve, sailpoint.ErrServer, 2, 1, true},
@@ -474,6 +475,34 @@ func TestRotateFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAnUnfinishedRotationIsSavedAgain before the old token is deleted: that the
+// successor can be read doesn't say that its write reached stable storage.
+func TestAnUnfinishedRotationIsSavedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		old := w.adopt()
+		_, err := rotateJob(daily)(t, &process{w: w, on: map[string]fault{"Save 1": loses, "Save 2": loses, "Save 3": loses}})
+		requireError(t, err, lifecycle.StepSave, lifecycle.ErrStoreUnknown)
+
+		for _, f := range []fault{fails, rejects, loses} {
+			p := &process{w: w, on: map[string]fault{"Save 1": f}}
+			_, err := rotateJob(daily)(t, p)
+			failure := requireError(t, err, lifecycle.StepSave)
+			require.Len(t, failure.Left, 1)
+			assert.Equal(t, old, failure.Left[0].ID)
+			assert.Len(t, w.made(), 2)
+			assert.Zero(t, p.like["DELETE"])
+		}
+
+		p := &process{w: w}
+		result, err := rotateJob(daily)(t, p)
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.OutcomeFinished, result.Outcome)
+		assert.Equal(t, 1, p.like["Save"])
+		requireRotated(t, w, old)
+	})
 }
 
 // laggard is a store whose n-th Load returns the result of the first.

@@ -57,6 +57,7 @@ type run struct {
 	began      time.Time       // when the create of the new token began
 	deleted    map[string]bool // by this run; a lagging list may still show them
 	changed    bool            // this run changed something, or may have
+	written    bool            // the last Save since load succeeded
 	unobserved int             // creates of this run that may still take effect
 	warning    string          // about the new token
 	left       []Leftover
@@ -103,7 +104,7 @@ func (r *run) load(ctx context.Context) error {
 		r.stored = Stored{}
 		return r.fail(StepLoad, wrap(ErrStoreUnknown, err), "repair the store and run it again")
 	}
-	r.cur = c
+	r.cur, r.written = c, false
 	r.stored = Stored{ID: c.ID, Known: true, Working: r.stored.Working && r.stored.ID == c.ID}
 	if _, ok := c.replaces(); !ok && laterNote.MatchString(c.Note) {
 		// It may name a token that must still be retired. The next write would
@@ -625,7 +626,9 @@ func (r *run) save(ctx context.Context, c Credential) error {
 func (r *run) write(ctx context.Context, c Credential) error {
 	r.changed = true
 	r.secrets = append(r.secrets, c.Secret)
-	return r.storeError(r.store.Save(ctx, c))
+	err := r.store.Save(ctx, c)
+	r.written = err == nil
+	return r.storeError(err)
 }
 
 // read loads the stored credential.
@@ -645,20 +648,21 @@ func (r *run) resolveSave(ctx context.Context, c Credential, err error) error {
 		if loadErr != nil {
 			continue
 		}
-		if now.ID == c.ID {
-			// It can be read, but may not be on stable storage. A successful
-			// write proves that it is.
-			if r.write(ctx, rewritten(now)) != nil {
-				continue
-			}
-			r.stored = Stored{ID: c.ID, Known: true}
-			return nil
-		}
-		if c.Version == "" || now.Version == "" {
+		versions := c.Version != "" && now.Version != ""
+		if now.ID != c.ID && !versions {
 			break // the Save may still take effect, and nothing can fence it
 		}
+		// If c can be read, it may not be on stable storage yet. A successful
+		// write proves that it is.
 		if r.write(ctx, rewritten(now)) != nil {
-			continue
+			if versions {
+				continue
+			}
+			break // this write may still take effect too
+		}
+		if now.ID == c.ID {
+			r.stored = Stored{ID: c.ID, Known: true}
+			return nil
 		}
 		// Fenced: the credential that Save expected is no longer stored.
 		r.stored = Stored{ID: now.ID, Known: true}
