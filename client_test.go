@@ -651,6 +651,7 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 	for name, tt := range map[string]struct {
 		api, token []answer
 		calls      int // a second apart
+		retries    int // MaxRetries
 		source     func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error)
 		want       []string
 	}{
@@ -660,6 +661,14 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 				`INFO sailpoint: new bearer reason="no bearer yet"`,
 				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=2 reason="429 Too Many Requests" retry_after_from=response`,
 				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=1 reason="not sent because an earlier call was rate limited" retry_after_from="earlier call"`,
+			},
+		},
+		"Retry-After of an earlier 503 to the fetch of a bearer": {
+			token: []answer{{status: 503, header: map[string]string{"Retry-After": "3"}}, issued("a-bearer", 60)}, calls: 2, retries: -1,
+			want: []string{
+				`WARN sailpoint: no new bearer reason="no bearer yet" error="sailpoint: POST /oauth/token: 503 Service Unavailable (retry after 3s)"`,
+				`INFO sailpoint: wait operation="POST /oauth/token" attempt=1 reason="not sent because an earlier 503 response asked to wait" retry_after_from="earlier call"`,
+				`INFO sailpoint: new bearer reason="no bearer yet"`,
 			},
 		},
 		"a bearer that was refused": {
@@ -706,7 +715,7 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 					n.token = inTurn(tt.token...)
 				}
 				client := n.client(t, func(cfg *sailpoint.Config) {
-					cfg.Logger = slog.New(slog.NewTextHandler(&out, nil))
+					cfg.Logger, cfg.MaxRetries = slog.New(slog.NewTextHandler(&out, nil)), tt.retries
 					if tt.source != nil {
 						withSource(tt.source)(cfg)
 					}
