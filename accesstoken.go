@@ -29,18 +29,18 @@ type AccessToken struct {
 // Pass as refused the bearer that the API has just rejected with 401. If the
 // client holds none, refused is passed on to Config.TokenSource.
 //
-// Expiry is never zero and at most 24 h ahead. Config.Limiter is not called. The
-// request is retried as Config says. Without a deadline of ctx, AccessToken
+// Expiry is never zero and at most 24 h ahead. Config.Limiter is not called.
+// The request is retried as Config says. Without a deadline of ctx, AccessToken
 // takes at most 2 minutes. A failure has one [*Error] in its chain.
 //
-// The caller gets a secret that acts for the PAT: send it only to the tenant's
+// The bearer is a secret that acts for the PAT. Send it only to the tenant's
 // own host.
 func (c *Client) AccessToken(ctx context.Context, refused Secret) (AccessToken, error) {
 	if c == nil || c.bearers == nil {
 		return AccessToken{}, invalidArgument("no client: make one with NewClient")
 	}
 	if ctx == nil {
-		return AccessToken{}, invalidArgument("the context is nil: use context.Background")
+		return AccessToken{}, invalidArgument("the context is nil: use context.Background()")
 	}
 	c.bearers.refuseElsewhere(refused)
 	b := c.bearers.cached()
@@ -54,8 +54,8 @@ func (c *Client) AccessToken(ctx context.Context, refused Secret) (AccessToken, 
 }
 
 // ClientID returns the id of the PAT that the client uses. It is the ClientID
-// of the last bearer that came with one, or else Config.ClientID. It is empty if
-// neither is known yet.
+// of the last bearer that came with one, or else Config.ClientID. It is empty
+// if neither is known yet.
 func (c *Client) ClientID() string {
 	if c == nil || c.bearers == nil {
 		return ""
@@ -104,8 +104,9 @@ func (c *call) bearerInsteadOf(ctx context.Context, refused Secret) (*bearer, er
 	return bearers.getInsteadOf(ctx, refused)
 }
 
-// getInsteadOf is get for a caller whose last bearer was refused. A fetch that
-// began before the refusal may return that bearer again, and is repeated once.
+// getInsteadOf is get for a caller whose last bearer was rejected. A fetch that
+// began before the rejection may return that bearer again, and is repeated
+// once.
 func (s *bearerSource) getInsteadOf(ctx context.Context, refused Secret) (*bearer, error) {
 	b, err := s.get(ctx)
 	if err != nil || refused.IsZero() || !b.Equal(refused) || b.insteadOf.Equal(refused) {
@@ -125,8 +126,8 @@ func (s *bearerSource) discard(b *bearer) {
 	}
 }
 
-// refuseElsewhere drops the bearer if it is the one that the API has refused to
-// another user of it.
+// refuseElsewhere drops the bearer if the API has rejected it in a request of
+// another user of the bearer.
 func (s *bearerSource) refuseElsewhere(refused Secret) {
 	if refused.IsZero() {
 		return

@@ -38,7 +38,7 @@ type bearer struct {
 	requested, renewAt, expiry time.Time
 	redactor                   func() *redact.Redactor
 	clientID                   string // of its PAT, if the TokenSource told it
-	insteadOf                  Secret // the refused bearer that its fetch knew of
+	insteadOf                  Secret // the rejected bearer that its fetch replaced
 
 	accepted atomic.Bool // the API has carried out a call with this bearer
 }

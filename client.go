@@ -156,7 +156,7 @@ type call struct {
 	attempts  int
 	retries   int    // compared with MaxRetries
 	paid      int    // retries taken from the budget
-	refused   Secret // the bearer that a 401 rejected; zero if there was none
+	refused   Secret // the bearer that a 401 rejected
 	repeated  bool
 	certainty certainty
 	wait      time.Duration // before the next attempt
@@ -215,26 +215,23 @@ func (c *call) send() error {
 	return err
 }
 
-// prepare waits until the next attempt may be sent, and gets its bearer. The
-// bearer comes before the limiter, whose consent may be good for a moment only.
+// prepare waits until the next attempt may be sent, and gets its bearer. It
+// calls the limiter last, because its consent may be valid only for a moment.
 func (c *call) prepare(*http.Request) error {
 	c.attempt = nil
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
-	bearers := c.client.bearers
-	if c.kind == kindFetch && bearers.pause.left() == 0 {
-		return nil
+	if c.kind == kindFetch {
+		return c.prepareFetch()
 	}
+	bearers := c.client.bearers
 	if b := bearers.cached(); b != nil && !c.mustWait() {
 		return c.use(b)
 	}
 
 	ctx, cancel := c.bounded()
 	defer cancel()
-	if c.kind == kindFetch {
-		return c.waitOut(ctx, &bearers.pause)
-	}
 	if err := c.waitOut(ctx, &c.client.pause); err != nil {
 		return err
 	}
@@ -256,10 +253,21 @@ func (c *call) prepare(*http.Request) error {
 	return c.waitOut(ctx, &c.client.pause) // one may have begun meanwhile
 }
 
-// mustWait reports whether an attempt may have to wait although the client has a
-// bearer.
+// mustWait reports whether an attempt may have to wait although the client has
+// a bearer.
 func (c *call) mustWait() bool {
-	return c.kind == kindFetch || c.client.cfg.Limiter != nil || c.client.pause.left() > 0 || !c.refused.IsZero()
+	return c.client.cfg.Limiter != nil || c.client.pause.left() > 0 || !c.refused.IsZero()
+}
+
+// prepareFetch waits until the next request for a bearer may be sent.
+func (c *call) prepareFetch() error {
+	pause := &c.client.bearers.pause
+	if pause.left() == 0 {
+		return nil
+	}
+	ctx, cancel := c.bounded()
+	defer cancel()
+	return c.waitOut(ctx, pause)
 }
 
 // bounded returns the caller's context, with the call's deadline if it has
@@ -554,7 +562,7 @@ func (c *call) planRetry(verdict verdict, event event) bool {
 	}
 	if p := c.pausedBy(event, asked); p != nil {
 		p.extend(time.Now().Add(min(c.wait, maxPause)), c.failure.StatusCode)
-		c.tellLimiter(p, cmp.Or(asked, c.wait))
+		c.reportPause(p, cmp.Or(asked, c.wait))
 	}
 	if asked > c.client.cfg.MaxRetryWait {
 		return false

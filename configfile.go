@@ -40,8 +40,8 @@ func readConfigFile(path string) ([]byte, error) {
 }
 
 // toUTF8 removes a byte order mark and decodes UTF-16, which Windows PowerShell
-// writes. JSON starts with an ASCII character, so a zero byte at the start shows
-// UTF-16 without a mark.
+// writes. JSON starts with an ASCII character, so a zero byte at the start
+// shows UTF-16 without a mark.
 func toUTF8(data []byte) ([]byte, error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("\ufeff")):
@@ -60,8 +60,8 @@ func toUTF8(data []byte) ([]byte, error) {
 
 var errUTF16 = errors.New("it is not valid UTF-16: save it as UTF-8")
 
-// fromUTF16 rejects invalid UTF-16, because a replacement character would change
-// a secret silently.
+// fromUTF16 rejects invalid UTF-16, because a replacement character would
+// change a secret silently.
 func fromUTF16(data []byte, order binary.ByteOrder) ([]byte, error) {
 	if len(data)%2 != 0 {
 		return nil, errUTF16

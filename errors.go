@@ -18,18 +18,18 @@ import (
 	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
-// ErrInvalidArgument matches every error about an argument or a configuration.
-// Nothing was sent.
+// ErrInvalidArgument reports an invalid argument or configuration. Nothing was
+// sent.
 var ErrInvalidArgument = errors.New("sailpoint: invalid argument")
 
-// ErrSelf matches the error of a Delete of the client's own token. Nothing was
-// sent. Use DeleteSelf instead.
+// ErrSelf reports a Delete of the client's own token. Nothing was sent. Use
+// DeleteSelf instead.
 var ErrSelf = errors.New("sailpoint: the client's own token")
 
 // errOwnToken is the error of such a Delete.
 var errOwnToken = fmt.Errorf("%w: deleting it would end this client's access: call DeleteSelf to do so", ErrSelf)
 
-// These match the status of the last response.
+// These report the status of the last response.
 var (
 	ErrBadRequest   = errors.New("sailpoint: bad request")  // 400
 	ErrUnauthorized = errors.New("sailpoint: unauthorized") // 401
@@ -40,13 +40,13 @@ var (
 	ErrServer       = errors.New("sailpoint: server error") // 500 and above
 )
 
-// These match a call's outcome.
+// These report a call's outcome.
 var (
 	// ErrUnreachable reports that the last attempt got no complete response
 	// header. The connection failed or broke, the handshake failed, a proxy
-	// refused, or AttemptTimeout passed. It doesn't match if the caller's
-	// context ended, or if Config.Limiter or Config.TokenSource failed. If a
-	// changing call may have been sent, the error also matches
+	// refused, or AttemptTimeout passed. It doesn't report that the caller's
+	// context ended, or that Config.Limiter or Config.TokenSource failed. If a
+	// changing call may have been sent, its error also matches
 	// ErrOutcomeUnknown.
 	ErrUnreachable = errors.New("sailpoint: no response")
 
@@ -61,8 +61,8 @@ var (
 	ErrInvalidResponse = errors.New("sailpoint: invalid response")
 
 	// ErrOutcomeUnknown reports that a changing call was or may have been
-	// carried out, and its result is lost. It matches in addition to the status
-	// of the last response, so a Delete that got a 503 also matches ErrServer.
+	// carried out, and its result is lost. The error also matches its status.
+	// If the last response to a Delete was a 503, it also matches ErrServer.
 	ErrOutcomeUnknown = errors.New("sailpoint: outcome unknown")
 )
 

@@ -18,9 +18,9 @@ type Limiter interface {
 // SharedLimiter is a Limiter that several processes share, so that all of them
 // wait after a 429 that one of them has received.
 //
-// While such a wait lasts, Wait returns an [*Error] whose RetryAfter is the time
-// that is left. The client treats it as a 429 to its own call. It waits and
-// calls Wait again, or returns the error if RetryAfter is longer than
+// While such a wait lasts, Wait returns an [*Error] whose RetryAfter is the
+// time that is left. The client treats it as a 429 to its own call. It waits
+// and calls Wait again, or returns the error if RetryAfter is longer than
 // Config.MaxRetryWait. That wait doesn't count as a retry.
 type SharedLimiter interface {
 	Limiter
@@ -30,12 +30,12 @@ type SharedLimiter interface {
 	RateLimited(ctx context.Context, retryAfter time.Duration)
 }
 
-// rateLimitedTimeout bounds SharedLimiter.RateLimited.
+// rateLimitedTimeout is the time limit of SharedLimiter.RateLimited.
 const rateLimitedTimeout = time.Second
 
 // awaitConsent waits until the limiter and the client's pause let a request
-// through. A SharedLimiter is asked again after a pause, because its consent may
-// be good for a moment only.
+// through. A SharedLimiter is called again after a pause, because its consent
+// may be valid only for a moment.
 func (c *call) awaitConsent(ctx context.Context) error {
 	_, isShared := c.client.cfg.Limiter.(SharedLimiter)
 	for {
@@ -53,8 +53,8 @@ func (c *call) awaitConsent(ctx context.Context) error {
 	}
 }
 
-// askLimiter waits for the limiter. It reports false if a SharedLimiter refused
-// because another client was rate limited. The client then pauses.
+// askLimiter waits for the limiter. It reports false if a SharedLimiter
+// returned the rate limit of another client. The client then pauses.
 func (c *call) askLimiter(ctx context.Context) (consent bool, err error) {
 	limiter := c.client.cfg.Limiter
 	if limiter == nil {
@@ -66,16 +66,16 @@ func (c *call) askLimiter(ctx context.Context) (consent bool, err error) {
 	}
 	var limited *Error
 	if _, isShared := limiter.(SharedLimiter); isShared && errors.As(err, &limited) && limited.RetryAfter > 0 {
-		wait := min(max(limited.RetryAfter, spread), maxPause) // a shorter one could be over before it is waited for
+		wait := min(max(limited.RetryAfter, spread), maxPause) // a shorter one could end before the wait begins
 		c.client.pause.extend(time.Now().Add(wait), http.StatusTooManyRequests)
 		return false, nil
 	}
 	return false, fmt.Errorf("limiter: %w", err)
 }
 
-// tellLimiter reports a pause of the client to a SharedLimiter, also if the
+// reportPause reports a pause of the client to a SharedLimiter, even if the
 // call has ended meanwhile.
-func (c *call) tellLimiter(p *pause, retryAfter time.Duration) {
+func (c *call) reportPause(p *pause, retryAfter time.Duration) {
 	shared, isShared := c.client.cfg.Limiter.(SharedLimiter)
 	if !isShared || p != &c.client.pause {
 		return

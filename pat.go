@@ -86,9 +86,9 @@ func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePers
 // temporary failure.
 //
 // The error matches ErrInvalidResponse if the tokens need more memory than
-// Config.MaxListBytes (use All then) or if one token has more than 1 MiB of
-// JSON. It also does if a member can't be read, and then names the token and
-// the member. In a name that isn't valid UTF-8, U+FFFD replaces the invalid
+// Config.MaxListBytes. Use All then. It also matches if one token has more than
+// 1 MiB of JSON, or if a member can't be read. The error then names the token
+// and the member. In a name that isn't valid UTF-8, U+FFFD replaces the invalid
 // bytes.
 func (s *PersonalAccessTokensService) List(ctx context.Context, opts ListPersonalAccessTokensOptions) ([]PersonalAccessToken, error) {
 	op, err := s.collection(ctx, http.MethodGet, kindRead)

@@ -148,7 +148,8 @@ var notProcessedTexts = []string{
 }
 
 // tooLargeHeaderTexts are net/http's texts for a response header that is too
-// large, in HTTP/1.1, in HTTP/2, and in HTTP/2 if a single field is too large.
+// large. They are those of HTTP/1.1, of HTTP/2, and of a single field in
+// HTTP/2.
 var tooLargeHeaderTexts = []string{"server response headers exceeded", "response header list larger than", "connection error: COMPRESSION_ERROR"}
 
 // transportEvent returns the event of a request that failed with err from

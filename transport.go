@@ -74,9 +74,9 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return timedConn{conn}, nil
 }
 
-// timedConn limits the time of each write. Without it a server that asks for
-// new TLS 1.3 keys all the time and reads nothing could block a call after its
-// context has ended: crypto/tls answers a KeyUpdate inside a read, and Close
+// timedConn limits the time of each write. Otherwise a server could block a
+// call after its context has ended, by asking for new TLS 1.3 keys and reading
+// nothing. Package crypto/tls responds to a KeyUpdate inside a read, and Close
 // waits for that write.
 type timedConn struct{ net.Conn }
 
@@ -87,7 +87,7 @@ func (c timedConn) Write(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(p)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		_ = c.Close() // or the alerts of crypto/tls would wait as long again
+		_ = c.Close() // otherwise the alerts of crypto/tls would wait as long
 	}
 	return n, err
 }
