@@ -207,9 +207,15 @@ func TestZeroValuesAreRefusedWithoutPanic(t *testing.T) {
 	assert.Empty(t, nilClient.APIVersion())
 	_, err := nilClient.WithCredentials("id", sailpoint.NewSecret("s"))
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+	_, err = nilClient.AccessToken(t.Context(), sailpoint.Secret{})
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+	_, err = new(sailpoint.Client).AccessToken(t.Context(), sailpoint.Secret{})
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 
 	n := scripted(ok(`[]`))
 	var nilContext context.Context
+	_, err = n.client(t).AccessToken(nilContext, sailpoint.Secret{})
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 	for name, s := range map[string]*sailpoint.PersonalAccessTokensService{
 		"nil service":  (&sailpoint.Client{}).PersonalAccessTokens,
 		"zero service": {},
@@ -223,6 +229,10 @@ func TestZeroValuesAreRefusedWithoutPanic(t *testing.T) {
 			for _, err := range s.All(nilContext, sailpoint.ListPersonalAccessTokensOptions{}) {
 				require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 			}
+			_, err = s.Get(nilContext, "id")
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			_, err = s.Self(nilContext)
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 			_, err = s.Patch(nilContext, "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
 			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 			_, err = s.BulkUpdate(nilContext, []string{"id"}, sailpoint.NewPersonalAccessTokenPatch().NeverExpire())

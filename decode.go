@@ -121,6 +121,28 @@ func decodeTokens(body io.Reader, limit int64) ([]PersonalAccessToken, error) {
 	return slices.Concat(append(chunks, chunk)...), nil
 }
 
+// findToken decodes a whole list, and returns the token with this id or nil. In
+// the other tokens only the id must be readable.
+func findToken(body io.Reader, id string) (*PersonalAccessToken, error) {
+	r := newTokenReader(body)
+	defer r.release()
+	var found *PersonalAccessToken
+	for r.open('['); r.more(']'); {
+		var t PersonalAccessToken
+		r.beginToken()
+		r.tolerantToken(&t)
+		matches := strings.EqualFold(t.ID, id)
+		if matches || t.ID == "" {
+			r.requireReadable(&t)
+		}
+		if matches && found == nil {
+			found = &t
+		}
+	}
+	r.end()
+	return found, r.failure()
+}
+
 // tokenStream decodes a list token by token.
 type tokenStream struct {
 	token PersonalAccessToken // set if next returns true
@@ -337,15 +359,24 @@ func (r *tokenReader) more(end jsontext.Kind) bool {
 	return false
 }
 
-// nextToken reads a token of a list. Its limit is that of a single token.
+// nextToken reads a token of a list.
 func (r *tokenReader) nextToken(t *PersonalAccessToken) {
-	r.bound.left = r.bound.limit
+	r.beginToken()
 	r.token(t)
 }
+
+// beginToken begins a token of a list. Its limit is that of a single token.
+func (r *tokenReader) beginToken() { r.bound.left = r.bound.limit }
 
 // token reads a token into t, and fails if a member is unreadable.
 func (r *tokenReader) token(t *PersonalAccessToken) {
 	r.tolerantToken(t)
+	r.requireReadable(t)
+}
+
+// requireReadable fails if t, the last token read, has no id or an unreadable
+// member.
+func (r *tokenReader) requireReadable(t *PersonalAccessToken) {
 	switch {
 	case r.err != nil:
 	case t.ID == "":

@@ -271,6 +271,14 @@ func (e *CreateOutcomeError) Unwrap() error { return e.Err }
 // Is reports whether target is ErrOutcomeUnknown.
 func (e *CreateOutcomeError) Is(target error) bool { return target == ErrOutcomeUnknown }
 
+// notListedError says that no list that the caller may see has a token.
+type notListedError struct{ where string }
+
+func (e *notListedError) Error() string { return "no token with this id " + e.where }
+
+// Is matches ErrNotFound.
+func (e *notListedError) Is(target error) bool { return target == ErrNotFound }
+
 // invalidArgument returns an error that matches ErrInvalidArgument. The text
 // says what is wrong and what to do.
 func invalidArgument(format string, args ...any) error {

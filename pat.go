@@ -142,6 +142,57 @@ func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonal
 	}
 }
 
+// Get returns the token with this id. The API has no such operation, so Get
+// lists the caller's own tokens. If the token isn't one of them, Get lists the
+// tokens of all owners.
+//
+//	GET /{version}/personal-access-tokens
+//
+// Needs sp:my-personal-access-tokens:read for an own token, and
+// sp:all-personal-access-tokens:read for any other. Get is retried as List is.
+//
+// The error matches ErrNotFound if the token isn't listed. If the caller may
+// list only its own tokens, the error also matches ErrForbidden, because another
+// owner may have the token. If the caller may list neither, it matches
+// ErrForbidden alone. Managed tokens are listed only with
+// idn:managed-personal-access-tokens:read. Without it, Get can't tell a managed
+// token from one that doesn't exist.
+//
+// Get holds one token at a time, however large the tenant is. It ignores
+// unreadable members of other tokens, except their ids.
+func (s *PersonalAccessTokensService) Get(ctx context.Context, id string) (*PersonalAccessToken, error) {
+	own, ownErr := s.find(ctx, OwnerMe, id)
+	notOwn := errors.Is(ownErr, ErrNotFound)
+	if !notOwn && !errors.Is(ownErr, ErrForbidden) {
+		return own, ownErr
+	}
+	token, err := s.find(ctx, "", id)
+	var failure *Error
+	if notOwn && errors.Is(err, ErrForbidden) && errors.As(err, &failure) {
+		failure.Err = &notListedError{"is one of the caller's own, and those of other owners can't be listed"}
+	}
+	return token, err
+}
+
+// Self returns the client's own token, for example to see when it expires. The
+// API has no such operation, so Self lists the caller's own tokens.
+//
+//	GET /{version}/personal-access-tokens
+//
+// Needs sp:my-personal-access-tokens:read. Self is retried as List is, and its
+// errors are those of Get. It fails with ErrInvalidArgument if neither
+// Config.ClientID nor the TokenSource names the token.
+func (s *PersonalAccessTokensService) Self(ctx context.Context) (*PersonalAccessToken, error) {
+	if _, err := s.collection(ctx, http.MethodGet, kindRead); err != nil {
+		return nil, err
+	}
+	id, err := s.client.ownTokenID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.find(ctx, OwnerMe, id)
+}
+
 // Patch applies patch to the token with this id and returns the changed token.
 // The API applies either the whole patch or nothing.
 //
@@ -294,6 +345,35 @@ func (s *PersonalAccessTokensService) DeleteSelf(ctx context.Context) error {
 		return err
 	}
 	return s.client.call(ctx, op, decodeNothing).do()
+}
+
+// find lists the tokens of one owner, or of all owners, and returns the one with
+// this id.
+func (s *PersonalAccessTokensService) find(ctx context.Context, ownerID, id string) (*PersonalAccessToken, error) {
+	op, err := s.collection(ctx, http.MethodGet, kindRead)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	op.url += ListPersonalAccessTokensOptions{OwnerID: ownerID}.query()
+	op.tokenID = id
+	var token *PersonalAccessToken
+	call := s.client.call(ctx, op, func(body io.Reader) (err error) {
+		token, err = findToken(body, id) // here, so that a list that was cut short is retried
+		return err
+	})
+	if err := call.do(); err != nil {
+		return nil, err
+	}
+	if token == nil {
+		return nil, &Error{
+			Op: op.name(), TokenID: id, StatusCode: http.StatusOK, Attempts: call.attempts,
+			Err: &notListedError{"is listed"},
+		}
+	}
+	return token, nil
 }
 
 // tokens carries out op and returns the tokens in its response.

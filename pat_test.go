@@ -150,6 +150,136 @@ func TestDeleteSelfNeedsToKnowTheToken(t *testing.T) {
 	}
 }
 
+// requireQueries checks the path and query of each request that a Get sent.
+func requireQueries(t *testing.T, n *network, want ...string) {
+	t.Helper()
+	var sent []string
+	for _, call := range n.calls {
+		require.Equal(t, "GET", call.method)
+		sent = append(sent, strings.TrimPrefix(call.url, "https://acme.example/v2024/personal-access-tokens"))
+	}
+	require.Equal(t, want, sent)
+}
+
+const ownList, wholeList = "?owner-id=me", ""
+
+func TestGetListsTheOwnTokensFirst(t *testing.T) {
+	const (
+		id    = "86f1dc6fe8f54414950454cbb11278fa"
+		other = `{"id":"1234","name":"other","scope":["a"]}`
+	)
+	denied := answer{status: 403, body: `{"detailCode":"403 Forbidden","trackingId":"tracked"}`}
+	for name, test := range map[string]struct {
+		answers []answer
+		queries []string
+		want    []error // nil if the token is found
+		text    string
+	}{
+		"an own token":                {[]answer{ok(`[` + other + `,` + aToken + `]`)}, []string{ownList}, nil, ""},
+		"another owner's":             {[]answer{ok(`[` + other + `]`), ok(`[` + aToken + `,` + other + `]`)}, []string{ownList, wholeList}, nil, ""},
+		"another owner's, own denied": {[]answer{denied, ok(`[` + aToken + `]`)}, []string{ownList, wholeList}, nil, ""},
+		"of nobody":                   {[]answer{ok(`[]`), ok(`[` + other + `]`)}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound}, "no token with this id is listed"},
+		"of nobody, own denied":       {[]answer{denied, ok(`[]`)}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound}, "no token with this id is listed"},
+		"not own, others denied":      {[]answer{ok(`[]`), denied}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound, sailpoint.ErrForbidden}, "one of the caller's own"},
+		"both denied":                 {[]answer{denied}, []string{ownList, wholeList}, []error{sailpoint.ErrForbidden}, "403 Forbidden (token " + id},
+		"own list fails":              {[]answer{{status: 500}}, []string{ownList}, []error{sailpoint.ErrServer}, "500"},
+		"whole list fails":            {[]answer{ok(`[]`), {status: 500}}, []string{ownList, wholeList}, []error{sailpoint.ErrServer}, "500"},
+		"a list cut behind the token": {[]answer{ok(`[` + aToken + `,`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "EOF"},
+		"an unreadable token":         {[]answer{ok(`[{"id":"` + id + `","created":7}]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "the created of token " + id},
+		"another is unreadable":       {[]answer{ok(`[{"id":"1234","created":7},` + aToken + `]`)}, []string{ownList}, nil, ""},
+		"another's id is unreadable":  {[]answer{ok(`[{"id":7},` + aToken + `]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "a token without a usable id"},
+		"a page of something between": {[]answer{ok(`<html>`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
+		"an object instead of a list": {[]answer{ok(aToken)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
+		"more JSON behind the list":   {[]answer{ok(`[` + aToken + `][]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := scripted(test.answers...)
+			token, err := n.client(t, withoutRetries).PersonalAccessTokens.Get(t.Context(), id)
+			requireQueries(t, n, test.queries...)
+			if test.want == nil {
+				require.NoError(t, err)
+				require.Equal(t, id, token.ID)
+				require.Equal(t, "NodeJS Integration", token.Name)
+				require.Equal(t, []string{"sp:scopes:all"}, token.Scope)
+				return
+			}
+			require.Nil(t, token)
+			requireMatches(t, err, test.want...)
+			require.ErrorContains(t, err, test.text)
+			failure := requireOneError(t, err)
+			require.Equal(t, "GET /v2024/personal-access-tokens", failure.Op)
+			require.Equal(t, id, failure.TokenID)
+			require.Equal(t, 1, failure.Attempts)
+		})
+	}
+}
+
+func TestGetRetriesAListThatWasCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted(answer{body: `[` + aToken[:40], cut: io.ErrUnexpectedEOF}, answer{status: 503}, ok(`[`+aToken+`]`))
+		token, err := n.client(t).PersonalAccessTokens.Get(t.Context(), "86F1DC6FE8F54414950454CBB11278FA")
+		require.NoError(t, err)
+		require.Equal(t, "86f1dc6fe8f54414950454cbb11278fa", token.ID)
+		requireQueries(t, n, ownList, ownList, ownList)
+	})
+}
+
+func TestGetRefusesAnUnsafeID(t *testing.T) {
+	n := &network{}
+	for _, id := range []string{"", "..", "a/b", "a?b"} {
+		_, err := n.client(t).PersonalAccessTokens.Get(t.Context(), id)
+		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+	}
+	n.requireCounts(t, 0, 0)
+}
+
+func TestSelfListsTheOwnTokensOnly(t *testing.T) {
+	const own = `[{"id":"other"},{"id":"the-client-id","name":"mine","expirationDate":"2030-01-02T03:04:05.000Z"}]`
+	for name, test := range map[string]struct {
+		answer answer
+		want   []error
+	}{
+		"listed":     {ok(own), nil},
+		"not listed": {ok(`[]`), []error{sailpoint.ErrNotFound}},
+		"forbidden":  {answer{status: 403}, []error{sailpoint.ErrForbidden}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := scripted(test.answer)
+			token, err := n.client(t).PersonalAccessTokens.Self(t.Context())
+			requireQueries(t, n, ownList)
+			if test.want != nil {
+				requireMatches(t, err, test.want...)
+				require.Equal(t, "the-client-id", requireOneError(t, err).TokenID)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, "mine", token.Name)
+			require.Equal(t, time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), *token.ExpirationDate)
+		})
+	}
+}
+
+// TestSelfNeedsToKnowTheToken: from the configuration, or from the TokenSource, whose first bearer Self gets if it must.
+func TestSelfNeedsToKnowTheToken(t *testing.T) {
+	withoutID := func(cfg *sailpoint.Config) { cfg.ClientID = "" }
+	n := scripted(ok(`[{"id":"live","name":"mine"}]`))
+	_, err := n.client(t, withSource(told("")), withoutID).PersonalAccessTokens.Self(t.Context())
+	requireMatches(t, err, sailpoint.ErrInvalidArgument)
+	require.ErrorContains(t, err, "set Config.ClientID")
+	n.requireCounts(t, 0, 0)
+
+	token, err := n.client(t, withSource(told("live")), withoutID).PersonalAccessTokens.Self(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "mine", token.Name)
+
+	mine := errors.New("mine")
+	_, err = n.client(t, withoutID, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+		return sailpoint.AccessToken{}, mine
+	})).PersonalAccessTokens.Self(t.Context())
+	require.ErrorIs(t, err, mine)
+	requireOneError(t, err)
+}
+
 // TestBulkUpdateRefusals: nothing is sent of what the API would refuse, or what another version doesn't know.
 func TestBulkUpdateRefusals(t *testing.T) {
 	never := sailpoint.NewPersonalAccessTokenPatch().NeverExpire()
