@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"compress/flate"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -145,40 +146,44 @@ func findToken(body io.Reader, id string) (*PersonalAccessToken, error) {
 
 // tokenStream decodes a list token by token.
 type tokenStream struct {
-	token PersonalAccessToken // set if next returns true
-	err   error               // set if next returns false, but nil at the end of the list
-
+	token   PersonalAccessToken // set if next returns true
 	reader  *tokenReader
-	fetched bool   // token was read ahead
-	ending  func() // called after the last token
+	fetched bool // token was read ahead
 }
 
 // openTokenStream reads a list up to its first token.
-func openTokenStream(body io.Reader, ending func()) (*tokenStream, error) {
-	s := &tokenStream{reader: newTokenReader(body), ending: ending}
+func openTokenStream(body io.Reader) (*tokenStream, error) {
+	s := &tokenStream{reader: newTokenReader(body)}
 	s.reader.open('[')
-	if s.fetched = s.next(); s.err != nil {
+	if s.fetched = s.next(); s.fetched {
+		return s, nil
+	}
+	err := s.end()
+	if err != nil {
 		s.close()
 	}
-	return s, s.err
+	return s, err
 }
 
-// next reads the next token. After the last one it reads the end of the
-// response.
+// next reads the next token, or the end of the list.
 func (s *tokenStream) next() bool {
 	if s.fetched {
 		s.fetched = false
 		return true
 	}
 	r := s.reader
-	if r.more(']') {
-		r.nextToken(&s.token)
-	} else if r.err == nil {
-		s.ending()
-		r.end()
+	if !r.more(']') {
+		return false
 	}
-	s.err = r.failure()
+	r.nextToken(&s.token)
 	return r.err == nil
+}
+
+// end reads the end of the response after the list. It returns the error of
+// next, if there is one.
+func (s *tokenStream) end() error {
+	s.reader.end()
+	return s.reader.failure()
 }
 
 // close returns the reader of s to the pool.
@@ -428,8 +433,9 @@ func (r *tokenReader) keepOptional(t *PersonalAccessToken) {
 // object reads the members and the end of an object.
 func (r *tokenReader) object(members *memberSet, t *PersonalAccessToken) {
 	for members.begin(); r.more('}'); {
-		name := r.value()
-		if r.err != nil {
+		name, err := r.dec.ReadValue()
+		if err != nil {
+			r.fail(err)
 			return
 		}
 		member, once := members.find(name)
@@ -465,25 +471,41 @@ func (r *tokenReader) readOwner(t *PersonalAccessToken) {
 // bytes that are not UTF-8.
 func (r *tokenReader) string() span {
 	start := len(r.text)
-	switch v := r.value(); v.Kind() {
-	case 'n':
-	case '"':
-		if bytes.IndexByte(v, '\\') < 0 && utf8.Valid(v) {
-			r.text = append(r.text, v[1:len(v)-1]...)
-		} else {
-			r.text, _ = jsontext.AppendUnquote(r.text, v) // the error is about invalid UTF-8
-		}
-	default:
+	v := r.value()
+	switch kind := v.Kind(); {
+	case kind == '"' && bytes.IndexByte(v, '\\') < 0 && (isASCII(v) || utf8.Valid(v)):
+		r.text = append(r.text, v[1:len(v)-1]...)
+	case kind == '"':
+		r.text, _ = jsontext.AppendUnquote(r.text, v) // the error is about invalid UTF-8
+	case kind != 'n':
 		r.reject("is not a string")
 	}
 	return span{start, len(r.text)}
+}
+
+// isASCII reports whether b is ASCII only. It is faster than utf8.Valid for
+// short texts.
+func isASCII(b []byte) bool {
+	var all uint64
+	if len(b) < 8 {
+		for _, c := range b {
+			all |= uint64(c)
+		}
+	} else {
+		all = binary.LittleEndian.Uint64(b[len(b)-8:])
+		for ; len(b) > 8; b = b[8:] {
+			all |= binary.LittleEndian.Uint64(b)
+		}
+	}
+	return all&0x8080808080808080 == 0
 }
 
 // exactString reads an id or a secret, which is useless if a part of it is
 // lost.
 func (r *tokenReader) exactString() span {
 	s := r.string()
-	if bytes.Contains(r.text[s.start:], replacement) {
+	// IndexByte is faster than Contains, and ids are ASCII.
+	if text := r.text[s.start:]; bytes.IndexByte(text, replacement[0]) >= 0 && bytes.Contains(text, replacement) {
 		r.reject("is not UTF-8")
 		r.text = r.text[:s.start]
 		return span{s.start, s.start}
@@ -524,8 +546,8 @@ func (r *tokenReader) int() int {
 // "3600". It limits the result to 32 bits, which is far above every time limit
 // of the API.
 func parseSeconds(v jsontext.Value) (seconds int, ok bool) {
-	if n, err := strconv.ParseInt(string(v), 10, 32); err == nil {
-		return int(n), true
+	if n, err := strconv.Atoi(string(v)); err == nil && n == int(int32(n)) {
+		return n, true
 	}
 	if v.Kind() == '"' {
 		text, err := jsontext.AppendUnquote(nil, v)
@@ -544,15 +566,15 @@ func parseSeconds(v jsontext.Value) (seconds int, ok bool) {
 // time reads a time into to and returns to. It returns nil for null and for "",
 // which mean no expiry in the API's documents.
 func (r *tokenReader) time(to *time.Time) *time.Time {
-	*to = time.Time{}
 	v := r.value()
+	if parsePlainTime(v, to) {
+		return to
+	}
+	*to = time.Time{}
 	if r.err != nil || v.Kind() == 'n' || string(v) == `""` {
 		return nil
 	}
-	t, ok := parsePlainTime(v)
-	if !ok {
-		t, ok = parseTime(v)
-	}
+	t, ok := parseTime(v)
 	if !ok {
 		r.reject("is not a date with a time")
 		return nil
@@ -563,11 +585,10 @@ func (r *tokenReader) time(to *time.Time) *time.Time {
 
 // parsePlainTime reads a time in the form that the API uses. UnmarshalText
 // alone would accept invalid times.
-func parsePlainTime(v jsontext.Value) (t time.Time, ok bool) {
+func parsePlainTime(v jsontext.Value, to *time.Time) bool {
 	const plain = `"2006-01-02T15:04:05Z"`
-	ok = len(v) >= len(plain) && v[len(`"2006-01-02T15`)] == ':' && v[len(v)-2] == 'Z' &&
-		(v[len(plain)-2] == 'Z' || v[len(plain)-2] == '.') && t.UnmarshalText(v[1:len(v)-1]) == nil
-	return t, ok
+	return len(v) >= len(plain) && v[len(`"2006-01-02T15`)] == ':' && v[len(v)-2] == 'Z' &&
+		(v[len(plain)-2] == 'Z' || v[len(plain)-2] == '.') && to.UnmarshalText(v[1:len(v)-1]) == nil
 }
 
 // timeForm matches RFC 3339 and variants with the same meaning. These have

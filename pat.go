@@ -119,9 +119,8 @@ func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonal
 		}
 		op.url += opts.query()
 		var stream *tokenStream
-		var call *call
-		call = s.client.call(ctx, op, func(body io.Reader) (err error) {
-			stream, err = openTokenStream(body, func() { call.attempt.expectEnd() })
+		call := s.client.call(ctx, op, func(body io.Reader) (err error) {
+			stream, err = openTokenStream(body)
 			return err
 		})
 		call.streams = true
@@ -136,8 +135,9 @@ func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonal
 				return
 			}
 		}
-		if stream.err != nil {
-			yield(PersonalAccessToken{}, call.cutShort(stream.err))
+		call.attempt.expectEnd()
+		if err := stream.end(); err != nil {
+			yield(PersonalAccessToken{}, call.cutShort(err))
 		}
 	}
 }
