@@ -434,7 +434,7 @@ func (c *call) readResponse(resp *http.Response, err error) (event, *Error) {
 func (c *call) readSuccess(resp *http.Response) (event, *Error) {
 	err := c.decode(resp.Body)
 	if err == nil && c.streams {
-		c.attempt.stream(c.client.cfg.AttemptTimeout)
+		c.attempt.stream(c.client.timeout)
 	} else {
 		_ = resp.Body.Close()
 	}
@@ -807,8 +807,8 @@ type attempt struct {
 	// A streamed body limits the time of its reads. The caller may take any
 	// time between them.
 	streaming, ending bool
-	silence           *timeoutError // the limit of one read, or nil
-	trickle           *timeoutError // the limit of the reads of minTrickle bytes, or nil
+	silence           *timeoutError // the limit of one read, or nil without limits
+	trickle           timeoutError  // the limit of the reads of minTrickle bytes
 	waited            time.Duration // in reads, for the bytes in received
 	received          int
 
@@ -931,23 +931,26 @@ const (
 )
 
 // stream replaces the time limit of the whole body with limits of its reads.
-func (a *attempt) stream(timeout time.Duration) {
+func (a *attempt) stream(timeout *timeoutError) {
 	a.streaming = true
 	if a.timer != nil {
 		a.timer.Stop()
 	}
-	if timeout > 0 {
-		most := trickleTimeouts * min(timeout, math.MaxInt64/trickleTimeouts)
-		a.silence = &timeoutError{"no response", timeout}
-		a.trickle = &timeoutError{"less than 1 KiB of the response", most}
+	if timeout.limit > 0 {
+		most := trickleTimeouts * min(timeout.limit, math.MaxInt64/trickleTimeouts)
+		a.silence = timeout
+		a.trickle = timeoutError{"less than 1 KiB of the response", most}
 	}
 }
+
+// errNoEnd reports that a streamed body did not end in time.
+var errNoEnd = &timeoutError{"no end of the response", endTimeout}
 
 // expectEnd limits the time until a streamed body ends to endTimeout.
 func (a *attempt) expectEnd() {
 	if a.streaming {
 		a.ending = true
-		a.setLimit(endTimeout, &timeoutError{"no end of the response", endTimeout})
+		a.setLimit(endTimeout, errNoEnd)
 	}
 }
 
@@ -957,7 +960,7 @@ func (a *attempt) Read(p []byte) (int, error) {
 		return a.read(p)
 	}
 	if left := a.trickle.limit - a.waited; left < a.silence.limit {
-		a.setLimit(left, a.trickle)
+		a.setLimit(left, &a.trickle)
 	} else {
 		a.setLimit(a.silence.limit, a.silence)
 	}
