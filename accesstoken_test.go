@@ -330,6 +330,6 @@ func TestChainOfClients(t *testing.T) {
 		issuer.token = always(answer{status: 400, body: `{"error":"invalid_client"}`})
 		err := list(t.Context(), client)
 		require.ErrorIs(t, err, sailpoint.ErrInvalidCredentials)
-		requireOneError(t, err)
+		_ = requireOneError(t, err)
 	})
 }
