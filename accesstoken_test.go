@@ -330,6 +330,6 @@ func TestChainOfClients(t *testing.T) {
 		issuer.token = always(answer{status: 400, body: `{"error":"invalid_client"}`})
 		err := list(t.Context(), client)
 		require.ErrorIs(t, err, sailpoint.ErrInvalidCredentials)
-		_ = requireOneError(t, err)
+		assert.Equal(t, "POST /oauth/token", requireOneError(t, err).Op)
 	})
 }

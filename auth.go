@@ -37,7 +37,7 @@ type bearer struct {
 	authorization              Secret // the header's value, built once because a bearer has 1 to 2 KB
 	requested, renewAt, expiry time.Time
 	redactor                   func() *redact.Redactor
-	clientID                   string // of its PAT, if the TokenSource told it
+	clientID                   string // of its PAT, if the TokenSource returned it
 	insteadOf                  Secret // the rejected bearer that its fetch replaced
 
 	accepted atomic.Bool // the API has carried out a call with this bearer

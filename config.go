@@ -118,7 +118,7 @@ type Config struct {
 
 	// MaxRetryWait is the longest Retry-After that the client waits for. The
 	// default is 60 s. If the server asks for more, the call fails at once and
-	// Error.RetryAfter holds the time: a shorter wait would make a rate limit
+	// Error.RetryAfter holds the time. A shorter wait would make a rate limit
 	// worse. An unreadable Retry-After counts as 30 s, or as MaxRetryWait if
 	// that is less.
 	//

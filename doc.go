@@ -14,7 +14,7 @@
 //
 // A client retries a call only if that can do no harm. It makes at most
 // Config.MaxRetries retries, with full jitter, and never one before the
-// server's Retry-After has passed:
+// server's Retry-After has passed.
 //
 //   - Every operation is retried after 429, once after 425, and once with a new
 //     bearer after 401. It is also retried if the request was never sent, or

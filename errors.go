@@ -271,7 +271,7 @@ func (e *CreateOutcomeError) Unwrap() error { return e.Err }
 // Is reports whether target is ErrOutcomeUnknown.
 func (e *CreateOutcomeError) Is(target error) bool { return target == ErrOutcomeUnknown }
 
-// notListedError says that no list that the caller may see has a token.
+// notListedError reports that a token is in no list that the caller may see.
 type notListedError struct{ where string }
 
 func (e *notListedError) Error() string { return "no token with this id " + e.where }

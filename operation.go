@@ -8,11 +8,11 @@ type Operation struct {
 	Attempt int    // 1 for the first request of the call
 }
 
-// OperationFromContext returns the operation that a request belongs to. It is
-// for the RoundTripper of Config.HTTPClient, which gets it from the request's
-// context, and for the handler of Config.Logger, which gets it from the context
-// of each record about a request or a wait. It reports false for any other
-// context. The name has no id, no query and no secret in it.
+// OperationFromContext returns the operation that a request belongs to. The
+// RoundTripper of Config.HTTPClient can call it with the request's context. The
+// handler of Config.Logger can call it with the context of each record about a
+// request or a wait. For any other context it reports false. The name has no
+// id, no query and no secret in it.
 func OperationFromContext(ctx context.Context) (Operation, bool) {
 	if ctx == nil {
 		return Operation{}, false
@@ -42,8 +42,9 @@ func (c *operationContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// logContext returns the context of a record about the attempt with this number.
-// It doesn't end with the attempt, so that the handler may use it afterwards.
+// logContext returns the context of a record about the attempt with this
+// number. It doesn't end with the attempt, so that the handler may use it
+// afterwards.
 func (c *call) logContext(attempt int) context.Context {
 	if c.client.cfg.Logger == nil {
 		return c.ctx
