@@ -67,9 +67,9 @@ const (
 
 // Error describes a failed [Issue] or [Rotate] whose arguments were valid.
 //
-// It never holds a secret that the run loaded or made. If the Store's error
-// repeats a part of one, Err has the text without it and still matches the same
-// errors. Each text from the tenant or the Store is cut to 512 bytes.
+// It never holds a secret that the run loaded or made. If the Store or the
+// tenant repeats a part of one, Err has the text without it, still matches the
+// same errors, and unwraps to none. Each text from the tenant or the Store is cut to 512 bytes.
 type Error struct {
 	Op     string // "issue" or "rotate"
 	Step   Step
@@ -132,11 +132,16 @@ func (r *run) storeError(err error) error {
 	if err == nil {
 		return nil
 	}
+	return storeError{r.redactor().Error(err)}
+}
+
+// redactor returns a Redactor of all secrets that the run loaded or made.
+func (r *run) redactor() *redact.Redactor {
 	redactors := make([]*redact.Redactor, len(r.secrets))
 	for i, secret := range r.secrets {
 		redactors[i] = redact.New(secret.Reveal())
 	}
-	return storeError{redact.Join(redactors...).Error(err)}
+	return redact.Join(redactors...)
 }
 
 // joined returns the text of err on one line. errors.Join puts each error on
@@ -148,7 +153,12 @@ func (r *run) fail(step Step, err error, next string) error {
 	if !r.changed {
 		next += "; nothing was changed"
 	}
-	return &Error{Op: r.op, Step: step, Stored: r.stored, Left: r.leftovers(), Next: next, Err: err}
+	secrets := r.redactor() // the tenant's texts may repeat them
+	left := r.leftovers()
+	for i := range left {
+		left[i].ID, left[i].Name = secrets.Text(left[i].ID), secrets.Text(left[i].Name)
+	}
+	return &Error{Op: r.op, Step: step, Stored: r.stored, Left: left, Next: next, Err: secrets.Error(err)}
 }
 
 // wrap returns an error that matches kind and its cause.

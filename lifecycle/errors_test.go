@@ -134,6 +134,31 @@ func TestNameThatRepeatsTheSecret(t *testing.T) {
 	})
 }
 
+// TestTenantThatRepeatsTheSecretLater checks the texts of responses to calls
+// that did not send the secret themselves.
+func TestTenantThatRepeatsTheSecretLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		var secret string
+		p := &process{w: w}
+		p.rewrite = func(what, body string) string {
+			if what == "POST" {
+				_, after, _ := strings.Cut(body, `"secret":"`)
+				secret, _, _ = strings.Cut(after, `"`)
+			}
+			if secret == "" || what == "POST" {
+				return body
+			}
+			return strings.ReplaceAll(body, `"name":"`, `"name":"for `+secret+" ")
+		}
+		_, err := lifecycle.Issue(t.Context(), p.client(t), newJob(), w.memory)
+		failure := requireError(t, err, lifecycle.StepRename, lifecycle.ErrNotAsRequested)
+		require.ErrorContains(t, err, `"for [REDACTED] `)
+		requireNoSecret(t, "error", err, secret)
+		requireNoSecret(t, "cause", failure.Err, secret)
+	})
+}
+
 func newJob() sailpoint.CreatePersonalAccessTokenRequest {
 	return sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}
 }

@@ -436,6 +436,7 @@ func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessToke
 		isLost := errors.As(err, &lost)
 		r.changed = r.changed || err == nil || isLost
 		if err == nil {
+			r.secrets = append(r.secrets, created.Secret)
 			return created, r.inspect(ctx, req, created)
 		}
 		last = err
@@ -479,9 +480,8 @@ func (r *run) inspect(ctx context.Context, req sailpoint.CreatePersonalAccessTok
 	if err == nil {
 		return nil
 	}
-	secrets := redact.New(created.Secret.Reveal()) // the tenant's texts may repeat it
-	err = wrap(ErrNotAsRequested, secrets.Error(err))
-	return r.fail(StepCreate, r.undo(ctx, created.ID, secrets.Text(created.Name), err),
+	err = wrap(ErrNotAsRequested, err)
+	return r.fail(StepCreate, r.undo(ctx, created.ID, created.Name, err),
 		"choose a name, scope, validity and expiry that the tenant keeps unchanged, and run it again")
 }
 
