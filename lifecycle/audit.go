@@ -60,6 +60,11 @@ type AuditPolicy struct {
 	// NearLimit is how many tokens an owner must have to be reported. The
 	// default is 8. The API allows ten, and a rotation needs a free one.
 	NearLimit int
+	// Grace is the age up to which a token with the mark of a rotation is not
+	// reported as unfinished. Set it to [RotateOptions].Grace and a margin for
+	// the next run. The default is no grace. Prune skips such a token in any
+	// case.
+	Grace time.Duration
 }
 
 // Finding is one fact about a token, or with [FindingNearLimit] about an owner.
@@ -184,7 +189,7 @@ func (r *Report) add(owner *OwnerTotal, f Finding) {
 
 // complete fills in the defaults, or returns an error for an invalid policy.
 func (p AuditPolicy) complete() (AuditPolicy, error) {
-	if min(p.NeverUsedAfter, p.StaleAfter, p.ExpiringWithin, p.MaxBearer, time.Duration(p.NearLimit)) < 0 {
+	if min(p.NeverUsedAfter, p.StaleAfter, p.ExpiringWithin, p.MaxBearer, p.Grace, time.Duration(p.NearLimit)) < 0 {
 		return p, invalidArgument("a policy's limits must not be negative: use 0 for the default")
 	}
 	p.NeverUsedAfter = cmp.Or(p.NeverUsedAfter, 30*day)
@@ -201,9 +206,15 @@ func (p *AuditPolicy) examine(token *sailpoint.PersonalAccessToken, at time.Time
 	p.examineUse(token, at, found)
 	p.examineExpiry(token, at, found)
 	p.examineRights(token, found)
-	if marked(token.Name) {
+	if marked(token.Name) && !p.isInGrace(token, at) {
 		found(FindingUnfinished, "Its name has the mark of an unfinished rotation. It may hold the only working secret, so run the rotation again.")
 	}
+}
+
+// isInGrace reports whether a marked token is younger than Grace. A token whose
+// creation time isn't reported is not.
+func (p *AuditPolicy) isInGrace(token *sailpoint.PersonalAccessToken, at time.Time) bool {
+	return !token.Created.IsZero() && at.Sub(token.Created) < p.Grace
 }
 
 func (p *AuditPolicy) examineUse(token *sailpoint.PersonalAccessToken, at time.Time, found func(Kind, string)) {

@@ -50,8 +50,9 @@ func findings(r *lifecycle.Report, id string) []string {
 // TestFindings checks each kind on both sides of its limit, and its text.
 func TestFindings(t *testing.T) {
 	const (
-		never     = "no-expiry: No expiry reported. It never expires, or the API omits its expiry."
-		allRights = "every-right: It may do whatever its owner may (sp:scopes:all)."
+		never      = "no-expiry: No expiry reported. It never expires, or the API omits its expiry."
+		allRights  = "every-right: It may do whatever its owner may (sp:scopes:all)."
+		unfinished = "unfinished-rotation: Its name has the mark of an unfinished rotation. It may hold the only working secret, so run the rotation again."
 	)
 	ago := func(d time.Duration) *time.Time { return ptr(time.Now().Add(-d)) }
 	in := func(d time.Duration) *time.Time { return ptr(time.Now().Add(d)) }
@@ -106,10 +107,10 @@ func TestFindings(t *testing.T) {
 		"managed": {func(p *token) {
 			p.Managed, p.LastUsed, p.ExpirationDate, p.Scope = true, nil, nil, []string{"sp:scopes:all"}
 		}, lifecycle.AuditPolicy{}, []string{"managed: The platform created and uses this token, so there is nothing to do."}},
-		"rotating": {func(p *token) { p.Name = marked }, lifecycle.AuditPolicy{}, []string{
-			"unfinished-rotation: Its name has the mark of an unfinished rotation. It may hold the only working secret, so run the rotation again.",
-		}},
-		"a name like a mark": {func(p *token) { p.Name = marked[:len(marked)-1] + "0" }, lifecycle.AuditPolicy{}, nil},
+		"rotating":                  {func(p *token) { p.Name = marked }, lifecycle.AuditPolicy{}, []string{unfinished}},
+		"rotating, in the grace":    {func(p *token) { p.Name, p.Created = marked, *ago(time.Hour - time.Second) }, lifecycle.AuditPolicy{Grace: time.Hour}, nil},
+		"rotating, after the grace": {func(p *token) { p.Name, p.Created = marked, *ago(time.Hour) }, lifecycle.AuditPolicy{Grace: time.Hour}, []string{unfinished}},
+		"a name like a mark":        {func(p *token) { p.Name = marked[:len(marked)-1] + "0" }, lifecycle.AuditPolicy{}, nil},
 		"all at once": {func(p *token) {
 			p.LastUsed, p.ExpirationDate, p.Scope = nil, ago(day), []string{"sp:scopes:all", "sp:all-personal-access-tokens:manage"}
 		}, lifecycle.AuditPolicy{}, []string{
@@ -248,7 +249,7 @@ func TestAuditRejectsArguments(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
 	for name, policy := range map[string]lifecycle.AuditPolicy{
 		"NeverUsedAfter": {NeverUsedAfter: -1}, "StaleAfter": {StaleAfter: -1}, "ExpiringWithin": {ExpiringWithin: -1},
-		"MaxBearer": {MaxBearer: -1}, "NearLimit": {NearLimit: -1},
+		"MaxBearer": {MaxBearer: -1}, "NearLimit": {NearLimit: -1}, "Grace": {Grace: -1},
 	} {
 		_, err := lifecycle.Audit(t.Context(), clientOf(t, tenant), policy)
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, name)

@@ -24,10 +24,12 @@ const (
 
 // Result describes a successful [Issue] or [Rotate].
 type Result struct {
-	Outcome  Outcome
-	Token    sailpoint.PersonalAccessToken // the store holds its secret
-	Replaced string                        // ID of the token that was or will be retired
-	RetireAt time.Time                     // set for OutcomePending only
+	Outcome Outcome
+	Token   sailpoint.PersonalAccessToken // the store holds its secret
+	// Replaced is the ID of the token that the stored one replaced. It is empty
+	// if there was none, and for OutcomeUnchanged.
+	Replaced string
+	RetireAt time.Time // set for OutcomePending only
 	// Client is the client to continue with. It is the given one, unless its
 	// own token was rotated. Then it uses the stored credential.
 	Client *sailpoint.Client

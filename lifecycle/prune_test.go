@@ -111,7 +111,7 @@ func TestPruneSkipsTokens(t *testing.T) {
 		before func(*sailpoint.PersonalAccessToken)                                  // before the audit
 		after  func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) // between audit and pruning
 		report func(*lifecycle.Report)                                               // changes the report
-		kinds  []lifecycle.Kind
+		policy lifecycle.AuditPolicy
 		want   string
 	}{
 		"used meanwhile": {
@@ -166,6 +166,11 @@ func TestPruneSkipsTokens(t *testing.T) {
 			before: func(pat *sailpoint.PersonalAccessToken) { pat.Name = markedOther },
 			want:   "its rotation has not finished",
 		},
+		"the mark of a rotation that the audit's Grace excuses": {
+			before: func(pat *sailpoint.PersonalAccessToken) { pat.Name = markedOther },
+			policy: lifecycle.AuditPolicy{Grace: 365 * day},
+			want:   "its rotation has not finished",
+		},
 		"the mark of a rotation meanwhile": {
 			after: func(tenant *sailpointtest.Tenant, pat sailpoint.PersonalAccessToken) {
 				pat.Name = markedOther
@@ -192,7 +197,8 @@ func TestPruneSkipsTokens(t *testing.T) {
 				}
 				tenant.Add(pat)
 				client := clientOf(t, tenant)
-				report := audit(t, client)
+				report, err := lifecycle.Audit(t.Context(), client, tt.policy)
+				require.NoError(t, err)
 				if tt.after != nil {
 					tt.after(tenant, pat)
 				}

@@ -762,12 +762,14 @@ func TestRotateWithGrace(t *testing.T) {
 		assert.Equal(t, lifecycle.OutcomeUnchanged, result.Outcome)
 		require.Len(t, result.Left, 1)
 		assert.Equal(t, old, result.Left[0].ID)
+		assert.Empty(t, result.Replaced, "this call replaced nothing")
 
 		<-time.After(time.Until(start.Add(grace)))
 		result, err = rotateJob(withGrace)(t, &process{w: w})
 		require.NoError(t, err)
 		assert.Equal(t, lifecycle.OutcomeFinished, result.Outcome)
 		assert.Zero(t, result.RetireAt)
+		assert.Equal(t, old, result.Replaced)
 		requireRotated(t, w, old)
 	})
 }
@@ -795,6 +797,8 @@ func TestRotateTheClientsToken(t *testing.T) {
 		result, err = run(nil)
 		require.NoError(t, err)
 		assert.Equal(t, lifecycle.OutcomeUnchanged, result.Outcome)
+		assert.Empty(t, result.Replaced)
+		assert.Equal(t, w.truth().ID, result.Client.ClientID(), "also if nothing was due")
 		<-time.After(2 * day)
 		_, err = run(nil)
 		requireError(t, err, lifecycle.StepCreate, lifecycle.ErrClientReplaced)

@@ -828,5 +828,9 @@ func (r *run) result(outcome Outcome) *Result {
 			client = stored
 		}
 	}
-	return &Result{Outcome: outcome, Token: r.token, Replaced: replaced, Client: client, Left: r.leftovers(), Warning: r.warning}
+	result := &Result{Outcome: outcome, Token: r.token, Client: client, Left: r.leftovers(), Warning: r.warning}
+	if outcome != OutcomeUnchanged {
+		result.Replaced = replaced
+	}
+	return result
 }

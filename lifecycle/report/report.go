@@ -43,6 +43,7 @@ func WriteJSON(w io.Writer, r *lifecycle.Report) error {
 		ExpiringWithinSeconds int64  `json:"expiringWithinSeconds"`
 		MaxBearerSeconds      int64  `json:"maxBearerSeconds"`
 		NearLimit             int    `json:"nearLimit"`
+		GraceSeconds          int64  `json:"graceSeconds,omitzero"`
 	}
 	out := struct {
 		At       time.Time              `json:"at"`
@@ -55,7 +56,7 @@ func WriteJSON(w io.Writer, r *lifecycle.Report) error {
 		At: r.At.UTC(), Tokens: r.Tokens, Counts: r.Counts,
 		Policy: policy{
 			r.Policy.OwnerID, seconds(r.Policy.NeverUsedAfter), seconds(r.Policy.StaleAfter),
-			seconds(r.Policy.ExpiringWithin), seconds(r.Policy.MaxBearer), r.Policy.NearLimit,
+			seconds(r.Policy.ExpiringWithin), seconds(r.Policy.MaxBearer), r.Policy.NearLimit, seconds(r.Policy.Grace),
 		},
 	}
 	for _, t := range r.Owners {

@@ -40,7 +40,7 @@ func small() *lifecycle.Report {
 	}
 	return &lifecycle.Report{
 		At: at, Tokens: 12, Counts: map[lifecycle.Kind]int{lifecycle.FindingStale: 1, lifecycle.FindingExpired: 1, lifecycle.FindingNoExpiry: 1, lifecycle.FindingNearLimit: 1},
-		Policy: lifecycle.AuditPolicy{NeverUsedAfter: time.Hour, StaleAfter: 2 * time.Hour, ExpiringWithin: 3 * time.Hour, MaxBearer: 4 * time.Hour, NearLimit: 8},
+		Policy: lifecycle.AuditPolicy{NeverUsedAfter: time.Hour, StaleAfter: 2 * time.Hour, ExpiringWithin: 3 * time.Hour, MaxBearer: 4 * time.Hour, NearLimit: 8, Grace: 5 * time.Hour},
 		Owners: []lifecycle.OwnerTotal{{Owner: owner, Tokens: 9, Managed: 1, Findings: 3}, {Owner: sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY", ID: "o2"}, Tokens: 2, Findings: 1}},
 		Findings: []lifecycle.Finding{
 			{Kind: lifecycle.FindingStale, Token: full, Text: "Stale."},
@@ -78,7 +78,7 @@ func TestJSON(t *testing.T) {
 	const full = `"token":{"id":"t1","name":"nightly","scope":["a","b"],` + ana + `,"created":"2025-07-01T12:30:00+01:00",` +
 		`"lastUsed":"2025-10-01T12:30:00+01:00","expirationDate":"2026-01-01T12:30:00+01:00","accessTokenValiditySeconds":900}`
 	want := `{"at":"2026-03-01T11:30:00Z",` +
-		`"policy":{"neverUsedAfterSeconds":3600,"staleAfterSeconds":7200,"expiringWithinSeconds":10800,"maxBearerSeconds":14400,"nearLimit":8},` +
+		`"policy":{"neverUsedAfterSeconds":3600,"staleAfterSeconds":7200,"expiringWithinSeconds":10800,"maxBearerSeconds":14400,"nearLimit":8,"graceSeconds":18000},` +
 		`"tokens":12,"counts":{"expired":1,"near-limit":1,"no-expiry":1,"stale":1},` +
 		`"owners":[{` + ana + `,"tokens":9,"managed":1,"findings":3},{` + nobody + `,"tokens":2,"managed":0,"findings":1}],` +
 		`"findings":[{"kind":"stale","text":"Stale.",` + ana + `,` + full + `},{"kind":"expired","text":"Expired.",` + ana + `,` + full + `},` +
