@@ -112,7 +112,7 @@ type operation struct {
 	kind        kind
 }
 
-func (op *operation) name() string { return op.method + " " + op.template }
+func (op *operation) name() string { return operationName(op.method, op.template) }
 
 // expects reports whether a response with this status means success.
 func (op *operation) expects(status int) bool {
@@ -832,7 +832,7 @@ type attempt struct {
 func (c *call) begin(ctx context.Context) *attempt {
 	a := &attempt{started: time.Now()}
 	a.Context, a.cancel = context.WithCancelCause(ctx)
-	a.operation, a.attempt = &c.operation, c.attempts+1
+	a.method, a.template, a.attempt = c.method, c.template, c.attempts+1
 	limit := c.client.cfg.AttemptTimeout
 	if _, bounded := c.ctx.Deadline(); !bounded {
 		if left := time.Until(c.deadline); limit < 0 || left < limit {

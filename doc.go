@@ -19,9 +19,9 @@
 //   - Every operation is retried after 429, once after 425, and once with a new
 //     bearer after 401. It is also retried if the request was never sent, or
 //     was not processed according to HTTP/2.
-//   - List, Delete, All up to its first token, and a Patch or BulkUpdate that
-//     only replaces whole fields are also retried after 408, 500, 502, 503, 504
-//     and any connection failure.
+//   - List, Get, Self, Delete, All up to its first token, and a Patch or
+//     BulkUpdate that only replaces whole fields are also retried after 408,
+//     500, 502, 503, 504 and any connection failure.
 //   - Create, and any other Patch or BulkUpdate, are not retried if the server
 //     may have carried out the request. The error then matches
 //     ErrOutcomeUnknown.
@@ -51,6 +51,13 @@
 //
 // Client secrets, bearers and PATs' secrets have the type [Secret]. No verb of
 // fmt, no logger and no encoder prints its value. Errors never contain secrets.
+//
+// # Other programs
+//
+// [Client.AccessToken] shares the client's bearer with other clients and SDKs,
+// and a [TokenSource] gets bearers from elsewhere. A [SharedLimiter] makes
+// several processes wait after a 429. [OperationFromContext] names the requests
+// for traces and metrics.
 //
 // # Tests
 //

@@ -94,6 +94,36 @@ func ExamplePersonalAccessTokensService_All() {
 	// Output: tenant of Support may do everything
 }
 
+func ExamplePersonalAccessTokensService_Get() {
+	ctx := context.Background()
+	client := exampleClient()
+	token, err := client.PersonalAccessTokens.Get(ctx, "0123456789abcdef0123456789abcdef")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(token.Name, token.Scope)
+	_, err = client.PersonalAccessTokens.Get(ctx, "ffffffffffffffffffffffffffffffff")
+	fmt.Println(errors.Is(err, sailpoint.ErrNotFound))
+	// Output:
+	// old-job [sp:scopes:default]
+	// true
+}
+
+func ExamplePersonalAccessTokensService_Self() {
+	ctx := context.Background()
+	client := exampleClient()
+	self, err := client.PersonalAccessTokens.Self(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if self.ExpirationDate == nil {
+		fmt.Println(self.Name, "never expires")
+	} else {
+		fmt.Println(self.Name, "expires in", time.Until(*self.ExpirationDate))
+	}
+	// Output: tenant never expires
+}
+
 func ExamplePersonalAccessTokensService_Patch() {
 	ctx := context.Background()
 	client := exampleClient()

@@ -70,6 +70,14 @@ func printings(v any) map[string]string {
 	return all
 }
 
+// contextHandler sees the context of each record.
+type contextHandler struct {
+	slog.Handler
+	see func(context.Context)
+}
+
+func (h contextHandler) Handle(ctx context.Context, _ slog.Record) error { h.see(ctx); return nil }
+
 // TestNoValueLeaks: what a program holds of this package, and prints by accident.
 func TestNoValueLeaks(t *testing.T) {
 	n := &network{token: always(issued(leakBearer, 3600))}
@@ -82,6 +90,12 @@ func TestNoValueLeaks(t *testing.T) {
 	var client *sailpoint.Client
 	config := n.config()
 	config.ClientSecret = sailpoint.NewSecret(leakClientSecret)
+	var contexts []context.Context // of the token request, and of its record
+	config.HTTPClient.Transport = transportFunc(func(req *http.Request) (*http.Response, error) {
+		contexts = append(contexts, req.Context())
+		return n.RoundTrip(req)
+	})
+	config.Logger = slog.New(contextHandler{&enabledHandler{}, func(ctx context.Context) { contexts = append(contexts, ctx) }})
 	client, err := sailpoint.NewClient(config)
 	require.NoError(t, err)
 	created, err := client.PersonalAccessTokens.Create(t.Context(), newToken())
@@ -108,6 +122,8 @@ func TestNoValueLeaks(t *testing.T) {
 		"*AccessToken":                       &token,
 		"Secret":                             created.Secret,
 		"*Secret":                            &created.Secret,
+		"context of a request":               contexts[0],
+		"context of a record":                contexts[1],
 	} {
 		t.Run(name, func(t *testing.T) {
 			for how, text := range printings(v) {

@@ -21,16 +21,19 @@ func OperationFromContext(ctx context.Context) (Operation, bool) {
 	if !ok {
 		return Operation{}, false
 	}
-	return Operation{Name: c.operation.name(), Attempt: c.attempt}, true
+	return Operation{Name: operationName(c.method, c.template), Attempt: c.attempt}, true
 }
 
 // operationContext is the context of a request. A value of context.WithValue
-// would cost an allocation.
+// would cost an allocation. It doesn't hold the operation, whose body may contain
+// the client secret, because reflection could print that.
 type operationContext struct {
 	context.Context
-	operation *operation
-	attempt   int
+	method, template string
+	attempt          int
 }
+
+func operationName(method, template string) string { return method + " " + template }
 
 type operationKey struct{}
 
@@ -49,5 +52,5 @@ func (c *call) logContext(attempt int) context.Context {
 	if c.client.cfg.Logger == nil {
 		return c.ctx
 	}
-	return &operationContext{c.ctx, &c.operation, attempt}
+	return &operationContext{c.ctx, c.method, c.template, attempt}
 }

@@ -21,7 +21,7 @@ import (
 type kind int
 
 const (
-	kindRead    kind = iota // List and All, up to the first token
+	kindRead    kind = iota // List, Get, Self, and All up to its first token
 	kindDelete              // Delete and DeleteSelf
 	kindReplace             // a Patch or BulkUpdate that only replaces whole fields, so twice is the same as once
 	kindPatch               // any other Patch or BulkUpdate
