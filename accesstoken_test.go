@@ -25,7 +25,7 @@ func accessToken(t *testing.T, client *sailpoint.Client, refused string) string 
 
 func TestAccessTokenIsTheBearerOfTheCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{token: func(a arrival) answer { return issued(fmt.Sprintf("bearer-%d", a.n), 600) }}
+		n := &network{token: func(a arrival) response { return issued(fmt.Sprintf("bearer-%d", a.n), 600) }}
 		client := n.client(t, func(cfg *sailpoint.Config) {
 			cfg.Limiter = limiterFunc(func(context.Context) error { return errors.New("asked") })
 		})
@@ -96,10 +96,10 @@ func TestFetchThatKnewOfNoRefusal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var told []string
+				var rejected []string
 				source := func(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
-					told = append(told, refused.Reveal())
-					if len(told) == 2 {
+					rejected = append(rejected, refused.Reveal())
+					if len(rejected) == 2 {
 						<-time.After(10 * time.Second) // the renewal
 					}
 					value := "old"
@@ -108,10 +108,10 @@ func TestFetchThatKnewOfNoRefusal(t *testing.T) {
 					}
 					return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(value)}, nil
 				}
-				n := &network{api: refuses(ok(`[]`))}
+				n := &network{api: rejecting(ok(`[]`))}
 				client := n.client(t, withSource(source))
 				require.NoError(t, list(t.Context(), client))
-				n.api = refuses(ok(`[]`), "old")
+				n.api = rejecting(ok(`[]`), "old")
 
 				<-time.After(4*time.Minute + time.Second)
 				var renewal sync.WaitGroup
@@ -119,7 +119,7 @@ func TestFetchThatKnewOfNoRefusal(t *testing.T) {
 				synctest.Wait()
 				require.Equal(t, test.later, test.get(t, client))
 				renewal.Wait()
-				require.Equal(t, []string{"", "", "old"}, told)
+				require.Equal(t, []string{"", "", "old"}, rejected)
 				n.requireCounts(t, 1+test.calls, 0)
 			})
 		})
@@ -129,8 +129,8 @@ func TestFetchThatKnewOfNoRefusal(t *testing.T) {
 // TestManyRefusalsOfOneBearer: however many callers report the same bearer, it is replaced once.
 func TestManyRefusalsOfOneBearer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{token: func(a arrival) answer {
-			return answer{after: time.Second, body: issued(fmt.Sprintf("bearer-%d", a.n), 43200).body}
+		n := &network{token: func(a arrival) response {
+			return response{after: time.Second, body: issued(fmt.Sprintf("bearer-%d", a.n), 43200).body}
 		}}
 		client := n.client(t)
 		require.Equal(t, "bearer-1", accessToken(t, client, ""))
@@ -160,17 +160,17 @@ func TestAccessTokenFailures(t *testing.T) {
 		fetches int
 	}{
 		"refused credentials": {
-			&network{token: always(answer{status: 401, body: `{"error":"invalid_client"}`})}, nil, t.Context(),
+			&network{token: always(response{status: 401, body: `{"error":"invalid_client"}`})}, nil, t.Context(),
 			[]error{sailpoint.ErrInvalidCredentials},
 			"POST /oauth/token: 401 Unauthorized: invalid_client", 1,
 		},
 		"a token endpoint that fails": {
-			&network{token: always(answer{status: 503})}, withoutRetries, t.Context(),
+			&network{token: always(response{status: 503})}, withoutRetries, t.Context(),
 			[]error{sailpoint.ErrServer},
 			"503", 1,
 		},
 		"a rate limit longer than MaxRetryWait": {
-			&network{token: always(answer{status: 429, header: map[string]string{"Retry-After": "90"}})}, nil, t.Context(),
+			&network{token: always(response{status: 429, header: map[string]string{"Retry-After": "90"}})}, nil, t.Context(),
 			[]error{sailpoint.ErrRateLimited},
 			"retry after 1m30s", 1,
 		},
@@ -207,8 +207,8 @@ func TestAccessTokenFailures(t *testing.T) {
 	}
 }
 
-// TestContextThatHasEndedStillReportsARefusal, so that the next caller doesn't get the bearer again.
-func TestContextThatHasEndedStillReportsARefusal(t *testing.T) {
+// TestContextThatHasEndedStillReportsARejection, so that the next caller doesn't get the bearer again.
+func TestContextThatHasEndedStillReportsARejection(t *testing.T) {
 	n := &network{}
 	client := n.client(t)
 	require.Equal(t, "bearer-1", accessToken(t, client, ""))
@@ -219,8 +219,8 @@ func TestContextThatHasEndedStillReportsARefusal(t *testing.T) {
 	require.Equal(t, "bearer-2", accessToken(t, client, ""))
 }
 
-// TestJoinedFetchRepeatsNoRefusedBearer: the call that waits for another's fetch was not given the refused bearer.
-func TestJoinedFetchRepeatsNoRefusedBearer(t *testing.T) {
+// TestJoinedFetchQuotesNoRejectedBearer: the call that waits for another's fetch was not given the refused bearer.
+func TestJoinedFetchQuotesNoRejectedBearer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := (&network{}).client(t, withSource(func(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
 			<-time.After(time.Second)
@@ -235,7 +235,7 @@ func TestJoinedFetchRepeatsNoRefusedBearer(t *testing.T) {
 }
 
 // told returns a TokenSource whose bearers come with these ids, one after another.
-func told(ids ...string) sailpoint.TokenSource {
+func withIDs(ids ...string) sailpoint.TokenSource {
 	n := 0
 	return func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
 		id := ids[min(n, len(ids)-1)]
@@ -245,7 +245,7 @@ func told(ids ...string) sailpoint.TokenSource {
 }
 
 func TestClientIDComesWithTheBearer(t *testing.T) {
-	client := (&network{}).client(t, withSource(told("first", "", "second")))
+	client := (&network{}).client(t, withSource(withIDs("first", "", "second")))
 	require.Equal(t, "the-client-id", client.ClientID(), "the configured one, before there is a bearer")
 	for i, want := range []string{"first", "first", "second"} {
 		refused := ""
@@ -262,8 +262,8 @@ func TestClientIDComesWithTheBearer(t *testing.T) {
 
 // TestDeleteKnowsTheOwnTokenByItsBearer, also if the first bearer is got by the Delete itself.
 func TestDeleteKnowsTheOwnTokenByItsBearer(t *testing.T) {
-	n := scripted(answer{status: 204})
-	client := n.client(t, withSource(told("live")), func(cfg *sailpoint.Config) { cfg.ClientID = "" })
+	n := scripted(response{status: 204})
+	client := n.client(t, withSource(withIDs("live")), func(cfg *sailpoint.Config) { cfg.ClientID = "" })
 	for range 2 {
 		err := client.PersonalAccessTokens.Delete(t.Context(), "LIVE")
 		require.ErrorIs(t, err, sailpoint.ErrSelf)
@@ -275,8 +275,8 @@ func TestDeleteKnowsTheOwnTokenByItsBearer(t *testing.T) {
 }
 
 func TestDeleteSelfKnowsTheOwnTokenByItsBearer(t *testing.T) {
-	n := scripted(answer{status: 204})
-	client := n.client(t, withSource(told("live")), func(cfg *sailpoint.Config) { cfg.ClientID = "" })
+	n := scripted(response{status: 204})
+	client := n.client(t, withSource(withIDs("live")), func(cfg *sailpoint.Config) { cfg.ClientID = "" })
 	require.NoError(t, client.PersonalAccessTokens.DeleteSelf(t.Context()))
 	require.Equal(t, "https://acme.example/v2024/personal-access-tokens/live", n.calls[0].url)
 }
@@ -284,7 +284,7 @@ func TestDeleteSelfKnowsTheOwnTokenByItsBearer(t *testing.T) {
 // TestRetryAfterARenewal: the new bearer was not refused, so that a call with a Limiter is still retried with it.
 func TestRetryAfterARenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(ok(`[]`), answer{status: 401}, answer{status: 503}, ok(`[]`))
+		n := scripted(ok(`[]`), response{status: 401}, response{status: 503}, ok(`[]`))
 		client := n.client(t, func(cfg *sailpoint.Config) {
 			cfg.Limiter = limiterFunc(func(context.Context) error { return nil })
 		})
@@ -297,16 +297,16 @@ func TestRetryAfterARenewal(t *testing.T) {
 // TestChainOfClients: a client's AccessToken is another's TokenSource.
 func TestChainOfClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		issuer := &network{token: func(a arrival) answer {
-			return answer{after: time.Second, body: issued(fmt.Sprintf("bearer-%d", a.n), 43200).body}
+		issuer := &network{token: func(a arrival) response {
+			return response{after: time.Second, body: issued(fmt.Sprintf("bearer-%d", a.n), 43200).body}
 		}}
 		source := issuer.client(t)
-		n := &network{api: refuses(ok(`[]`))}
+		n := &network{api: rejecting(ok(`[]`))}
 		client := n.client(t, withSource(source.AccessToken))
 		require.NoError(t, list(t.Context(), client))
 		require.Equal(t, "the-client-id", client.ClientID())
 
-		n.api = refuses(ok(`[]`), "bearer-1") // as if it had been revoked
+		n.api = rejecting(ok(`[]`), "bearer-1") // as if it had been revoked
 		var calls sync.WaitGroup
 		for range 200 {
 			calls.Go(func() { assert.NoError(t, list(t.Context(), client)) })
@@ -315,8 +315,8 @@ func TestChainOfClients(t *testing.T) {
 		issuer.requireCounts(t, 0, 2)
 		require.LessOrEqual(t, len(n.calls), 401)
 
-		n.api = refuses(ok(`[]`), "bearer-1", "bearer-2")
-		issuer.token = always(answer{after: time.Hour})
+		n.api = rejecting(ok(`[]`), "bearer-1", "bearer-2")
+		issuer.token = always(response{after: time.Hour})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		for range 200 {
@@ -327,7 +327,7 @@ func TestChainOfClients(t *testing.T) {
 		issuer.requireCounts(t, 0, 3)
 		require.EqualValues(t, 1, issuer.canceled.Load())
 
-		issuer.token = always(answer{status: 400, body: `{"error":"invalid_client"}`})
+		issuer.token = always(response{status: 400, body: `{"error":"invalid_client"}`})
 		err := list(t.Context(), client)
 		require.ErrorIs(t, err, sailpoint.ErrInvalidCredentials)
 		assert.Equal(t, "POST /oauth/token", requireOneError(t, err).Op)

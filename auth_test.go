@@ -67,7 +67,7 @@ func TestSecretsGoToTheirOwnHostOnly(t *testing.T) {
 		{"https://acme.example/gateway", "https://acme.example/gateways/token", "POST /gateways/token"},
 	} {
 		t.Run(tt.token, func(t *testing.T) {
-			n := &network{token: inTurn(issued("the-bearer", 60), answer{status: 400})}
+			n := &network{token: inTurn(issued("the-bearer", 60), response{status: 400})}
 			client := n.client(t, func(cfg *sailpoint.Config) { cfg.BaseURL, cfg.TokenURL = tt.base, tt.token })
 			require.NoError(t, list(t.Context(), client))
 			n.requireCounts(t, 1, 1)
@@ -93,18 +93,18 @@ var redirects = []string{
 }
 
 func TestAPIRedirectIsNotFollowed(t *testing.T) {
-	requireNoRedirect(t, func(away answer) (*network, int) { return &network{api: always(away)}, 1 })
+	requireNoRedirect(t, func(away response) (*network, int) { return &network{api: always(away)}, 1 })
 }
 
 func TestTokenEndpointRedirectIsNotFollowed(t *testing.T) {
-	requireNoRedirect(t, func(away answer) (*network, int) { return &network{token: always(away)}, 0 })
+	requireNoRedirect(t, func(away response) (*network, int) { return &network{token: always(away)}, 0 })
 }
 
-func requireNoRedirect(t *testing.T, from func(answer) (n *network, calls int)) {
+func requireNoRedirect(t *testing.T, from func(response) (n *network, calls int)) {
 	for _, status := range []int{300, 301, 302, 303, 304, 305, 307, 308} {
 		for _, location := range redirects {
 			t.Run(fmt.Sprint(status, location), func(t *testing.T) {
-				n, calls := from(answer{status: status, header: map[string]string{"Location": location}, body: "moved"})
+				n, calls := from(response{status: status, header: map[string]string{"Location": location}, body: "moved"})
 				_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), newToken())
 				if definite := status == 301 || status == 307 || status == 308; calls == 0 || definite {
 					requireMatches(t, err)
@@ -139,7 +139,7 @@ func TestOneFetchForAllCallsThatWait(t *testing.T) {
 // TestEachWaiterLeavesAtItsOwnDeadline, and the fetch ends with the last one.
 func TestEachWaiterLeavesAtItsOwnDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{token: always(answer{after: time.Hour})}
+		n := &network{token: always(response{after: time.Hour})}
 		client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = -1 })
 		started := time.Now()
 		var calls sync.WaitGroup
@@ -351,7 +351,7 @@ func TestFetchThatPanics(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for where, client := range map[string]func(*network, func()) *sailpoint.Client{
 				"transport": func(n *network, crash func()) *sailpoint.Client {
-					n.token = func(arrival) answer { crash(); return issued("the-bearer", 60) }
+					n.token = func(arrival) response { crash(); return issued("the-bearer", 60) }
 					return n.client(t)
 				},
 				"TokenSource": func(n *network, crash func()) *sailpoint.Client {
@@ -390,12 +390,12 @@ func TestFetchThatPanics(t *testing.T) {
 	}
 }
 
-// TestRefusedCredentialsAreTriedOnce, however many calls queue.
-func TestRefusedCredentialsAreTriedOnce(t *testing.T) {
+// TestRejectedCredentialsAreTriedOnce, however many calls queue.
+func TestRejectedCredentialsAreTriedOnce(t *testing.T) {
 	for _, status := range []int{400, 401} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &network{token: always(answer{
+				n := &network{token: always(response{
 					after: time.Second, status: status, body: `{"error":"invalid_client","error_description":"Bad client credentials"}`,
 				})}
 				client := n.client(t)
@@ -425,10 +425,10 @@ func TestRefusedCredentialsAreTriedOnce(t *testing.T) {
 	}
 }
 
-// TestRefusalIsRepeatedForFiveSeconds, instead of sending the secret again.
-func TestRefusalIsRepeatedForFiveSeconds(t *testing.T) {
+// TestRejectionIsRepeatedForFiveSeconds, instead of sending the secret again.
+func TestRejectionIsRepeatedForFiveSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{token: inTurn(answer{status: 401}, ok(`{"error":"invalid_client"}`), issued("the-bearer", 60))}
+		n := &network{token: inTurn(response{status: 401}, ok(`{"error":"invalid_client"}`), issued("the-bearer", 60))}
 		client := n.client(t)
 		for _, fetches := range []int{1, 2} {
 			for range 50 {
@@ -446,10 +446,10 @@ func TestRefusalIsRepeatedForFiveSeconds(t *testing.T) {
 	})
 }
 
-// TestRefusalIsNotShared: a client of its own asks for itself, also with the same credentials.
-func TestRefusalIsNotShared(t *testing.T) {
+// TestRejectionIsNotShared: a client of its own asks for itself, also with the same credentials.
+func TestRejectionIsNotShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{token: inTurn(answer{status: 401}, issued("the-bearer", 60))}
+		n := &network{token: inTurn(response{status: 401}, issued("the-bearer", 60))}
 		client := n.client(t)
 		require.ErrorIs(t, list(t.Context(), client), sailpoint.ErrInvalidCredentials)
 		other, err := client.WithCredentials("the-client-id", sailpoint.NewSecret("the-client-secret"))
@@ -460,8 +460,8 @@ func TestRefusalIsNotShared(t *testing.T) {
 	})
 }
 
-// TestRefusalOfATokenSourceIsNotRepeated: how often it is asked is its own business.
-func TestRefusalOfATokenSourceIsNotRepeated(t *testing.T) {
+// TestTokenSourceErrorIsNotRepeated: how often it is asked is its own business.
+func TestTokenSourceErrorIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
 		client := (&network{}).client(t, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
@@ -477,7 +477,7 @@ func TestRefusalOfATokenSourceIsNotRepeated(t *testing.T) {
 
 // TestTemporaryTokenEndpointFailure is not the caller's.
 func TestTemporaryTokenEndpointFailure(t *testing.T) {
-	for name, failure := range map[string]answer{
+	for name, failure := range map[string]response{
 		"408":            {status: 408},
 		"425":            {status: 425},
 		"429":            {status: 429},
@@ -485,7 +485,7 @@ func TestTemporaryTokenEndpointFailure(t *testing.T) {
 		"502 with HTML":  {status: 502, body: "<html>Bad Gateway</html>"},
 		"503":            {status: 503, header: map[string]string{"Retry-After": "3"}},
 		"504":            {status: 504},
-		"no answer":      {err: io.EOF},
+		"no response":    {err: io.EOF},
 		"timeout":        {after: time.Hour},
 		"cut short":      {body: `{"access_token":"a`, cut: io.ErrUnexpectedEOF},
 		"200 with HTML":  {body: "<html>Sign in</html>"},
@@ -508,7 +508,7 @@ func TestTemporaryTokenEndpointFailure(t *testing.T) {
 func TestFailureOfTheTokenEndpointThatStays(t *testing.T) {
 	for configured, want := range map[int]int{0: 4, 1: 2, -1: 1} {
 		synctest.Test(t, func(t *testing.T) {
-			n := &network{token: always(answer{status: 503})}
+			n := &network{token: always(response{status: 503})}
 			_, err := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = configured }).
 				PersonalAccessTokens.Create(t.Context(), newToken())
 			requireMatches(t, err, sailpoint.ErrServer)
@@ -521,27 +521,27 @@ func TestFailureOfTheTokenEndpointThatStays(t *testing.T) {
 // TestTokenResponseWithoutAToken is asked for once more, and then ErrInvalidResponse.
 func TestTokenResponseWithoutAToken(t *testing.T) {
 	for name, tt := range map[string]struct {
-		answer answer
-		most   int
+		response response
+		most     int
 	}{
-		"HTML":               {answer{body: `<html>Sign in</html>`}, 2},
-		"JSON sent as text":  {answer{body: `access_token=a&token_type=bearer`, header: map[string]string{"Content-Type": "text/plain"}}, 2},
-		"an empty object":    {answer{body: `{}`}, 2},
-		"another object":     {answer{body: `{"access_token":null,"expires_in":60}`}, 2},
-		"a list":             {answer{body: `[]`}, 2},
-		"null":               {answer{body: `null`}, 4},
-		"empty":              {answer{}, 4},
-		"truncated":          {answer{body: `{"access_token":"a`}, 4},
-		"two values":         {answer{body: `{"access_token":"a"}{"access_token":"b"}`}, 2},
-		"two bearers":        {answer{body: `{"access_token":"a","access_token":"b"}`}, 2},
-		"two types":          {answer{body: `{"access_token":"a","token_type":"bearer","token_type":"mac"}`}, 2},
-		"two lifetimes":      {answer{body: `{"access_token":"a","expires_in":60,"expires_in":6000}`}, 2},
-		"a number":           {answer{body: `{"access_token":12345678}`}, 2},
-		"unexpected success": {answer{status: 204}, 2},
+		"HTML":               {response{body: `<html>Sign in</html>`}, 2},
+		"JSON sent as text":  {response{body: `access_token=a&token_type=bearer`, header: map[string]string{"Content-Type": "text/plain"}}, 2},
+		"an empty object":    {response{body: `{}`}, 2},
+		"another object":     {response{body: `{"access_token":null,"expires_in":60}`}, 2},
+		"a list":             {response{body: `[]`}, 2},
+		"null":               {response{body: `null`}, 4},
+		"empty":              {response{}, 4},
+		"truncated":          {response{body: `{"access_token":"a`}, 4},
+		"two values":         {response{body: `{"access_token":"a"}{"access_token":"b"}`}, 2},
+		"two bearers":        {response{body: `{"access_token":"a","access_token":"b"}`}, 2},
+		"two types":          {response{body: `{"access_token":"a","token_type":"bearer","token_type":"mac"}`}, 2},
+		"two lifetimes":      {response{body: `{"access_token":"a","expires_in":60,"expires_in":6000}`}, 2},
+		"a number":           {response{body: `{"access_token":12345678}`}, 2},
+		"unexpected success": {response{status: 204}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &network{token: always(tt.answer)}
+				n := &network{token: always(tt.response)}
 				err := list(t.Context(), n.client(t))
 				requireMatches(t, err, sailpoint.ErrInvalidResponse)
 				assert.Equal(t, "POST /oauth/token", requireOneError(t, err).Op)
@@ -554,8 +554,8 @@ func TestTokenResponseWithoutAToken(t *testing.T) {
 	}
 }
 
-// TestWhatStandsBesideTheBearerDoesNotMatter: a member that isn't used can't make a good bearer unusable.
-func TestWhatStandsBesideTheBearerDoesNotMatter(t *testing.T) {
+// TestUnusedMembersOfATokenResponse: a member that isn't used can't make a good bearer unusable.
+func TestUnusedMembersOfATokenResponse(t *testing.T) {
 	for name, beside := range map[string]string{
 		"Latin-1":                    `"user_name":"Jos` + "\xe9" + `"`,
 		"a lone surrogate":           `"user_name":"\ud800"`,
@@ -622,7 +622,7 @@ func TestErrorObjectWithStatus200(t *testing.T) {
 func TestBearerLifetime(t *testing.T) {
 	for _, tt := range []struct {
 		expiresIn string
-		renewed   time.Duration // after the fetch; 0: the answer is refused
+		renewed   time.Duration // after the fetch; 0: the response is refused
 	}{
 		{``, 4 * time.Minute},
 		{`"expires_in":null,`, 4 * time.Minute},
@@ -657,7 +657,7 @@ func TestBearerLifetime(t *testing.T) {
 	} {
 		t.Run(tt.expiresIn, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &network{token: always(answer{body: `{` + tt.expiresIn + `"access_token":"the-bearer"}`})}
+				n := &network{token: always(response{body: `{` + tt.expiresIn + `"access_token":"the-bearer"}`})}
 				client := n.client(t)
 				if tt.renewed == 0 {
 					err := list(t.Context(), client)
@@ -680,13 +680,13 @@ func TestBearerLifetime(t *testing.T) {
 	}
 }
 
-// TestLifetimeBeginsWithTheAnsweredRequest: not later, and not when an earlier one failed.
-func TestLifetimeBeginsWithTheAnsweredRequest(t *testing.T) {
+// TestLifetimeBeginsWithTheSuccessfulRequest: not later, and not when an earlier one failed.
+func TestLifetimeBeginsWithTheSuccessfulRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := issued("bearer-1", 100)
 		slow.after = 20 * time.Second
 		n := &network{token: inTurn(
-			answer{status: 429, header: map[string]string{"Retry-After": "50"}}, slow, issued("bearer-2", 100),
+			response{status: 429, header: map[string]string{"Retry-After": "50"}}, slow, issued("bearer-2", 100),
 		)}
 		client := n.client(t)
 		require.NoError(t, list(t.Context(), client))
@@ -707,7 +707,7 @@ func TestTokenType(t *testing.T) {
 	} {
 		t.Run(tokenType, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &network{token: always(answer{body: `{"access_token":"the-bearer","token_type":` + tokenType + `}`})}
+				n := &network{token: always(response{body: `{"access_token":"the-bearer","token_type":` + tokenType + `}`})}
 				err := list(t.Context(), n.client(t))
 				if taken {
 					require.NoError(t, err)
@@ -738,7 +738,7 @@ func TestBearerThatCannotBeSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &network{token: always(answer{body: fmt.Sprintf(`{"access_token":%s,"expires_in":60}`, jsonString(value))})}
+				n := &network{token: always(response{body: fmt.Sprintf(`{"access_token":%s,"expires_in":60}`, jsonString(value))})}
 				source := func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
 					return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(value)}, nil
 				}
@@ -755,7 +755,7 @@ func TestBearerThatCannotBeSent(t *testing.T) {
 	}
 }
 
-func TestLongestBearerThatIsTaken(t *testing.T) {
+func TestLongestBearer(t *testing.T) {
 	bearer := "!~" + strings.Repeat("a", 16<<10-2)
 	n := &network{token: always(issued(bearer, 60))}
 	require.NoError(t, list(t.Context(), n.client(t)))
@@ -801,8 +801,8 @@ func TestOneCallRenews(t *testing.T) {
 
 // TestRenewalThatFails: the bearer is used as long as it is good, and at least 5 s lie between the tries.
 func TestRenewalThatFails(t *testing.T) {
-	for name, failure := range map[string]answer{
-		"no answer": {err: io.EOF}, "503": {status: 503}, "refused": {status: 401}, "429": {status: 429}, "HTML": {body: "<html>"},
+	for name, failure := range map[string]response{
+		"no response": {err: io.EOF}, "503": {status: 503}, "refused": {status: 401}, "429": {status: 429}, "HTML": {body: "<html>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -865,7 +865,7 @@ func TestRetryAfterOfTheTokenEndpoint(t *testing.T) {
 		t.Run(tt.retryAfter, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := &network{token: inTurn(
-					answer{status: 429, header: map[string]string{"Retry-After": tt.retryAfter}}, issued("the-bearer", 60),
+					response{status: 429, header: map[string]string{"Retry-After": tt.retryAfter}}, issued("the-bearer", 60),
 				)}
 				client := n.client(t)
 				started := time.Now()
@@ -904,7 +904,7 @@ func TestTokenEndpointHoldsBackFetches(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.status, " ", tt.retryAfter), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				busy := answer{status: tt.status, header: map[string]string{"Retry-After": tt.retryAfter}}
+				busy := response{status: tt.status, header: map[string]string{"Retry-After": tt.retryAfter}}
 				n := &network{token: inTurn(busy, issued("the-bearer", 3600))}
 				client := n.client(t, withoutRetries)
 				started := time.Now()
@@ -941,7 +941,7 @@ func TestTokenEndpointHoldsBackFetches(t *testing.T) {
 
 // TestFailureWithoutRetryAfterHoldsBackNoFetch: 503 says nothing of the next request, and 500 and 502 never do.
 func TestFailureWithoutRetryAfterHoldsBackNoFetch(t *testing.T) {
-	for name, failure := range map[string]answer{
+	for name, failure := range map[string]response{
 		"503":                  {status: 503},
 		"503 with a past date": {status: 503, header: map[string]string{"Retry-After": "Fri, 31 Dec 1999 00:00:00 GMT"}},
 		"502":                  {status: 502, header: map[string]string{"Retry-After": "10"}},
@@ -963,7 +963,7 @@ func TestFailureWithoutRetryAfterHoldsBackNoFetch(t *testing.T) {
 // TestHeldBackFetchesAreNotMissed while the old bearer is good, and a client with other credentials is not held back.
 func TestHeldBackFetchesAreNotMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		busy := answer{status: 429, header: map[string]string{"Retry-After": "40"}}
+		busy := response{status: 429, header: map[string]string{"Retry-After": "40"}}
 		n := &network{token: inTurn(issued("bearer-1", 400), busy, issued("bearer-2", 400))}
 		client := n.client(t, withoutRetries)
 		require.NoError(t, list(t.Context(), client))
@@ -985,19 +985,19 @@ func TestHeldBackFetchesAreNotMissed(t *testing.T) {
 
 const expired = `{"error":"JWT validation failed: JWT is expired"}`
 
-// refuses answers 401 to these bearers.
-func refuses(success answer, bearers ...string) func(arrival) answer {
-	return func(a arrival) answer {
+// refuses responses 401 to these bearers.
+func rejecting(success response, bearers ...string) func(arrival) response {
+	return func(a arrival) response {
 		if slices.Contains(bearers, a.bearer()) {
-			return answer{status: 401, body: expired}
+			return response{status: 401, body: expired}
 		}
 		return success
 	}
 }
 
-// TestRefusedBearerIsRenewedOnce, and the call sent again as it was.
-func TestRefusedBearerIsRenewedOnce(t *testing.T) {
-	n := &network{api: refuses(answer{body: `{"id":"86f1","secret":"s","name":"deploy"}`}, "bearer-1")}
+// TestRejectedBearerIsRenewedOnce, and the call sent again as it was.
+func TestRejectedBearerIsRenewedOnce(t *testing.T) {
+	n := &network{api: rejecting(response{body: `{"id":"86f1","secret":"s","name":"deploy"}`}, "bearer-1")}
 	created, err := n.client(t, withoutRetries).PersonalAccessTokens.Create(t.Context(), newToken())
 	require.NoError(t, err)
 	assert.Equal(t, "86f1", created.ID)
@@ -1012,9 +1012,9 @@ func TestRefusedBearerIsRenewedOnce(t *testing.T) {
 	assert.Equal(t, first.header, second.header)
 }
 
-// TestBearerThatIsAlwaysRefused: two requests, two fetches. The next call does not trust the bearer either.
-func TestBearerThatIsAlwaysRefused(t *testing.T) {
-	n := &network{api: always(answer{status: 401, body: expired})}
+// TestBearerThatIsAlwaysRejected: two requests, two fetches. The next call does not trust the bearer either.
+func TestBearerThatIsAlwaysRejected(t *testing.T) {
+	n := &network{api: always(response{status: 401, body: expired})}
 	client := n.client(t)
 	err := list(t.Context(), client)
 	requireMatches(t, err, sailpoint.ErrUnauthorized)
@@ -1022,9 +1022,9 @@ func TestBearerThatIsAlwaysRefused(t *testing.T) {
 	n.requireCounts(t, 2, 2)
 }
 
-// TestSameBearerIsNotSentAgain: the answer would be the same.
-func TestSameBearerIsNotSentAgain(t *testing.T) {
-	n := &network{api: always(answer{status: 401, body: expired}), token: always(issued("the-bearer", 3600))}
+// TestSameBearerIsNotRetried: the response would be the same.
+func TestSameBearerIsNotRetried(t *testing.T) {
+	n := &network{api: always(response{status: 401, body: expired}), token: always(issued("the-bearer", 3600))}
 	err := list(t.Context(), n.client(t))
 	requireMatches(t, err, sailpoint.ErrUnauthorized)
 	assert.ErrorContains(t, err, "JWT is expired")
@@ -1032,12 +1032,12 @@ func TestSameBearerIsNotSentAgain(t *testing.T) {
 	n.requireCounts(t, 1, 2)
 }
 
-// TestBearerRefusedToManyCalls is renewed once for all of them.
-func TestBearerRefusedToManyCalls(t *testing.T) {
+// TestBearerRejectedForManyCalls is renewed once for all of them.
+func TestBearerRejectedForManyCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
-		n.api = func(a arrival) answer {
-			r := refuses(answer{body: `[]`}, "bearer-1")(a)
+		n.api = func(a arrival) response {
+			r := rejecting(response{body: `[]`}, "bearer-1")(a)
 			r.after = time.Duration(a.n%7+1) * time.Second
 			return r
 		}
@@ -1054,8 +1054,8 @@ func TestBearerRefusedToManyCalls(t *testing.T) {
 	})
 }
 
-// TestRefusalOfEveryBearerCostsAboutOneRequestACall: it is an outage, and renewals don't help.
-func TestRefusalOfEveryBearerCostsAboutOneRequestACall(t *testing.T) {
+// TestRejectionOfEveryBearerCostsAboutOneRequestACall: it is an outage, and renewals don't help.
+func TestRejectionOfEveryBearerCostsAboutOneRequestACall(t *testing.T) {
 	for name, tt := range map[string]struct {
 		between time.Duration
 		retries int // with a new bearer: each fetch that succeeds gives a tenth of one back
@@ -1067,7 +1067,7 @@ func TestRefusalOfEveryBearerCostsAboutOneRequestACall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &network{api: always(answer{status: 401, body: expired})}
+				n := &network{api: always(response{status: 401, body: expired})}
 				client := n.client(t)
 				for range 1000 {
 					requireMatches(t, list(t.Context(), client), sailpoint.ErrUnauthorized)
@@ -1076,7 +1076,7 @@ func TestRefusalOfEveryBearerCostsAboutOneRequestACall(t *testing.T) {
 				n.requireCounts(t, 1000+tt.retries, 1+tt.retries+tt.later)
 
 				<-time.After(5 * time.Second)
-				n.api = refuses(ok(`[]`), n.bearersSent()...)
+				n.api = rejecting(ok(`[]`), n.bearersSent()...)
 				requireMatches(t, list(t.Context(), client), sailpoint.ErrUnauthorized)
 				require.NoError(t, list(t.Context(), client), "the next bearer is accepted")
 			})
@@ -1090,26 +1090,26 @@ func TestBearerThatWasAcceptedIsRenewed(t *testing.T) {
 		n := &network{}
 		client := n.client(t)
 		require.NoError(t, list(t.Context(), client))
-		n.api = always(answer{status: 503})
+		n.api = always(response{status: 503})
 		for range 20 {
 			requireMatches(t, list(t.Context(), client), sailpoint.ErrServer)
 		}
 		sent, _ := n.counts()
 		require.Equal(t, 1+20+10, sent, "no budget is left")
 		for i := 1; i <= 50; i++ {
-			n.api = refuses(ok(`[]`), fmt.Sprintf("bearer-%d", i))
+			n.api = rejecting(ok(`[]`), fmt.Sprintf("bearer-%d", i))
 			require.NoError(t, list(t.Context(), client))
 			n.requireCounts(t, sent+2*i, 1+i)
 		}
 	})
 }
 
-// TestLateRefusalDropsNoNewerBearer: a 401 is about the bearer that the call was sent with.
-func TestLateRefusalDropsNoNewerBearer(t *testing.T) {
+// TestLateRejectionDropsNoNewerBearer: a 401 is about the bearer that the call was sent with.
+func TestLateRejectionDropsNoNewerBearer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
-		n.api = func(a arrival) answer {
-			r := refuses(answer{body: `[]`}, "bearer-1")(a)
+		n.api = func(a arrival) response {
+			r := rejecting(response{body: `[]`}, "bearer-1")(a)
 			if a.n == 1 {
 				r.after = 10 * time.Second
 			}
@@ -1127,11 +1127,11 @@ func TestLateRefusalDropsNoNewerBearer(t *testing.T) {
 	})
 }
 
-// TestNoBearerAfterARefusal: what the token endpoint says is returned, as its own.
-func TestNoBearerAfterARefusal(t *testing.T) {
+// TestNoBearerAfterARejection: what the token endpoint says is returned, as its own.
+func TestNoBearerAfterARejection(t *testing.T) {
 	n := &network{
-		api:   always(answer{status: 401, body: expired}),
-		token: inTurn(issued("bearer-1", 3600), answer{status: 401, body: `{"error":"invalid_client"}`}),
+		api:   always(response{status: 401, body: expired}),
+		token: inTurn(issued("bearer-1", 3600), response{status: 401, body: `{"error":"invalid_client"}`}),
 	}
 	_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), newToken())
 	requireMatches(t, err, sailpoint.ErrInvalidCredentials)
@@ -1158,10 +1158,10 @@ func bearers(values ...string) *tokenSource {
 	return s
 }
 
-func TestTokenSourceIsToldTheRefusedBearer(t *testing.T) {
+func TestTokenSourceReceivesTheRejectedBearer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := bearers("a", "b", "c")
-		n := &network{api: refuses(answer{body: `[]`}, "a")}
+		n := &network{api: rejecting(response{body: `[]`}, "a")}
 		client := n.client(t, withSource(source.ask))
 		require.NoError(t, list(t.Context(), client))
 		require.NoError(t, list(t.Context(), client))
@@ -1175,9 +1175,9 @@ func TestTokenSourceIsToldTheRefusedBearer(t *testing.T) {
 	})
 }
 
-func TestTokenSourceThatReturnsTheRefusedBearer(t *testing.T) {
+func TestTokenSourceThatReturnsTheRejectedBearer(t *testing.T) {
 	source := bearers("a")
-	n := &network{api: always(answer{status: 401})}
+	n := &network{api: always(response{status: 401})}
 	client := n.client(t, withSource(source.ask))
 	for range 2 {
 		requireMatches(t, list(t.Context(), client), sailpoint.ErrUnauthorized)
@@ -1186,13 +1186,13 @@ func TestTokenSourceThatReturnsTheRefusedBearer(t *testing.T) {
 	n.requireCounts(t, 2, 0)
 }
 
-func TestTokenSourceThatFailsAfterARefusal(t *testing.T) {
+func TestTokenSourceThatFailsAfterARejection(t *testing.T) {
 	mine := errors.New("the vault is sealed")
-	var told []string
-	n := &network{api: always(answer{status: 401})}
+	var rejected []string
+	n := &network{api: always(response{status: 401})}
 	client := n.client(t, withSource(func(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
-		told = append(told, refused.Reveal())
-		if len(told) > 1 {
+		rejected = append(rejected, refused.Reveal())
+		if len(rejected) > 1 {
 			return sailpoint.AccessToken{}, mine
 		}
 		return sailpoint.AccessToken{Bearer: sailpoint.NewSecret("a")}, nil
@@ -1200,7 +1200,7 @@ func TestTokenSourceThatFailsAfterARefusal(t *testing.T) {
 	for range 2 {
 		require.ErrorIs(t, list(t.Context(), client), mine)
 	}
-	assert.Equal(t, []string{"", "a", "a"}, told, "until it has another")
+	assert.Equal(t, []string{"", "a", "a"}, rejected, "until it has another")
 	n.requireCounts(t, 1, 0)
 }
 
@@ -1246,7 +1246,7 @@ func TestTokenSourceExpiry(t *testing.T) {
 	}
 }
 
-func TestTokenSourcesErrorPassesThrough(t *testing.T) {
+func TestTokenSourceErrorIsReturned(t *testing.T) {
 	mine := errors.New("the vault is sealed")
 	n := &network{}
 	asked := 0
@@ -1326,16 +1326,16 @@ func TestWithCredentialsIsAnotherPATOnTheSameNetwork(t *testing.T) {
 func TestManyCallsWithEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
-		n.token = func(a arrival) answer {
+		n.token = func(a arrival) response {
 			r := issued(fmt.Sprintf("bearer-%d", a.n), 3)
 			r.after = time.Duration(a.n%5) * 100 * time.Millisecond
 			if a.n%7 == 0 {
-				r = answer{status: 503}
+				r = response{status: 503}
 			}
 			return r
 		}
-		n.api = func(a arrival) answer {
-			r := map[string]answer{"GET": ok(`[]`), "POST": ok(created), "PATCH": ok(aToken), "DELETE": {status: 204}}[a.method]
+		n.api = func(a arrival) response {
+			r := map[string]response{"GET": ok(`[]`), "POST": ok(created), "PATCH": ok(aToken), "DELETE": {status: 204}}[a.method]
 			r.after = time.Duration(a.n%11) * 50 * time.Millisecond
 			if a.n%5 == 0 {
 				r.status = 401
@@ -1382,11 +1382,11 @@ func TestManyCallsWithEverything(t *testing.T) {
 func TestClocksThatJump(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
-		n.api = func(arrival) answer { // each bearer is good for 10 minutes, and not for the 12 hours that were told
+		n.api = func(arrival) response { // each bearer is good for 10 minutes, and not for the 12 hours that were told
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			if time.Since(n.fetches[len(n.fetches)-1].at) > 10*time.Minute {
-				return answer{status: 401, body: expired}
+				return response{status: 401, body: expired}
 			}
 			return ok(`[]`)
 		}

@@ -53,7 +53,7 @@ func TestGoldenRequests(t *testing.T) {
 		for _, tt := range []struct {
 			name  string
 			call  func(*sailpoint.PersonalAccessTokensService) error
-			reply answer
+			reply response
 			want  string
 			only  bool // in V2025 and later
 
@@ -165,13 +165,13 @@ func TestGoldenRequests(t *testing.T) {
 				call: func(s *sailpoint.PersonalAccessTokensService) error {
 					return s.Delete(t.Context(), "86f1dc6fe8f54414950454cbb11278fa")
 				},
-				reply: answer{status: 204},
+				reply: response{status: 204},
 				want:  "DELETE " + path + "/86f1dc6fe8f54414950454cbb11278fa\n" + common + agent + "\n",
 			},
 			{
 				name:  "delete oneself",
 				call:  func(s *sailpoint.PersonalAccessTokensService) error { return s.DeleteSelf(t.Context()) },
-				reply: answer{status: 204},
+				reply: response{status: 204},
 				want:  "DELETE " + path + "/self\n" + common + agent + "\n",
 			},
 		} {
@@ -201,7 +201,7 @@ func TestDefaultVersionIsV2024(t *testing.T) {
 	require.Equal(t, sailpoint.V2024, n.client(t).APIVersion())
 }
 
-func TestZeroValuesAreRefusedWithoutPanic(t *testing.T) {
+func TestZeroValuesFailWithoutPanic(t *testing.T) {
 	var nilClient *sailpoint.Client
 	assert.Empty(t, nilClient.ClientID())
 	assert.Empty(t, nilClient.APIVersion())
@@ -249,7 +249,7 @@ var errReset = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection 
 
 func TestCompleteResponseCountsAfterTheContextEnded(t *testing.T) {
 	for name, tt := range map[string]struct {
-		reply answer
+		reply response
 		call  func(context.Context, *sailpoint.PersonalAccessTokensService) error
 	}{
 		"create": {ok(created), func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
@@ -267,7 +267,7 @@ func TestCompleteResponseCountsAfterTheContextEnded(t *testing.T) {
 			_, err := s.Patch(ctx, "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
 			return err
 		}},
-		"delete": {answer{status: 204}, func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+		"delete": {response{status: 204}, func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
 			return s.Delete(ctx, "id")
 		}},
 	} {
@@ -310,7 +310,7 @@ func TestContextThatHasEndedSendsNothing(t *testing.T) {
 
 func TestLimiterIsAskedBeforeEveryRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answer{status: 503}, answer{status: 401}, ok(`[]`))
+		n := scripted(response{status: 503}, response{status: 401}, ok(`[]`))
 		asked := 0
 		client := n.client(t, func(cfg *sailpoint.Config) {
 			cfg.Limiter = limiterFunc(func(context.Context) error { asked++; return nil })
@@ -326,7 +326,7 @@ type limiterFunc func(context.Context) error
 
 func (f limiterFunc) Wait(ctx context.Context) error { return f(ctx) }
 
-func TestLimiterThatRefusesIsReturned(t *testing.T) {
+func TestLimiterErrorIsReturned(t *testing.T) {
 	refusal := errors.New("not today")
 	n := scripted(ok(created))
 	client := n.client(t, func(cfg *sailpoint.Config) {
@@ -343,9 +343,9 @@ func TestLoggerGetsOneRecordARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		n := scripted(
-			answer{err: errReset},
-			answer{status: 503, header: map[string]string{"SLPT-Request-ID": "req-2"}},
-			answer{status: 204, header: map[string]string{"SLPT-Request-ID": "req-3", "X-Deprecated": "true"}},
+			response{err: errReset},
+			response{status: 503, header: map[string]string{"SLPT-Request-ID": "req-2"}},
+			response{status: 204, header: map[string]string{"SLPT-Request-ID": "req-3", "X-Deprecated": "true"}},
 		)
 		client := n.client(t, func(cfg *sailpoint.Config) {
 			cfg.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{
@@ -411,11 +411,11 @@ type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// TestTransportWithRequestsOfItsOwn: one that fetches something before each request, with its context, is not stopped
+// TestTransportThatSendsOtherRequests: one that fetches something before each request, with its context, is not stopped
 // as net/http is where it sends a request again and again, and its requests are no attempts.
-func TestTransportWithRequestsOfItsOwn(t *testing.T) {
+func TestTransportThatSendsOtherRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, signer := scripted(answer{status: 503}, answer{status: 503}, ok(`[]`)), &network{}
+		n, signer := scripted(response{status: 503}, response{status: 503}, ok(`[]`)), &network{}
 		client := n.client(t, func(cfg *sailpoint.Config) {
 			cfg.MaxRetries = 2
 			cfg.HTTPClient = &http.Client{Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
@@ -432,7 +432,7 @@ func TestTransportWithRequestsOfItsOwn(t *testing.T) {
 		require.Len(t, n.calls, 3)
 		require.Len(t, signer.calls, 4*3)
 
-		n.api = always(answer{status: 503})
+		n.api = always(response{status: 503})
 		require.Equal(t, 3, requireOneError(t, list(t.Context(), client)).Attempts)
 	})
 }
@@ -440,14 +440,14 @@ func TestTransportWithRequestsOfItsOwn(t *testing.T) {
 // TestTransportsThatBreakTheContract: a transport of the caller's may break the contract of http.RoundTripper.
 func TestTransportsThatBreakTheContract(t *testing.T) {
 	for name, tt := range map[string]struct {
-		answer func(*http.Request) (*http.Response, error)
-		want   error
+		response func(*http.Request) (*http.Response, error)
+		want     error
 	}{
-		"neither answer nor error": {func(*http.Request) (*http.Response, error) { return nil, nil }, sailpoint.ErrOutcomeUnknown},
-		"answer and error": {func(*http.Request) (*http.Response, error) {
+		"neither response nor error": {func(*http.Request) (*http.Response, error) { return nil, nil }, sailpoint.ErrOutcomeUnknown},
+		"response and error": {func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200, Body: http.NoBody}, errReset
 		}, sailpoint.ErrOutcomeUnknown},
-		"answer without a body": {func(*http.Request) (*http.Response, error) {
+		"response without a body": {func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200}, nil
 		}, sailpoint.ErrInvalidResponse},
 		"no trace, so nothing is proved": {func(*http.Request) (*http.Response, error) {
@@ -463,7 +463,7 @@ func TestTransportsThatBreakTheContract(t *testing.T) {
 						return n.RoundTrip(req)
 					}
 					calls++
-					return tt.answer(req)
+					return tt.response(req)
 				})
 			})
 			_, err := client.PersonalAccessTokens.Create(t.Context(), inAYear)
@@ -505,8 +505,8 @@ func (s slow) Read(p []byte) (int, error) {
 	}
 }
 
-func dripping(status int) answer {
-	return answer{status: status, stream: func(ctx context.Context) io.Reader { return slow{ctx} }}
+func dripping(status int) response {
+	return response{status: status, stream: func(ctx context.Context) io.Reader { return slow{ctx} }}
 }
 
 func TestOneByteASecond(t *testing.T) {
@@ -602,7 +602,7 @@ func requireMemory(t *testing.T, limit uint64, f func()) {
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, limit)
 }
 
-// TestGzipBomb: 1 GiB from 1 MiB, as an answer to each operation and of each status.
+// TestGzipBomb: 1 GiB from 1 MiB, as a response to each operation and of each status.
 func TestGzipBomb(t *testing.T) {
 	var member bytes.Buffer
 	w := gzip.NewWriter(&member)
@@ -655,18 +655,18 @@ func TestEndlessBody(t *testing.T) {
 	}
 }
 
-// TestLoggerTellsOfWaitsAndBearers at the levels that a program shows by default, and shows nothing else there.
-func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
-	limited := answer{status: 429, header: map[string]string{"Retry-After": "10"}}
+// TestLoggerReportsWaitsAndBearers at the levels that a program shows by default, and shows nothing else there.
+func TestLoggerReportsWaitsAndBearers(t *testing.T) {
+	limited := response{status: 429, header: map[string]string{"Retry-After": "10"}}
 	for name, tt := range map[string]struct {
-		api, token []answer
+		api, token []response
 		calls      int // a second apart
 		retries    int // MaxRetries
 		source     func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error)
 		want       []string
 	}{
 		"Retry-After of the call's own response, and of an earlier call": {
-			api: []answer{limited, ok(`[]`)}, calls: 2,
+			api: []response{limited, ok(`[]`)}, calls: 2,
 			want: []string{
 				`INFO sailpoint: new bearer reason="no bearer yet"`,
 				`INFO sailpoint: wait operation="GET /v2024/personal-access-tokens" attempt=2 reason="429 Too Many Requests" retry_after_from=response`,
@@ -674,7 +674,7 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 			},
 		},
 		"Retry-After of an earlier 503 to the fetch of a bearer": {
-			token: []answer{{status: 503, header: map[string]string{"Retry-After": "3"}}, issued("a-bearer", 60)}, calls: 2, retries: -1,
+			token: []response{{status: 503, header: map[string]string{"Retry-After": "3"}}, issued("a-bearer", 60)}, calls: 2, retries: -1,
 			want: []string{
 				`WARN sailpoint: no new bearer reason="no bearer yet" error="sailpoint: POST /oauth/token: 503 Service Unavailable (retry after 3s)"`,
 				`INFO sailpoint: wait operation="POST /oauth/token" attempt=1 reason="not sent because an earlier 503 response asked to wait" retry_after_from="earlier call"`,
@@ -682,21 +682,21 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 			},
 		},
 		"a bearer that was refused": {
-			api: []answer{{status: 401}, ok(`[]`)}, calls: 1,
+			api: []response{{status: 401}, ok(`[]`)}, calls: 1,
 			want: []string{
 				`INFO sailpoint: new bearer reason="no bearer yet"`,
 				`INFO sailpoint: new bearer reason="the API rejected the last bearer"`,
 			},
 		},
 		"a bearer that expires": {
-			token: []answer{issued("a-bearer", 1)}, calls: 2,
+			token: []response{issued("a-bearer", 1)}, calls: 2,
 			want: []string{
 				`INFO sailpoint: new bearer reason="no bearer yet"`,
 				`INFO sailpoint: new bearer reason="the last bearer expires"`,
 			},
 		},
 		"a TokenSource that repeats the bearer that was refused": {
-			api: []answer{{status: 401}}, calls: 1, source: func(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
+			api: []response{{status: 401}}, calls: 1, source: func(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
 				if refused.IsZero() {
 					return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(leakBearer)}, nil
 				}
@@ -708,7 +708,7 @@ func TestLoggerTellsOfWaitsAndBearers(t *testing.T) {
 			},
 		},
 		"credentials that are refused": {
-			token: []answer{{status: 401}}, calls: 1,
+			token: []response{{status: 401}}, calls: 1,
 			want: []string{
 				`WARN sailpoint: no new bearer reason="no bearer yet" error="sailpoint: POST /oauth/token: 401 Unauthorized: the client id or secret was rejected: check both"`,
 			},

@@ -41,7 +41,7 @@ func utf16(order binary.AppendByteOrder, text string) string {
 	return string(data)
 }
 
-func TestLoadConfigTakesAllFromOnePlace(t *testing.T) {
+func TestLoadConfigReadsAllFromOnePlace(t *testing.T) {
 	completeEnv := map[string]string{
 		"SAIL_BASE_URL": "https://env.example", "SAIL_CLIENT_ID": "env-id", "SAIL_CLIENT_SECRET": "env-secret",
 	}
@@ -171,7 +171,7 @@ func TestNewClientReportsEveryProblemAtOnce(t *testing.T) {
 	}
 }
 
-func TestBaseURLThatIsTaken(t *testing.T) {
+func TestValidBaseURLs(t *testing.T) {
 	for given, want := range map[string]string{
 		"https://acme.api.identitynow.com":  "https://acme.api.identitynow.com",
 		"https://acme.api.identitynow.com/": "https://acme.api.identitynow.com",
@@ -204,8 +204,8 @@ func TestBaseURLThatIsTaken(t *testing.T) {
 	}
 }
 
-// refusedURLs are refused as a BaseURL and as a TokenURL. None of their errors holds "hunter2".
-var refusedURLs = map[string]string{
+// invalidURLs are refused as a BaseURL and as a TokenURL. None of their errors holds "hunter2".
+var invalidURLs = map[string]string{
 	"http":                      "http://acme.example",
 	"http, loopback in a name":  "http://localhost.evil.example",
 	"http, loopback as a user":  "http://127.0.0.1@evil.example",
@@ -256,8 +256,8 @@ var refusedURLs = map[string]string{
 	"in single quotes":          `'https://acme.example'`,
 }
 
-func TestURLThatIsRefused(t *testing.T) {
-	for name, raw := range refusedURLs {
+func TestInvalidURLs(t *testing.T) {
+	for name, raw := range invalidURLs {
 		t.Run(name, func(t *testing.T) {
 			for field, set := range map[string]func(*sailpoint.Config){
 				"BaseURL ":  func(cfg *sailpoint.Config) { cfg.BaseURL = raw },
@@ -275,9 +275,9 @@ func TestURLThatIsRefused(t *testing.T) {
 	}
 }
 
-// TestBaseURLOfMoreThanTheTenantIsRefused: the API's documents name their servers with a version, and people copy the
+// TestBaseURLWithAPathOfTheAPI: the API's documents name their servers with a version, and people copy the
 // URL of an operation. Every call would be answered with 404.
-func TestBaseURLOfMoreThanTheTenantIsRefused(t *testing.T) {
+func TestBaseURLWithAPathOfTheAPI(t *testing.T) {
 	const (
 		version  = "ends with a version of the API: leave it out, and set APIVersion"
 		endpoint = "ends with the path of the token endpoint: leave it out, or set TokenURL"
@@ -301,7 +301,7 @@ func TestBaseURLOfMoreThanTheTenantIsRefused(t *testing.T) {
 	}
 }
 
-func TestTokenURLTakesNoTrailingSlash(t *testing.T) {
+func TestTokenURLRejectsATrailingSlash(t *testing.T) {
 	cfg := (&network{}).config()
 	cfg.TokenURL = "https://acme.example/oauth/token/"
 	_, err := sailpoint.NewClient(cfg)
@@ -372,7 +372,7 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-func TestUnknownVersionIsRefused(t *testing.T) {
+func TestUnknownVersionIsAnError(t *testing.T) {
 	for _, version := range []sailpoint.APIVersion{"v2023", "V2024", "2024", "latest", " ", "v3/../v2024", sailpoint.APIVersion(strings.Repeat("x", 1000))} {
 		cfg := (&network{}).config()
 		cfg.APIVersion = version
@@ -388,7 +388,7 @@ func TestHTTPClientIsCopied(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	redirects := 0
-	n := &network{api: always(answer{status: 302, header: map[string]string{"Location": "https://evil.example/"}})}
+	n := &network{api: always(response{status: 302, header: map[string]string{"Location": "https://evil.example/"}})}
 	given := &http.Client{
 		Transport:     n,
 		Jar:           jar,

@@ -23,12 +23,12 @@ import (
 
 // TestStrictness: what isn't a list of tokens is refused, and what is one is read as json.Unmarshal reads it.
 func TestStrictness(t *testing.T) {
-	for name, c := range strictness() {
+	for name, c := range strictCases() {
 		t.Run(name, func(t *testing.T) {
 			client := scripted(ok(c.list)).client(t, withoutRetries)
 			want, refused := unmarshalled(c.list)
 			require.Equal(t, c.refused, refused, "by json.Unmarshal")
-			requireSameReading(t, client, want, refused)
+			requireSameTokens(t, client, want, refused)
 		})
 	}
 }
@@ -38,7 +38,7 @@ type strictCase struct {
 	refused bool
 }
 
-func strictness() map[string]strictCase {
+func strictCases() map[string]strictCase {
 	const taken, refused = false, true
 	token := func(members string) string { return `[{"id":"a",` + members + `}]` }
 	return map[string]strictCase{
@@ -219,7 +219,7 @@ func TestUnreadableMemberIsNamed(t *testing.T) {
 // FuzzDecodeList compares with json.Unmarshal, which reads by reflection. What it reads, List, All and Patch read
 // alike. What they read beyond that is what a tolerant reading by reflection makes of it.
 func FuzzDecodeList(f *testing.F) {
-	for _, c := range strictness() {
+	for _, c := range strictCases() {
 		f.Add(c.list)
 	}
 	for members := range otherForms() {
@@ -232,11 +232,11 @@ func FuzzDecodeList(f *testing.F) {
 		if refused {
 			listed, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 			if refused = err != nil; !refused {
-				requireTolerantReading(t, body, listed)
+				requireTolerantDecoding(t, body, listed)
 				want = listed
 			}
 		}
-		requireSameReading(t, client, want, refused)
+		requireSameTokens(t, client, want, refused)
 
 		var one sailpoint.PersonalAccessToken
 		refused = json.Unmarshal([]byte(body), &one) != nil || one.ID == ""
@@ -246,7 +246,7 @@ func FuzzDecodeList(f *testing.F) {
 			one.AccessTokenValiditySeconds = inBounds(one.AccessTokenValiditySeconds)
 			require.Equal(t, one, *got)
 		} else if err == nil {
-			requireTolerantReading(t, `[`+body+`]`, []sailpoint.PersonalAccessToken{*got})
+			requireTolerantDecoding(t, `[`+body+`]`, []sailpoint.PersonalAccessToken{*got})
 		}
 	})
 }
@@ -320,8 +320,8 @@ func unquoted(data []byte) string {
 	return string(text)
 }
 
-// requireTolerantReading checks that got is what list holds, in whatever forms.
-func requireTolerantReading(t *testing.T, list string, got []sailpoint.PersonalAccessToken) {
+// requireTolerantDecoding checks that got is what list holds, in whatever forms.
+func requireTolerantDecoding(t *testing.T, list string, got []sailpoint.PersonalAccessToken) {
 	t.Helper()
 	var tokens []tolerantToken
 	require.NoError(t, json.Unmarshal([]byte(list), &tokens, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)))
@@ -348,7 +348,7 @@ func requireTolerantReading(t *testing.T, list string, got []sailpoint.PersonalA
 	}
 }
 
-// unmarshalled returns the tokens of body as the library reads them, and whether the answer is to be refused.
+// unmarshalled returns the tokens of body as the library reads them, and whether the response is to be refused.
 func unmarshalled(body string) (tokens []sailpoint.PersonalAccessToken, refused bool) {
 	if err := json.Unmarshal([]byte(body), &tokens); err != nil || tokens == nil {
 		return nil, true
@@ -365,8 +365,8 @@ func unmarshalled(body string) (tokens []sailpoint.PersonalAccessToken, refused 
 // inBounds returns a number of seconds as it is read: a longer time than any that the API knows is cut.
 func inBounds(seconds int) int { return max(math.MinInt32, min(seconds, math.MaxInt32)) }
 
-// requireSameReading checks that List and All return want, or that both refuse.
-func requireSameReading(t *testing.T, client *sailpoint.Client, want []sailpoint.PersonalAccessToken, refused bool) {
+// requireSameTokens checks that List and All return want, or that both refuse.
+func requireSameTokens(t *testing.T, client *sailpoint.Client, want []sailpoint.PersonalAccessToken, refused bool) {
 	t.Helper()
 	listed, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 	yielded := []sailpoint.PersonalAccessToken{}
@@ -387,8 +387,8 @@ func requireSameReading(t *testing.T, client *sailpoint.Client, want []sailpoint
 	require.Equal(t, want, yielded)
 }
 
-// TestDecodingErrorsRepeatNothing: an answer may hold what is not to be logged, whatever is wrong with it.
-func TestDecodingErrorsRepeatNothing(t *testing.T) {
+// TestDecodingErrorsQuoteNothing: a response may hold what is not to be logged, whatever is wrong with it.
+func TestDecodingErrorsQuoteNothing(t *testing.T) {
 	const private = "pr1vate"
 	for _, body := range []string{
 		`[{"id":"a","created":"pr1vate"}]`, `[{"id":"a","name":pr1vate}]`, `[{"id":"a","scope":{"pr1vate":1}}]`, `[{"pr1vate":1,"pr1vate":2}]`,
@@ -420,7 +420,7 @@ func TestScopesAreTheCallersOwn(t *testing.T) {
 // TestListsOfManyLengths: none is lost where one chunk ends and the next begins.
 func TestListsOfManyLengths(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 4, 5, 6, 20, 21, 22, 1364, 1365, 1366, 2388, 2389, 2390, 3414} {
-		client := scripted(answer{stream: func(context.Context) io.Reader { return manyTokens(n) }}).client(t)
+		client := scripted(response{stream: func(context.Context) io.Reader { return manyTokens(n) }}).client(t)
 		tokens, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 		require.NoError(t, err)
 		require.Len(t, tokens, n)
@@ -460,7 +460,7 @@ func TestAllocationsOfAToken(t *testing.T) {
 // TestAllHoldsOneTokenAtATime: a million tokens need no more memory than one.
 func TestAllHoldsOneTokenAtATime(t *testing.T) {
 	const n, every, most = 1_000_000, 250_000, 1 << 20
-	client := scripted(answer{stream: func(context.Context) io.Reader {
+	client := scripted(response{stream: func(context.Context) io.Reader {
 		return &tokenStream{n: n, token: func(b *bytes.Buffer, i int) { fmt.Fprintf(b, `{"id":"%d"}`, i) }}
 	}}).client(t)
 	count := 0
@@ -484,7 +484,7 @@ func TestAllHoldsOneTokenAtATime(t *testing.T) {
 func TestAllYieldsWhatHasArrived(t *testing.T) {
 	parts := make(chan string, 1)
 	parts <- `[{"id":"a"}`
-	n := scripted(answer{stream: func(ctx context.Context) io.Reader { return &chanReader{parts: parts, done: ctx.Done()} }})
+	n := scripted(response{stream: func(ctx context.Context) io.Reader { return &chanReader{parts: parts, done: ctx.Done()} }})
 	for token, err := range n.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
 		require.NoError(t, err)
 		require.Equal(t, "a", token.ID)
@@ -502,7 +502,7 @@ func TestAllForgets(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := scripted(answer{stream: func(context.Context) io.Reader { return &tokenStream{n: n, token: write} }}).client(t)
+			client := scripted(response{stream: func(context.Context) io.Reader { return &tokenStream{n: n, token: write} }}).client(t)
 			var before, after runtime.MemStats
 			count := 0
 			for _, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
@@ -576,7 +576,7 @@ func TestDeepJSON(t *testing.T) {
 	for _, op := range operations {
 		for _, status := range []int{200, 400} {
 			for _, body := range []string{op.part + `x","u":` + deep + `}`, deep} {
-				n := scripted(answer{status: status, body: body})
+				n := scripted(response{status: status, body: body})
 				if op.name == "fetch" {
 					n = &network{token: n.api}
 				}
@@ -626,12 +626,12 @@ func TestResponsesOfAProxy(t *testing.T) {
 	for _, contentType := range []string{"application/json", "text/html", "text/plain", "application/problem+json", "", "\x1b[31m"} {
 		header := map[string]string{"Content-Type": contentType}
 		for _, op := range operations {
-			answers := map[error]answer{
+			responses := map[error]response{
 				nil:                          {header: header, status: op.success.status, body: op.success.body},
 				sailpoint.ErrInvalidResponse: {header: header, body: html},
 				sailpoint.ErrServer:          {header: header, status: 502, body: html},
 			}
-			for want, a := range answers {
+			for want, a := range responses {
 				n := scripted(a)
 				if op.name == "fetch" {
 					n = &network{token: n.api}

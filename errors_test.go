@@ -77,7 +77,7 @@ func TestStatusMatchesItsClassOnly(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &network{api: always(answer{status: status})}
+				n := &network{api: always(response{status: status})}
 				err := list(t.Context(), n.client(t, withoutRetries))
 				requireMatches(t, err, want...)
 				failure := requireOneError(t, err)
@@ -90,7 +90,7 @@ func TestStatusMatchesItsClassOnly(t *testing.T) {
 
 // TestTokenEndpointsRefusalIsNotUnauthorized: ErrUnauthorized is about a bearer. Its 429 and 5xx match by their status,
 // whatever they say.
-func TestTokenEndpointsStatusMatches(t *testing.T) {
+func TestStatusOfTheTokenEndpointMatches(t *testing.T) {
 	for _, tt := range []struct {
 		status int
 		body   string
@@ -114,7 +114,7 @@ func TestTokenEndpointsStatusMatches(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.status, tt.body), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &network{token: always(answer{status: tt.status, body: tt.body})}
+				n := &network{token: always(response{status: tt.status, body: tt.body})}
 				_, err := n.client(t, withoutRetries).PersonalAccessTokens.Create(t.Context(), newToken())
 				requireMatches(t, err, tt.want)
 				failure := requireOneError(t, err)
@@ -298,7 +298,7 @@ func TestErrorHoldsWhatTheResponseSays(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			n := &network{api: always(answer{status: 400, body: tt.body})}
+			n := &network{api: always(response{status: 400, body: tt.body})}
 			err := list(t.Context(), n.client(t))
 			failure := requireOneError(t, err)
 			got := sailpoint.Error{
@@ -322,7 +322,7 @@ func TestErrorOfAHugeBody(t *testing.T) {
 		"a secret in each": strings.Repeat("sesame ", 10_000),
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := &network{api: always(answer{status: 400, body: body})}
+			n := &network{api: always(response{status: 400, body: body})}
 			client := n.client(t, func(cfg *sailpoint.Config) { cfg.ClientSecret = sailpoint.NewSecret("sesame") })
 			err := list(t.Context(), client)
 			failure := requireOneError(t, err)
@@ -338,51 +338,51 @@ func TestErrorTextNamesEverything(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		call func(context.Context, *sailpoint.Client) error
-		api  answer
+		api  response
 		want string
 	}{
 		{
-			"an answer with everything", list,
-			answer{status: 429, header: header, body: body},
+			"a response with everything", list,
+			response{status: 429, header: header, body: body},
 			"sailpoint: GET /v2024/personal-access-tokens: 429 Too Many Requests: 429.0: slow down (retry after 1h0m0s, tracking id track-1, request id req-1)",
 		},
 		{
 			"sentences, and a code that only repeats the status", list,
-			answer{status: 403, body: `{"detailCode":"403 forbidden","messages":[{"text":"It refuses. "}],"causes":[{"text":"You may not…"}]}`},
+			response{status: 403, body: `{"detailCode":"403 forbidden","messages":[{"text":"It refuses. "}],"causes":[{"text":"You may not…"}]}`},
 			"sailpoint: GET /v2024/personal-access-tokens: 403 Forbidden: It refuses: You may not…",
 		},
 		{
 			"a status without a name", list,
-			answer{status: 499},
+			response{status: 499},
 			"sailpoint: GET /v2024/personal-access-tokens: 499",
 		},
 		{
 			"the token's id", func(ctx context.Context, c *sailpoint.Client) error {
 				return c.PersonalAccessTokens.Delete(ctx, "someone")
 			},
-			answer{status: 404},
+			response{status: 404},
 			"sailpoint: DELETE /v2024/personal-access-tokens/{id}: 404 Not Found (token someone)",
 		},
 		{
 			"request id with a line break", list,
-			answer{status: 400, header: map[string]string{"SLPT-Request-ID": "a\nb"}},
+			response{status: 400, header: map[string]string{"SLPT-Request-ID": "a\nb"}},
 			`sailpoint: GET /v2024/personal-access-tokens: 400 Bad Request (request id "a\nb")`,
 		},
 		{
 			"a redirect", list,
-			answer{status: 302, header: map[string]string{"Location": "https://user:hunter2@evil.example/p?q=hunter2#f"}},
+			response{status: 302, header: map[string]string{"Location": "https://user:hunter2@evil.example/p?q=hunter2#f"}},
 			`sailpoint: GET /v2024/personal-access-tokens: 302 Found: a redirect to the host "evil.example" was not followed`,
 		},
 		{
-			"no answer", list,
-			answer{err: errors.New("broken\x1b pipe")},
+			"no response", list,
+			response{err: errors.New("broken\x1b pipe")},
 			`sailpoint: GET /v2024/personal-access-tokens: "broken\x1b pipe"`,
 		},
 		{
-			"a changing call without an answer", func(ctx context.Context, c *sailpoint.Client) error {
+			"a changing call without a response", func(ctx context.Context, c *sailpoint.Client) error {
 				return c.PersonalAccessTokens.Delete(ctx, "someone")
 			},
-			answer{err: io.ErrUnexpectedEOF},
+			response{err: io.ErrUnexpectedEOF},
 			"sailpoint: DELETE /v2024/personal-access-tokens/{id}: unexpected EOF: it may have been carried out (token someone)",
 		},
 	} {
@@ -394,7 +394,7 @@ func TestErrorTextNamesEverything(t *testing.T) {
 }
 
 func TestErrorTextOfTheTokenEndpoint(t *testing.T) {
-	n := &network{token: always(answer{
+	n := &network{token: always(response{
 		status: 401, body: `{"error":"invalid_client","error_description":"Bad client credentials"}`,
 		header: map[string]string{"SLPT-Request-ID": "req-1"},
 	})}
@@ -402,28 +402,28 @@ func TestErrorTextOfTheTokenEndpoint(t *testing.T) {
 		"sailpoint: POST /oauth/token: 401 Unauthorized: invalid_client: the client id or secret was rejected: check both")
 }
 
-// TestTokenEndpointShowsNoText of the server but a known code: anything else may be an echo of the secret.
-func TestTokenEndpointShowsNoText(t *testing.T) {
+// TestTokenEndpointErrorsQuoteNoText of the server but a known code: anything else may be an echo of the secret.
+func TestTokenEndpointErrorsQuoteNoText(t *testing.T) {
 	const echo = "ebg13-bs-gur-frperg"
 	header := map[string]string{"SLPT-Request-ID": echo, "Location": "https://" + echo + ".example/"}
 	for _, tt := range []struct {
-		answer answer
-		want   string
+		response response
+		want     string
 	}{
-		{answer{status: 400, body: `{"error":"invalid_request","error_description":"` + echo + `","trackingId":"` + echo + `"}`}, "400 Bad Request: invalid_request"},
-		{answer{status: 400, body: `{"error":"` + echo + `","messages":[{"text":"` + echo + `"}],"causes":["` + echo + `"]}`}, "400 Bad Request"},
-		{answer{status: 404, body: `{"detailCode":"` + echo + `"}`}, "404 Not Found"},
-		{answer{status: 500, body: echo}, "500 Internal Server Error"},
-		{answer{status: 302}, "302 Found: a redirect was not followed"},
-		{answer{status: 201, body: echo}, "201 Created: the response has an unexpected status"},
-		{answer{status: 200, body: echo}, "200 OK: the response is not the API's JSON, at byte 0"},
-		{answer{status: 200, body: `{"access_token":"a","token_type":"` + echo + `"}`}, "200 OK: an access token of a type that isn't bearer"},
-		{answer{status: 200, body: `{"access_token":"a","expires_in":"` + echo + `"}`}, "200 OK: an access token whose expires_in is not a positive number of seconds"},
+		{response{status: 400, body: `{"error":"invalid_request","error_description":"` + echo + `","trackingId":"` + echo + `"}`}, "400 Bad Request: invalid_request"},
+		{response{status: 400, body: `{"error":"` + echo + `","messages":[{"text":"` + echo + `"}],"causes":["` + echo + `"]}`}, "400 Bad Request"},
+		{response{status: 404, body: `{"detailCode":"` + echo + `"}`}, "404 Not Found"},
+		{response{status: 500, body: echo}, "500 Internal Server Error"},
+		{response{status: 302}, "302 Found: a redirect was not followed"},
+		{response{status: 201, body: echo}, "201 Created: the response has an unexpected status"},
+		{response{status: 200, body: echo}, "200 OK: the response is not the API's JSON, at byte 0"},
+		{response{status: 200, body: `{"access_token":"a","token_type":"` + echo + `"}`}, "200 OK: an access token of a type that isn't bearer"},
+		{response{status: 200, body: `{"access_token":"a","expires_in":"` + echo + `"}`}, "200 OK: an access token whose expires_in is not a positive number of seconds"},
 	} {
 		t.Run(tt.want, func(t *testing.T) {
-			tt.answer.header = header
+			tt.response.header = header
 			var log bytes.Buffer
-			n := &network{token: always(tt.answer)}
+			n := &network{token: always(tt.response)}
 			err := list(t.Context(), n.client(t, withoutRetries, func(cfg *sailpoint.Config) {
 				cfg.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			}))
@@ -441,7 +441,7 @@ func TestTokenEndpointShowsNoText(t *testing.T) {
 
 func TestErrorTextCountsAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{api: always(answer{status: 503})}
+		n := &network{api: always(response{status: 503})}
 		require.EqualError(t, list(t.Context(), n.client(t)),
 			"sailpoint: GET /v2024/personal-access-tokens: 503 Service Unavailable (4 attempts)")
 	})
@@ -558,25 +558,25 @@ func TestOneErrorInEveryChain(t *testing.T) {
 		change func(*sailpoint.Config)
 		want   []error
 	}{
-		"a status":                 {&network{api: always(answer{status: 403})}, nil, []error{sailpoint.ErrForbidden}},
-		"no answer":                {&network{api: always(answer{err: mine})}, nil, []error{mine}},
-		"an answer cut short":      {&network{api: always(answer{body: `[`, cut: mine})}, nil, []error{mine, sailpoint.ErrInvalidResponse}},
-		"not JSON":                 {&network{api: always(answer{body: `<html>`})}, nil, []error{sailpoint.ErrInvalidResponse}},
-		"no bearer":                {&network{token: always(answer{status: 401})}, nil, []error{sailpoint.ErrInvalidCredentials}},
-		"no token endpoint":        {&network{token: always(answer{err: mine})}, nil, []error{mine}},
-		"a bearer that is refused": {&network{api: always(answer{status: 401})}, nil, []error{sailpoint.ErrUnauthorized}},
+		"a status":                 {&network{api: always(response{status: 403})}, nil, []error{sailpoint.ErrForbidden}},
+		"no response":              {&network{api: always(response{err: mine})}, nil, []error{mine}},
+		"a response cut short":     {&network{api: always(response{body: `[`, cut: mine})}, nil, []error{mine, sailpoint.ErrInvalidResponse}},
+		"not JSON":                 {&network{api: always(response{body: `<html>`})}, nil, []error{sailpoint.ErrInvalidResponse}},
+		"no bearer":                {&network{token: always(response{status: 401})}, nil, []error{sailpoint.ErrInvalidCredentials}},
+		"no token endpoint":        {&network{token: always(response{err: mine})}, nil, []error{mine}},
+		"a bearer that is refused": {&network{api: always(response{status: 401})}, nil, []error{sailpoint.ErrUnauthorized}},
 		"no bearer after a refusal": {
-			&network{api: always(answer{status: 401}), token: inTurn(issued("b", 60), answer{status: 400, body: `{"error":"invalid_client"}`})},
+			&network{api: always(response{status: 401}), token: inTurn(issued("b", 60), response{status: 400, body: `{"error":"invalid_client"}`})},
 			nil,
 			[]error{sailpoint.ErrInvalidCredentials},
 		},
 		"the TokenSource's": {&network{}, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
 			return sailpoint.AccessToken{}, mine
 		}), []error{mine}},
-		"a context that ends":              {&network{api: always(answer{after: time.Hour})}, nil, []error{context.DeadlineExceeded}},
-		"a context that ends in the fetch": {&network{token: always(answer{after: time.Hour})}, nil, []error{context.DeadlineExceeded}},
+		"a context that ends":              {&network{api: always(response{after: time.Hour})}, nil, []error{context.DeadlineExceeded}},
+		"a context that ends in the fetch": {&network{token: always(response{after: time.Hour})}, nil, []error{context.DeadlineExceeded}},
 		"a context that ends in a backoff": {
-			&network{api: always(answer{status: 503, header: map[string]string{"Retry-After": "5"}})},
+			&network{api: always(response{status: 503, header: map[string]string{"Retry-After": "5"}})},
 			func(cfg *sailpoint.Config) { cfg.MaxRetries = 100 },
 			[]error{sailpoint.ErrServer},
 		},
@@ -613,7 +613,7 @@ func FuzzDecodeError(f *testing.F) {
 			t.Skip("not a status that net/http hands on")
 		}
 		synctest.Test(t, func(t *testing.T) {
-			n := &network{api: always(answer{status: status, body: string(body), header: map[string]string{
+			n := &network{api: always(response{status: status, body: string(body), header: map[string]string{
 				"SLPT-Request-ID": requestID, "Retry-After": retryAfter, "Location": location,
 			}})}
 			client := n.client(t, withoutRetries)
@@ -644,8 +644,8 @@ var _ http.RoundTripper = (*network)(nil)
 
 // TestErrUnreachable is matched where the last attempt got no response, and nobody but the network is to blame.
 func TestErrUnreachable(t *testing.T) {
-	refused, reset, broken := answer{err: errRefused, unsent: true}, answer{err: errReset}, errors.New("not today")
-	unknownHost := answer{err: &net.DNSError{IsNotFound: true}, unsent: true}
+	refused, reset, broken := response{err: errRefused, unsent: true}, response{err: errReset}, errors.New("not today")
+	unknownHost := response{err: &net.DNSError{IsNotFound: true}, unsent: true}
 	limited := func(cfg *sailpoint.Config) {
 		calls := 0
 		cfg.Limiter = limiterFunc(func(context.Context) error {
@@ -660,32 +660,32 @@ func TestErrUnreachable(t *testing.T) {
 	})
 	quick := func(cfg *sailpoint.Config) { cfg.AttemptTimeout = time.Second }
 	for name, tt := range map[string]struct {
-		api, token []answer
+		api, token []response
 		change     func(*sailpoint.Config)
 		deadline   time.Duration
 		want       []error
 	}{
-		"refused":                         {api: []answer{refused}, want: []error{sailpoint.ErrUnreachable}},
-		"unknown host":                    {api: []answer{unknownHost}, want: []error{sailpoint.ErrUnreachable}},
-		"proxy wants a password":          {api: []answer{{err: errors.New("Proxy Authentication Required"), unsent: true}}, want: []error{sailpoint.ErrUnreachable}},
-		"reset":                           {api: []answer{reset}, want: []error{sailpoint.ErrUnreachable}},
-		"silent":                          {api: []answer{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
-		"the two minutes are over":        {api: []answer{silence}, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
-		"503, then refused":               {api: []answer{{status: 503}, refused}, want: []error{sailpoint.ErrUnreachable, sailpoint.ErrServer}},
-		"refused, then 503":               {api: []answer{refused, {status: 503}}, want: []error{sailpoint.ErrServer}},
-		"header, then cut":                {api: []answer{{body: `[`, cut: errReset}}, want: []error{sailpoint.ErrInvalidResponse}},
-		"token endpoint refused":          {token: []answer{refused}, want: []error{sailpoint.ErrUnreachable}},
-		"token endpoint unknown":          {token: []answer{unknownHost}, want: []error{sailpoint.ErrUnreachable}},
-		"token endpoint silent":           {token: []answer{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
-		"token endpoint 503":              {token: []answer{{status: 503}}, want: []error{sailpoint.ErrServer}},
-		"token endpoint down after a 401": {api: []answer{{status: 401}}, token: []answer{issued("bearer-1", 60), refused}, want: []error{sailpoint.ErrUnreachable}},
-		"caller's deadline":               {api: []answer{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
-		"caller's deadline in the fetch":  {token: []answer{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
-		"limiter after a refusal":         {api: []answer{refused}, change: limited, want: []error{broken}},
+		"refused":                         {api: []response{refused}, want: []error{sailpoint.ErrUnreachable}},
+		"unknown host":                    {api: []response{unknownHost}, want: []error{sailpoint.ErrUnreachable}},
+		"proxy wants a password":          {api: []response{{err: errors.New("Proxy Authentication Required"), unsent: true}}, want: []error{sailpoint.ErrUnreachable}},
+		"reset":                           {api: []response{reset}, want: []error{sailpoint.ErrUnreachable}},
+		"silent":                          {api: []response{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
+		"the two minutes are over":        {api: []response{silence}, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
+		"503, then refused":               {api: []response{{status: 503}, refused}, want: []error{sailpoint.ErrUnreachable, sailpoint.ErrServer}},
+		"refused, then 503":               {api: []response{refused, {status: 503}}, want: []error{sailpoint.ErrServer}},
+		"header, then cut":                {api: []response{{body: `[`, cut: errReset}}, want: []error{sailpoint.ErrInvalidResponse}},
+		"token endpoint refused":          {token: []response{refused}, want: []error{sailpoint.ErrUnreachable}},
+		"token endpoint unknown":          {token: []response{unknownHost}, want: []error{sailpoint.ErrUnreachable}},
+		"token endpoint silent":           {token: []response{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
+		"token endpoint 503":              {token: []response{{status: 503}}, want: []error{sailpoint.ErrServer}},
+		"token endpoint down after a 401": {api: []response{{status: 401}}, token: []response{issued("bearer-1", 60), refused}, want: []error{sailpoint.ErrUnreachable}},
+		"caller's deadline":               {api: []response{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
+		"caller's deadline in the fetch":  {token: []response{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
+		"limiter after a refusal":         {api: []response{refused}, change: limited, want: []error{broken}},
 		"TokenSource":                     {change: noSource, want: []error{broken}},
-		"302":                             {api: []answer{{status: 302}}},
-		"405":                             {api: []answer{{status: 405}}},
-		"407":                             {api: []answer{{status: 407}}},
+		"302":                             {api: []response{{status: 302}}},
+		"405":                             {api: []response{{status: 405}}},
+		"407":                             {api: []response{{status: 407}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -721,7 +721,7 @@ func TestErrUnreachable(t *testing.T) {
 func TestErrorNamesTheToken(t *testing.T) {
 	for i, op := range slices.Concat(operations[:6], bulkOperations) {
 		t.Run(op.name, func(t *testing.T) {
-			failure := requireOneError(t, op.call(t.Context(), scripted(answer{status: 400}).client(t, inV1)))
+			failure := requireOneError(t, op.call(t.Context(), scripted(response{status: 400}).client(t, inV1)))
 			want := ""
 			if i >= 2 && i <= 4 { // Delete and both patches
 				want = "id"
@@ -730,7 +730,7 @@ func TestErrorNamesTheToken(t *testing.T) {
 			assert.Equal(t, want != "", strings.Contains(failure.Error(), "(token id)"))
 		})
 	}
-	n := &network{token: always(answer{status: 401})}
+	n := &network{token: always(response{status: 401})}
 	failure := requireOneError(t, n.client(t).PersonalAccessTokens.Delete(t.Context(), "someone"))
 	assert.Equal(t, "POST /oauth/token", failure.Op)
 	assert.Empty(t, failure.TokenID, "its credential is not the one that was refused")

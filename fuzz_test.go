@@ -34,7 +34,7 @@ func FuzzRetryAfter(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value, date string) {
 		synctest.Test(t, func(t *testing.T) {
-			n := scripted(answer{status: 429, header: map[string]string{"Retry-After": value, "Date": date}})
+			n := scripted(response{status: 429, header: map[string]string{"Retry-After": value, "Date": date}})
 			failure := requireOneError(t, list(t.Context(), n.client(t, withoutRetries)))
 			require.GreaterOrEqual(t, failure.RetryAfter, time.Duration(0))
 
@@ -192,7 +192,7 @@ func FuzzPathID(f *testing.F) {
 		f.Add(id)
 	}
 	f.Fuzz(func(t *testing.T, id string) {
-		n := scripted(answer{status: 204})
+		n := scripted(response{status: 204})
 		err := n.client(t).PersonalAccessTokens.Delete(t.Context(), id)
 		if err != nil {
 			require.True(t, errors.Is(err, sailpoint.ErrInvalidArgument) || errors.Is(err, sailpoint.ErrSelf), "%v", err)
@@ -213,7 +213,7 @@ func FuzzPathID(f *testing.F) {
 // FuzzBaseURL: a URL that is taken leads to its own host by TLS, or to this computer; one that is refused isn't repeated
 // with its password.
 func FuzzBaseURL(f *testing.F) {
-	for _, raw := range refusedURLs {
+	for _, raw := range invalidURLs {
 		f.Add(raw)
 	}
 	for _, raw := range []string{"https://acme.example", "HTTPS://acme.example:8443/gateway/", "http://localhost:8080", "http://[::1]:1", "https://[2001:db8::1]"} {
@@ -297,7 +297,7 @@ func FuzzRedact(f *testing.F) {
 					if err != nil {
 						continue
 					}
-					for _, a := range []answer{
+					for _, a := range []response{
 						{status: status, body: `{"message":` + string(quoted) + `,"detailCode":` + string(quoted) + `}`},
 						{status: status, body: url.QueryEscape(echoed), header: map[string]string{"SLPT-Request-ID": echoed}},
 						{status: status, body: `{"error":` + jsonString(echoed) + `}`, header: map[string]string{"Location": "https://evil.example/?" + url.QueryEscape(echoed)}},

@@ -24,13 +24,13 @@ import (
 // network stands for everything that a client talks to: an API and a token endpoint, whose URLs are told apart by their
 // last segment. It keeps what arrived.
 type network struct {
-	api   func(arrival) answer // nil: 200 and an empty list
-	token func(arrival) answer // nil: bearer-1, bearer-2 and so on, for 12 hours each
+	api   func(arrival) response // nil: 200 and an empty list
+	token func(arrival) response // nil: bearer-1, bearer-2 and so on, for 12 hours each
 
 	mu       sync.Mutex
 	calls    []arrival    // at the API
 	fetches  []arrival    // at the token endpoint
-	canceled atomic.Int64 // requests whose context ended before their answer
+	canceled atomic.Int64 // requests whose context ended before their response
 }
 
 // arrival is a request as the network got it.
@@ -58,8 +58,8 @@ func (a arrival) onTheWire() string {
 
 func (a arrival) bearer() string { return strings.TrimPrefix(a.header.Get("Authorization"), "Bearer ") }
 
-// answer is what comes back. The zero answer is 200 without a body.
-type answer struct {
+// response is what comes back. The zero response is 200 without a body.
+type response struct {
 	then   func() // runs when the request has arrived
 	after  time.Duration
 	status int
@@ -67,26 +67,26 @@ type answer struct {
 	body   string
 	stream func(ctx context.Context) io.Reader // instead of body; closed with it if it is an io.Closer
 	cut    error                               // ends the body instead of EOF
-	err    error                               // instead of an answer
+	err    error                               // instead of a response
 	unsent bool                                // err came before a connection was got
 }
 
-func ok(body string) answer { return answer{body: body} }
+func ok(body string) response { return response{body: body} }
 
-// issued is the token endpoint's answer of success.
-func issued(bearer string, seconds int) answer {
-	return answer{body: fmt.Sprintf(`{"access_token":%q,"token_type":"bearer","expires_in":%d}`, bearer, seconds)}
+// issued is the token endpoint's response of success.
+func issued(bearer string, seconds int) response {
+	return response{body: fmt.Sprintf(`{"access_token":%q,"token_type":"bearer","expires_in":%d}`, bearer, seconds)}
 }
 
-// inTurn answers with each of list, and then with the last one again and again.
-func inTurn(list ...answer) func(arrival) answer {
-	return func(a arrival) answer { return list[min(a.n, len(list))-1] }
+// inTurn responses with each of list, and then with the last one again and again.
+func inTurn(list ...response) func(arrival) response {
+	return func(a arrival) response { return list[min(a.n, len(list))-1] }
 }
 
-// scripted returns a network whose API answers in turn.
-func scripted(list ...answer) *network { return &network{api: inTurn(list...)} }
+// scripted returns a network whose API responses in turn.
+func scripted(list ...response) *network { return &network{api: inTurn(list...)} }
 
-func always(a answer) func(arrival) answer { return inTurn(a) }
+func always(a response) func(arrival) response { return inTurn(a) }
 
 func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 	a := arrival{at: time.Now(), method: req.Method, url: req.URL.String(), header: req.Header.Clone()}
@@ -104,14 +104,14 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 	*log = append(*log, a)
 	n.mu.Unlock()
 
-	var r answer
+	var r response
 	switch {
 	case respond != nil:
 		r = respond(a)
 	case log == &n.fetches:
 		r = issued(fmt.Sprintf("bearer-%d", a.n), 43200)
 	default:
-		r = answer{body: `[]`}
+		r = response{body: `[]`}
 	}
 	if r.then != nil {
 		r.then()
@@ -204,7 +204,7 @@ func (n *network) client(t *testing.T, change ...func(*sailpoint.Config)) *sailp
 	return client
 }
 
-// withoutRetries keeps tests of a single answer free of waits.
+// withoutRetries keeps tests of a single response free of waits.
 func withoutRetries(cfg *sailpoint.Config) { cfg.MaxRetries = -1 }
 
 // withSource makes source what bearers come from.

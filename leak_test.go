@@ -81,11 +81,11 @@ func (h contextHandler) Handle(ctx context.Context, _ slog.Record) error { h.see
 // TestNoValueLeaks: what a program holds of this package, and prints by accident.
 func TestNoValueLeaks(t *testing.T) {
 	n := &network{token: always(issued(leakBearer, 3600))}
-	n.api = func(a arrival) answer {
+	n.api = func(a arrival) response {
 		if a.method == http.MethodPost {
-			return answer{body: `{"id":"86f1","secret":"` + leakPATSecret + `","name":"deploy","scope":["s"]}`}
+			return response{body: `{"id":"86f1","secret":"` + leakPATSecret + `","name":"deploy","scope":["s"]}`}
 		}
-		return answer{body: `[]`}
+		return response{body: `[]`}
 	}
 	var client *sailpoint.Client
 	config := n.config()
@@ -133,61 +133,61 @@ func TestNoValueLeaks(t *testing.T) {
 	}
 }
 
-// leaks are answers that repeat what they shouldn't. A row names what is sent back, and from where.
+// leaks are responses that repeat what they shouldn't. A row names what is sent back, and from where.
 var leaks = map[string]struct {
-	api, token answer
-	err        bool // of the transport: the row's answers stand for what its error says
+	api, token response
+	err        bool // of the transport: the row's responses stand for what its error says
 }{
-	"API: message":          {api: answer{status: 400, body: `{"message":"` + leakBearer + `"}`}},
-	"API: messages, causes": {api: answer{status: 403, body: `{"messages":[{"text":"a ` + leakBearer + `"}],"causes":[{"text":"` + leakClientSecret + `"}]}`}},
-	"API: all ids":          {api: answer{status: 404, body: `{"detailCode":"` + leakBearer + `","trackingId":"` + leakClientSecret + `"}`}},
-	"API: error":            {api: answer{status: 401, body: `{"error":"` + leakBearer + `","error_description":"` + leakClientSecret + `"}`}},
-	"API: others' members":  {api: answer{status: 409, body: `{"errorMessage":"` + leakBearer + `","detailMessage":"` + leakBearer + `","formatted_msg":"` + leakClientSecret + `"}`}},
-	"API: escaped in JSON":  {api: answer{status: 400, body: `{"message":"\u0065` + leakBearer[1:] + `"}`}},
-	"API: HTML":             {api: answer{status: 502, body: `<pre>Authorization: Bearer ` + leakBearer + `</pre>`}},
-	"API: headers": {api: answer{status: 500, header: map[string]string{
+	"API: message":          {api: response{status: 400, body: `{"message":"` + leakBearer + `"}`}},
+	"API: messages, causes": {api: response{status: 403, body: `{"messages":[{"text":"a ` + leakBearer + `"}],"causes":[{"text":"` + leakClientSecret + `"}]}`}},
+	"API: all ids":          {api: response{status: 404, body: `{"detailCode":"` + leakBearer + `","trackingId":"` + leakClientSecret + `"}`}},
+	"API: error":            {api: response{status: 401, body: `{"error":"` + leakBearer + `","error_description":"` + leakClientSecret + `"}`}},
+	"API: others' members":  {api: response{status: 409, body: `{"errorMessage":"` + leakBearer + `","detailMessage":"` + leakBearer + `","formatted_msg":"` + leakClientSecret + `"}`}},
+	"API: escaped in JSON":  {api: response{status: 400, body: `{"message":"\u0065` + leakBearer[1:] + `"}`}},
+	"API: HTML":             {api: response{status: 502, body: `<pre>Authorization: Bearer ` + leakBearer + `</pre>`}},
+	"API: headers": {api: response{status: 500, header: map[string]string{
 		"SLPT-Request-ID": leakBearer, "Retry-After": leakBearer, "Date": leakBearer, "WWW-Authenticate": leakBearer, "Content-Type": leakBearer,
 	}}},
-	"API: redirect's host":      {api: answer{status: 302, header: map[string]string{"Location": "https://" + leakBearer + ".evil.example/"}}},
-	"API: redirect's URL":       {api: answer{status: 307, header: map[string]string{"Location": "https://" + leakBearer + "@evil.example/" + leakBearer + "?" + leakBearer}}},
-	"API: broken redirect":      {api: answer{status: 308, header: map[string]string{"Location": "https://[" + leakBearer + "/%zz"}}},
-	"API: success, not JSON":    {api: answer{body: leakBearer}},
-	"API: success, wrong types": {api: answer{body: `[{"id":"a","created":"` + leakBearer + `"}]`}},
-	"API: success, wrong names": {api: answer{body: `[{"` + leakBearer + `":1,"` + leakBearer + `":2}]`}},
-	"API: unexpected success":   {api: answer{status: 202, body: `{"message":"` + leakBearer + `"}`}},
-	"API: cut with an error":    {api: answer{body: `[`, cut: fmt.Errorf("read %s", leakBearer)}},
-	"API: transport's error":    {api: answer{err: fmt.Errorf("header %s, form %s", leakBearer, leakClientSecret)}},
-	"API: URL in an error":      {api: answer{err: &url.Error{Op: "Get", URL: "https://x/?" + leakBearer, Err: io.EOF}}},
+	"API: redirect's host":      {api: response{status: 302, header: map[string]string{"Location": "https://" + leakBearer + ".evil.example/"}}},
+	"API: redirect's URL":       {api: response{status: 307, header: map[string]string{"Location": "https://" + leakBearer + "@evil.example/" + leakBearer + "?" + leakBearer}}},
+	"API: broken redirect":      {api: response{status: 308, header: map[string]string{"Location": "https://[" + leakBearer + "/%zz"}}},
+	"API: success, not JSON":    {api: response{body: leakBearer}},
+	"API: success, wrong types": {api: response{body: `[{"id":"a","created":"` + leakBearer + `"}]`}},
+	"API: success, wrong names": {api: response{body: `[{"` + leakBearer + `":1,"` + leakBearer + `":2}]`}},
+	"API: unexpected success":   {api: response{status: 202, body: `{"message":"` + leakBearer + `"}`}},
+	"API: cut with an error":    {api: response{body: `[`, cut: fmt.Errorf("read %s", leakBearer)}},
+	"API: transport's error":    {api: response{err: fmt.Errorf("header %s, form %s", leakBearer, leakClientSecret)}},
+	"API: URL in an error":      {api: response{err: &url.Error{Op: "Get", URL: "https://x/?" + leakBearer, Err: io.EOF}}},
 
-	"token: refused":           {token: answer{status: 401, body: `{"error":"invalid_client","error_description":"bad ` + leakClientSecret + `"}`}},
-	"token: refused, as form":  {token: answer{status: 400, body: `client_secret=` + url.QueryEscape(leakClientSecret)}},
-	"token: unknown code":      {token: answer{status: 400, body: `{"error":"` + leakClientSecret + `"}`}},
-	"token: escaped code":      {token: answer{status: 400, body: `{"error":"` + url.QueryEscape(leakClientSecret) + `","message":"` + url.PathEscape(leakClientSecret) + `"}`}},
-	"token: detail code":       {token: answer{status: 500, body: `{"detailCode":"` + url.QueryEscape(leakClientSecret) + `","trackingId":"` + url.QueryEscape(leakClientSecret) + `"}`}},
-	"token: headers":           {token: answer{status: 401, header: map[string]string{"SLPT-Request-ID": url.QueryEscape(leakClientSecret), "WWW-Authenticate": leakClientSecret}}},
-	"token: HTML":              {token: answer{status: 502, body: `<pre>` + url.QueryEscape(leakClientSecret) + `</pre>`}},
-	"token: redirect":          {token: answer{status: 307, body: `{"message":"` + url.QueryEscape(leakClientSecret) + `"}`, header: map[string]string{"Location": "https://evil.example/?" + url.QueryEscape(leakClientSecret)}}},
-	"token: success, HTML":     {token: answer{body: `<html>` + leakClientSecret}},
-	"token: success, wrong":    {token: answer{body: `{"access_token":"` + leakBearer + `","token_type":"` + leakClientSecret + `"}`}},
-	"token: success, lifetime": {token: answer{body: `{"access_token":"` + leakBearer + `","expires_in":"` + leakClientSecret + `"}`}},
-	"token: success, no type":  {token: answer{body: `{"access_token":["` + leakBearer + `"]}`}},
-	"token: success, twice":    {token: answer{body: `{"access_token":"` + leakBearer + `","access_token":"` + leakBearer + `"}`}},
-	"token: success, newline":  {token: answer{body: `{"access_token":"` + leakBearer + `\r\n","expires_in":60}`}},
-	"token: unexpected":        {token: answer{status: 201, body: `{"access_token":"` + leakBearer + `","message":"` + leakBearer + `"}`}},
-	"token: cut short":         {token: answer{body: `{"access_token":"` + leakBearer, cut: io.ErrUnexpectedEOF}},
-	"token: transport's error": {token: answer{err: fmt.Errorf("form %s", leakClientSecret)}},
+	"token: refused":           {token: response{status: 401, body: `{"error":"invalid_client","error_description":"bad ` + leakClientSecret + `"}`}},
+	"token: refused, as form":  {token: response{status: 400, body: `client_secret=` + url.QueryEscape(leakClientSecret)}},
+	"token: unknown code":      {token: response{status: 400, body: `{"error":"` + leakClientSecret + `"}`}},
+	"token: escaped code":      {token: response{status: 400, body: `{"error":"` + url.QueryEscape(leakClientSecret) + `","message":"` + url.PathEscape(leakClientSecret) + `"}`}},
+	"token: detail code":       {token: response{status: 500, body: `{"detailCode":"` + url.QueryEscape(leakClientSecret) + `","trackingId":"` + url.QueryEscape(leakClientSecret) + `"}`}},
+	"token: headers":           {token: response{status: 401, header: map[string]string{"SLPT-Request-ID": url.QueryEscape(leakClientSecret), "WWW-Authenticate": leakClientSecret}}},
+	"token: HTML":              {token: response{status: 502, body: `<pre>` + url.QueryEscape(leakClientSecret) + `</pre>`}},
+	"token: redirect":          {token: response{status: 307, body: `{"message":"` + url.QueryEscape(leakClientSecret) + `"}`, header: map[string]string{"Location": "https://evil.example/?" + url.QueryEscape(leakClientSecret)}}},
+	"token: success, HTML":     {token: response{body: `<html>` + leakClientSecret}},
+	"token: success, wrong":    {token: response{body: `{"access_token":"` + leakBearer + `","token_type":"` + leakClientSecret + `"}`}},
+	"token: success, lifetime": {token: response{body: `{"access_token":"` + leakBearer + `","expires_in":"` + leakClientSecret + `"}`}},
+	"token: success, no type":  {token: response{body: `{"access_token":["` + leakBearer + `"]}`}},
+	"token: success, twice":    {token: response{body: `{"access_token":"` + leakBearer + `","access_token":"` + leakBearer + `"}`}},
+	"token: success, newline":  {token: response{body: `{"access_token":"` + leakBearer + `\r\n","expires_in":60}`}},
+	"token: unexpected":        {token: response{status: 201, body: `{"access_token":"` + leakBearer + `","message":"` + leakBearer + `"}`}},
+	"token: cut short":         {token: response{body: `{"access_token":"` + leakBearer, cut: io.ErrUnexpectedEOF}},
+	"token: transport's error": {token: response{err: fmt.Errorf("form %s", leakClientSecret)}},
 
-	"create: cut short":      {api: answer{body: `{"id":"86f1","secret":"` + leakPATSecret, cut: io.ErrUnexpectedEOF}},
-	"create: not complete":   {api: answer{body: `{"id":"86f1","secret":"` + leakPATSecret}},
-	"create: trailing data":  {api: answer{body: `{"id":"86f1"} "` + leakPATSecret + `"`}},
-	"create: no id":          {api: answer{body: `{"secret":"` + leakPATSecret + `"}`}},
-	"create: two secrets":    {api: answer{body: `{"id":"86f1","secret":"` + leakPATSecret + `","secret":"` + leakPATSecret + `"}`}},
-	"create: other case":     {api: answer{body: `{"id":"86f1","Secret":"` + leakPATSecret + `"}`}},
-	"create: wrong types":    {api: answer{body: `{"id":"86f1","created":"` + leakPATSecret + `"}`}},
-	"create: secret in list": {api: answer{body: `{"id":"86f1","secret":["` + leakPATSecret + `"]}`}},
-	"create: wrong encoding": {api: answer{body: "{\"id\":\"86f1\",\"secret\":\"" + leakPATSecret + "\xff\"}"}},
-	"create: 202":            {api: answer{status: 202, body: `{"id":"86f1","secret":"` + leakPATSecret + `"}`}},
-	"create: 500":            {api: answer{status: 500, body: `{"id":"86f1","secret":"` + leakPATSecret + `"}`}},
+	"create: cut short":      {api: response{body: `{"id":"86f1","secret":"` + leakPATSecret, cut: io.ErrUnexpectedEOF}},
+	"create: not complete":   {api: response{body: `{"id":"86f1","secret":"` + leakPATSecret}},
+	"create: trailing data":  {api: response{body: `{"id":"86f1"} "` + leakPATSecret + `"`}},
+	"create: no id":          {api: response{body: `{"secret":"` + leakPATSecret + `"}`}},
+	"create: two secrets":    {api: response{body: `{"id":"86f1","secret":"` + leakPATSecret + `","secret":"` + leakPATSecret + `"}`}},
+	"create: other case":     {api: response{body: `{"id":"86f1","Secret":"` + leakPATSecret + `"}`}},
+	"create: wrong types":    {api: response{body: `{"id":"86f1","created":"` + leakPATSecret + `"}`}},
+	"create: secret in list": {api: response{body: `{"id":"86f1","secret":["` + leakPATSecret + `"]}`}},
+	"create: wrong encoding": {api: response{body: "{\"id\":\"86f1\",\"secret\":\"" + leakPATSecret + "\xff\"}"}},
+	"create: 202":            {api: response{status: 202, body: `{"id":"86f1","secret":"` + leakPATSecret + `"}`}},
+	"create: 500":            {api: response{status: 500, body: `{"id":"86f1","secret":"` + leakPATSecret + `"}`}},
 }
 
 // TestNoErrorLeaks makes every kind of failure by real calls, and looks at all that comes out.
@@ -284,36 +284,36 @@ func requireNoLeak(t *testing.T, err error) {
 
 // TestPanicOfATransportLeaksNothing: its value may be the request.
 func TestPanicOfATransportLeaksNothing(t *testing.T) {
-	n := &network{token: func(a arrival) answer { panic(a.body) }}
+	n := &network{token: func(a arrival) response { panic(a.body) }}
 	err := list(t.Context(), n.client(t, func(cfg *sailpoint.Config) { cfg.ClientSecret = sailpoint.NewSecret(leakClientSecret) }))
 	requireNoLeak(t, err)
 }
 
 // echoes are the places where a response of the API, or what happens instead of one, may repeat a secret.
-var echoes = map[string]func(spelled string) answer{
-	"message": func(s string) answer { return answer{status: 400, body: `{"message":` + quote(s) + `}`} },
-	"every member": func(s string) answer {
+var echoes = map[string]func(spelled string) response{
+	"message": func(s string) response { return response{status: 400, body: `{"message":` + quote(s) + `}`} },
+	"every member": func(s string) response {
 		text := quote(s)
-		return answer{status: 400, body: `{"detailCode":` + text + `,"trackingId":` + text + `,"messages":[{"text":` + text + `}],` +
+		return response{status: 400, body: `{"detailCode":` + text + `,"trackingId":` + text + `,"messages":[{"text":` + text + `}],` +
 			`"causes":[{"text":` + text + `}],"title":` + text + `,"errors":[` + text + `]}`}
 	},
-	"error object": func(s string) answer {
-		return answer{status: 403, body: `{"error":{"code":` + quote(s) + `,"message":` + quote(s) + `}}`}
+	"error object": func(s string) response {
+		return response{status: 403, body: `{"error":{"code":` + quote(s) + `,"message":` + quote(s) + `}}`}
 	},
-	"list":               func(s string) answer { return answer{status: 409, body: `[` + quote(s) + `]`} },
-	"body":               func(s string) answer { return answer{status: 502, body: `<pre>Authorization: ` + s + ` </pre>`} },
-	"body, cut in front": func(s string) answer { return answer{status: 400, body: s[3:]} },
-	"body, cut behind":   func(s string) answer { return answer{status: 400, body: s[:len(s)-3]} },
-	"body, cut by the bound": func(s string) answer {
-		return answer{status: 400, body: strings.Repeat(". ", 32<<10-len(s)/4) + s} // a half of it is beyond the bound
+	"list":               func(s string) response { return response{status: 409, body: `[` + quote(s) + `]`} },
+	"body":               func(s string) response { return response{status: 502, body: `<pre>Authorization: ` + s + ` </pre>`} },
+	"body, cut in front": func(s string) response { return response{status: 400, body: s[3:]} },
+	"body, cut behind":   func(s string) response { return response{status: 400, body: s[:len(s)-3]} },
+	"body, cut by the bound": func(s string) response {
+		return response{status: 400, body: strings.Repeat(". ", 32<<10-len(s)/4) + s} // a half of it is beyond the bound
 	},
-	"request id": func(s string) answer { return answer{status: 500, header: map[string]string{"SLPT-Request-ID": s}} },
-	"redirect's host": func(s string) answer {
-		return answer{status: 307, header: map[string]string{"Location": "https://" + s + "/"}}
+	"request id": func(s string) response { return response{status: 500, header: map[string]string{"SLPT-Request-ID": s}} },
+	"redirect's host": func(s string) response {
+		return response{status: 307, header: map[string]string{"Location": "https://" + s + "/"}}
 	},
-	"transport":        func(s string) answer { return answer{err: fmt.Errorf("can't read the header %q", s)} },
-	"transport, below": func(s string) answer { return answer{err: hiding{errors.New(s)}} },
-	"cut success":      func(s string) answer { return answer{body: `[`, cut: errors.New(s)} },
+	"transport":        func(s string) response { return response{err: fmt.Errorf("can't read the header %q", s)} },
+	"transport, below": func(s string) response { return response{err: hiding{errors.New(s)}} },
+	"cut success":      func(s string) response { return response{body: `[`, cut: errors.New(s)} },
 }
 
 // hiding is an error that says less than the one that it wraps.
@@ -372,11 +372,11 @@ func requireUnreadable(t *testing.T, name, secret string, n *network) {
 	}
 }
 
-// TestSecretsOfEarlierAttemptsAreRedacted: a proxy may answer with what it kept of another request.
+// TestSecretsOfEarlierAttemptsAreRedacted: a proxy may response with what it kept of another request.
 func TestSecretsOfEarlierAttemptsAreRedacted(t *testing.T) {
 	n := &network{
 		token: inTurn(issued(leakBearer, 3600), issued("another-bearer-2", 3600)),
-		api:   inTurn(answer{status: 401}, answer{status: 400, body: `{"messages":["` + leakBearer + ` another-bearer-2"]}`}),
+		api:   inTurn(response{status: 401}, response{status: 400, body: `{"messages":["` + leakBearer + ` another-bearer-2"]}`}),
 	}
 	err := list(t.Context(), n.client(t))
 	require.ErrorContains(t, err, ": 400 Bad Request: [REDACTED] [REDACTED]")
@@ -386,7 +386,7 @@ func TestSecretsOfEarlierAttemptsAreRedacted(t *testing.T) {
 // TestErrorOfATokenSourceIsRedacted: it is given the bearer that was refused.
 func TestErrorOfATokenSourceIsRedacted(t *testing.T) {
 	mine := errors.New("mine")
-	n := &network{api: always(answer{status: 401})}
+	n := &network{api: always(response{status: 401})}
 	err := list(t.Context(), n.client(t, withSource(func(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
 		if !refused.IsZero() {
 			return sailpoint.AccessToken{}, fmt.Errorf("instead of %s: %w", refused.Reveal(), mine)

@@ -54,7 +54,7 @@ func withLimiter(limiter sailpoint.Limiter) func(*sailpoint.Config) {
 func TestSharedLimiterHoldsBackTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &sharedLimiter{}
-		limited := scripted(answer{status: 429, header: map[string]string{"Retry-After": "20"}}, ok(`[]`))
+		limited := scripted(response{status: 429, header: map[string]string{"Retry-After": "20"}}, ok(`[]`))
 		other := &network{}
 		first := limited.client(t, withLimiter(limiter))
 		second := other.client(t, withLimiter(limiter), withoutRetries)
@@ -88,8 +88,8 @@ func TestSharedLimiterThatRefusesForLong(t *testing.T) {
 	})
 }
 
-// TestSharedLimiterThatRefusesForever: each refusal is waited for, and the call ends.
-func TestSharedLimiterThatRefusesForever(t *testing.T) {
+// TestSharedLimiterThatAlwaysFails: each refusal is waited for, and the call ends.
+func TestSharedLimiterThatAlwaysFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &refusingLimiter{retryAfter: time.Nanosecond}
 		n := &network{}
@@ -118,8 +118,8 @@ func TestRateLimitedHasAContextOfItsOwn(t *testing.T) {
 		type key struct{}
 		limiter := &sharedLimiter{}
 		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "kept"))
-		n := &network{api: func(arrival) answer {
-			return answer{status: 429, stream: func(context.Context) io.Reader { cancel(); return strings.NewReader("") }}
+		n := &network{api: func(arrival) response {
+			return response{status: 429, stream: func(context.Context) io.Reader { cancel(); return strings.NewReader("") }}
 		}}
 		require.ErrorIs(t, list(ctx, n.client(t, withLimiter(limiter))), context.Canceled)
 		require.Len(t, limiter.reported, 1)
@@ -133,7 +133,7 @@ func TestRateLimitedHasAContextOfItsOwn(t *testing.T) {
 func TestRateLimitedIsToldOfTheAPIAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &sharedLimiter{}
-		n := &network{token: inTurn(answer{status: 429}, issued("bearer", 600)), api: inTurn(answer{status: 503}, ok(`[]`))}
+		n := &network{token: inTurn(response{status: 429}, issued("bearer", 600)), api: inTurn(response{status: 503}, ok(`[]`))}
 		require.NoError(t, list(t.Context(), n.client(t, withLimiter(limiter))))
 		n.requireCounts(t, 2, 2)
 		require.Empty(t, limiter.reported)
@@ -143,7 +143,7 @@ func TestRateLimitedIsToldOfTheAPIAlone(t *testing.T) {
 // TestBearerIsGotBeforeTheLimiterIsAsked: a fetch takes longer than a consent may be good for.
 func TestBearerIsGotBeforeTheLimiterIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{token: always(answer{after: 3 * time.Second, body: issued("bearer-1", 600).body})}
+		n := &network{token: always(response{after: 3 * time.Second, body: issued("bearer-1", 600).body})}
 		var consented time.Time
 		client := n.client(t, withLimiter(limiterFunc(func(context.Context) error { consented = time.Now(); return nil })))
 		require.NoError(t, list(t.Context(), client))
@@ -154,7 +154,7 @@ func TestBearerIsGotBeforeTheLimiterIsAsked(t *testing.T) {
 // TestBearerThatExpiresDuringTheLimitersWait is replaced, and the consent is kept.
 func TestBearerThatExpiresDuringTheLimitersWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{token: func(a arrival) answer { return issued(fmt.Sprintf("bearer-%d", a.n), 15) }}
+		n := &network{token: func(a arrival) response { return issued(fmt.Sprintf("bearer-%d", a.n), 15) }}
 		asked := 0
 		client := n.client(t, withLimiter(limiterFunc(func(context.Context) error {
 			asked++

@@ -33,7 +33,7 @@ func (h *operationHandler) Handle(ctx context.Context, record slog.Record) error
 func TestTransportAndLoggerKnowTheOperation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const patch = "PATCH /v2024/personal-access-tokens/{id}"
-		n := scripted(answer{status: 503}, answer{status: 429, header: map[string]string{"Retry-After": "1"}},
+		n := scripted(response{status: 503}, response{status: 429, header: map[string]string{"Retry-After": "1"}},
 			ok(`{"id":"0123","name":"x"}`))
 		handler := &operationHandler{operations: map[string][]sailpoint.Operation{}}
 		var seen []sailpoint.Operation

@@ -51,8 +51,8 @@ func TestScopesAreNamesOfRFC6749(t *testing.T) {
 	assert.Equal(t, 4*92, taken)
 }
 
-// TestCreateRefusals: what is wrong with a request is said before anything is sent, all of it at once.
-func TestCreateRefusals(t *testing.T) {
+// TestCreateRejectsInvalidRequests: what is wrong with a request is said before anything is sent, all of it at once.
+func TestCreateRejectsInvalidRequests(t *testing.T) {
 	for name, tt := range map[string]struct {
 		version sailpoint.APIVersion
 		change  func(*sailpoint.CreatePersonalAccessTokenRequest)
@@ -96,7 +96,7 @@ func TestCreateRefusals(t *testing.T) {
 	}
 }
 
-func TestCreateTakesTheBoundsOfTheValidity(t *testing.T) {
+func TestCreateAcceptsTheBoundsOfTheValidity(t *testing.T) {
 	n := scripted(ok(created))
 	client := n.client(t)
 	for _, seconds := range []int{15, 43200} {
@@ -109,7 +109,7 @@ func TestCreateTakesTheBoundsOfTheValidity(t *testing.T) {
 
 // TestUnsafeIDs: an id is one segment of a path, whatever a caller passes.
 func TestUnsafeIDs(t *testing.T) {
-	n := scripted(answer{status: 204})
+	n := scripted(response{status: 204})
 	s := n.client(t).PersonalAccessTokens
 	for _, id := range []string{
 		"", ".", "..", "../oauth", "a/b", "a%2fb", "a?x", "a#f", "a\x00b", "a\nb", "a b", "%2e%2e", "ü",
@@ -126,7 +126,7 @@ func TestUnsafeIDs(t *testing.T) {
 
 // TestDeleteOfTheOwnToken is refused, in any spelling.
 func TestDeleteOfTheOwnToken(t *testing.T) {
-	n := scripted(answer{status: 204})
+	n := scripted(response{status: 204})
 	s := n.client(t).PersonalAccessTokens
 	for _, id := range []string{"the-client-id", "THE-client-id"} {
 		err := s.Delete(t.Context(), id)
@@ -141,7 +141,7 @@ func TestDeleteSelfNeedsToKnowTheToken(t *testing.T) {
 		return sailpoint.AccessToken{Bearer: sailpoint.NewSecret("bearer-0")}, nil
 	}
 	for id, want := range map[string]error{"": sailpoint.ErrInvalidArgument, "mine": nil} {
-		n := scripted(answer{status: 204})
+		n := scripted(response{status: 204})
 		client := n.client(t, func(cfg *sailpoint.Config) {
 			cfg.ClientID, cfg.ClientSecret, cfg.TokenSource = id, sailpoint.Secret{}, source
 		})
@@ -168,32 +168,32 @@ func TestGetListsTheOwnTokensFirst(t *testing.T) {
 		id    = "86f1dc6fe8f54414950454cbb11278fa"
 		other = `{"id":"1234","name":"other","scope":["a"]}`
 	)
-	denied := answer{status: 403, body: `{"detailCode":"403 Forbidden","trackingId":"tracked"}`}
+	denied := response{status: 403, body: `{"detailCode":"403 Forbidden","trackingId":"tracked"}`}
 	for name, test := range map[string]struct {
-		answers []answer
-		queries []string
-		want    []error // nil if the token is found
-		text    string
+		responses []response
+		queries   []string
+		want      []error // nil if the token is found
+		text      string
 	}{
-		"an own token":                {[]answer{ok(`[` + other + `,` + aToken + `]`)}, []string{ownList}, nil, ""},
-		"another owner's":             {[]answer{ok(`[` + other + `]`), ok(`[` + aToken + `,` + other + `]`)}, []string{ownList, wholeList}, nil, ""},
-		"another owner's, own denied": {[]answer{denied, ok(`[` + aToken + `]`)}, []string{ownList, wholeList}, nil, ""},
-		"of nobody":                   {[]answer{ok(`[]`), ok(`[` + other + `]`)}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound}, "no token with this id is listed"},
-		"of nobody, own denied":       {[]answer{denied, ok(`[]`)}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound}, "no token with this id is listed"},
-		"not own, others denied":      {[]answer{ok(`[]`), denied}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound, sailpoint.ErrForbidden}, "one of the caller's own"},
-		"both denied":                 {[]answer{denied}, []string{ownList, wholeList}, []error{sailpoint.ErrForbidden}, "403 Forbidden (token " + id},
-		"own list fails":              {[]answer{{status: 500}}, []string{ownList}, []error{sailpoint.ErrServer}, "500"},
-		"whole list fails":            {[]answer{ok(`[]`), {status: 500}}, []string{ownList, wholeList}, []error{sailpoint.ErrServer}, "500"},
-		"a list cut behind the token": {[]answer{ok(`[` + aToken + `,`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "EOF"},
-		"an unreadable token":         {[]answer{ok(`[{"id":"` + id + `","created":7}]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "the created of token " + id},
-		"another is unreadable":       {[]answer{ok(`[{"id":"1234","created":7},` + aToken + `]`)}, []string{ownList}, nil, ""},
-		"another's id is unreadable":  {[]answer{ok(`[{"id":7},` + aToken + `]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "a token without a usable id"},
-		"a page of something between": {[]answer{ok(`<html>`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
-		"an object instead of a list": {[]answer{ok(aToken)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
-		"more JSON behind the list":   {[]answer{ok(`[` + aToken + `][]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
+		"an own token":                {[]response{ok(`[` + other + `,` + aToken + `]`)}, []string{ownList}, nil, ""},
+		"another owner's":             {[]response{ok(`[` + other + `]`), ok(`[` + aToken + `,` + other + `]`)}, []string{ownList, wholeList}, nil, ""},
+		"another owner's, own denied": {[]response{denied, ok(`[` + aToken + `]`)}, []string{ownList, wholeList}, nil, ""},
+		"of nobody":                   {[]response{ok(`[]`), ok(`[` + other + `]`)}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound}, "no token with this id is listed"},
+		"of nobody, own denied":       {[]response{denied, ok(`[]`)}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound}, "no token with this id is listed"},
+		"not own, others denied":      {[]response{ok(`[]`), denied}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound, sailpoint.ErrForbidden}, "one of the caller's own"},
+		"both denied":                 {[]response{denied}, []string{ownList, wholeList}, []error{sailpoint.ErrForbidden}, "403 Forbidden (token " + id},
+		"own list fails":              {[]response{{status: 500}}, []string{ownList}, []error{sailpoint.ErrServer}, "500"},
+		"whole list fails":            {[]response{ok(`[]`), {status: 500}}, []string{ownList, wholeList}, []error{sailpoint.ErrServer}, "500"},
+		"a list cut behind the token": {[]response{ok(`[` + aToken + `,`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "EOF"},
+		"an unreadable token":         {[]response{ok(`[{"id":"` + id + `","created":7}]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "the created of token " + id},
+		"another is unreadable":       {[]response{ok(`[{"id":"1234","created":7},` + aToken + `]`)}, []string{ownList}, nil, ""},
+		"another's id is unreadable":  {[]response{ok(`[{"id":7},` + aToken + `]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "a token without a usable id"},
+		"a page of something between": {[]response{ok(`<html>`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
+		"an object instead of a list": {[]response{ok(aToken)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
+		"more JSON behind the list":   {[]response{ok(`[` + aToken + `][]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := scripted(test.answers...)
+			n := scripted(test.responses...)
 			token, err := n.client(t, withoutRetries).PersonalAccessTokens.Get(t.Context(), id)
 			requireQueries(t, n, test.queries...)
 			if test.want == nil {
@@ -216,7 +216,7 @@ func TestGetListsTheOwnTokensFirst(t *testing.T) {
 
 func TestGetRetriesAListThatWasCutShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answer{body: `[` + aToken[:40], cut: io.ErrUnexpectedEOF}, answer{status: 503}, ok(`[`+aToken+`]`))
+		n := scripted(response{body: `[` + aToken[:40], cut: io.ErrUnexpectedEOF}, response{status: 503}, ok(`[`+aToken+`]`))
 		token, err := n.client(t).PersonalAccessTokens.Get(t.Context(), "86F1DC6FE8F54414950454CBB11278FA")
 		require.NoError(t, err)
 		require.Equal(t, "86f1dc6fe8f54414950454cbb11278fa", token.ID)
@@ -224,7 +224,7 @@ func TestGetRetriesAListThatWasCutShort(t *testing.T) {
 	})
 }
 
-func TestGetRefusesAnUnsafeID(t *testing.T) {
+func TestGetRejectsAnUnsafeID(t *testing.T) {
 	n := &network{}
 	for _, id := range []string{"", "..", "a/b", "a?b"} {
 		_, err := n.client(t).PersonalAccessTokens.Get(t.Context(), id)
@@ -236,15 +236,15 @@ func TestGetRefusesAnUnsafeID(t *testing.T) {
 func TestSelfListsTheOwnTokensOnly(t *testing.T) {
 	const own = `[{"id":"other"},{"id":"the-client-id","name":"mine","expirationDate":"2030-01-02T03:04:05.000Z"}]`
 	for name, test := range map[string]struct {
-		answer answer
-		want   []error
+		response response
+		want     []error
 	}{
 		"listed":     {ok(own), nil},
 		"not listed": {ok(`[]`), []error{sailpoint.ErrNotFound}},
-		"forbidden":  {answer{status: 403}, []error{sailpoint.ErrForbidden}},
+		"forbidden":  {response{status: 403}, []error{sailpoint.ErrForbidden}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := scripted(test.answer)
+			n := scripted(test.response)
 			token, err := n.client(t).PersonalAccessTokens.Self(t.Context())
 			requireQueries(t, n, ownList)
 			if test.want != nil {
@@ -263,12 +263,12 @@ func TestSelfListsTheOwnTokensOnly(t *testing.T) {
 func TestSelfNeedsToKnowTheToken(t *testing.T) {
 	withoutID := func(cfg *sailpoint.Config) { cfg.ClientID = "" }
 	n := scripted(ok(`[{"id":"live","name":"mine"}]`))
-	_, err := n.client(t, withSource(told("")), withoutID).PersonalAccessTokens.Self(t.Context())
+	_, err := n.client(t, withSource(withIDs("")), withoutID).PersonalAccessTokens.Self(t.Context())
 	requireMatches(t, err, sailpoint.ErrInvalidArgument)
 	require.ErrorContains(t, err, "set Config.ClientID")
 	n.requireCounts(t, 0, 0)
 
-	token, err := n.client(t, withSource(told("live")), withoutID).PersonalAccessTokens.Self(t.Context())
+	token, err := n.client(t, withSource(withIDs("live")), withoutID).PersonalAccessTokens.Self(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "mine", token.Name)
 
@@ -280,8 +280,8 @@ func TestSelfNeedsToKnowTheToken(t *testing.T) {
 	requireOneError(t, err)
 }
 
-// TestBulkUpdateRefusals: nothing is sent of what the API would refuse, or what another version doesn't know.
-func TestBulkUpdateRefusals(t *testing.T) {
+// TestBulkUpdateRejectsInvalidArguments: nothing is sent of what the API would refuse, or what another version doesn't know.
+func TestBulkUpdateRejectsInvalidArguments(t *testing.T) {
 	never := sailpoint.NewPersonalAccessTokenPatch().NeverExpire()
 	ids := make([]string, 26)
 	for i := range ids {
@@ -358,21 +358,21 @@ func TestOwnTokenCanBePatched(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// createOutcomes are answers to a Create whose secret is lost, and what is known of the token.
+// createOutcomes are responses to a Create whose secret is lost, and what is known of the token.
 var createOutcomes = map[string]struct {
-	reply   answer
+	reply   response
 	created bool
 	id      string
 }{
-	"reset":                        {answer{err: errReset}, false, ""},
-	"500":                          {answer{status: 500}, false, ""},
+	"reset":                        {response{err: errReset}, false, ""},
+	"500":                          {response{status: 500}, false, ""},
 	"HTML":                         {ok("<html>"), false, ""},
 	"empty":                        {ok(""), false, ""},
 	"null":                         {ok("null"), false, ""},
-	"cut before the id":            {answer{body: `{"name":"n","i`, cut: io.ErrUnexpectedEOF}, true, ""},
-	"cut after the id":             {answer{body: `{"id":"abc","secret":"4`, cut: io.ErrUnexpectedEOF}, true, "abc"},
+	"cut before the id":            {response{body: `{"name":"n","i`, cut: io.ErrUnexpectedEOF}, true, ""},
+	"cut after the id":             {response{body: `{"id":"abc","secret":"4`, cut: io.ErrUnexpectedEOF}, true, "abc"},
 	"cut without an error":         {ok(`{"id":"abc","secret":"4`), true, "abc"},
-	"reset within the body":        {answer{body: `{"id":"abc"`, cut: errReset}, true, "abc"},
+	"reset within the body":        {response{body: `{"id":"abc"`, cut: errReset}, true, "abc"},
 	"no secret":                    {ok(`{"id":"abc","name":"n"}`), true, "abc"},
 	"empty secret":                 {ok(`{"id":"abc","name":"n","secret":""}`), true, "abc"},
 	"no id":                        {ok(`{"name":"n","secret":"s"}`), true, ""},
@@ -386,15 +386,15 @@ var createOutcomes = map[string]struct {
 	"id of another type":           {ok(`{"id":1,"secret":"s"}`), true, ""},
 	"an error":                     {ok(`{"error":"busy"}`), false, ""},
 	"an error that is named":       {ok(`{"name":"Unavailable","created":1,"secret":null}`), false, ""},
-	"an error cut short":           {answer{body: `{"error":"busy","te`, cut: io.ErrUnexpectedEOF}, false, ""},
+	"an error cut short":           {response{body: `{"error":"busy","te`, cut: io.ErrUnexpectedEOF}, false, ""},
 	"no members":                   {ok(`{}`), false, ""},
 	"a list of tokens":             {ok(`[` + created + `]`), false, ""},
-	"corrupt compression":          {answer{body: created, cut: flate.CorruptInputError(9)}, true, "86f1dc6fe8f54414950454cbb11278fa"},
-	"checksum of the compression":  {answer{body: created, cut: gzip.ErrChecksum}, true, "86f1dc6fe8f54414950454cbb11278fa"},
+	"corrupt compression":          {response{body: created, cut: flate.CorruptInputError(9)}, true, "86f1dc6fe8f54414950454cbb11278fa"},
+	"checksum of the compression":  {response{body: created, cut: gzip.ErrChecksum}, true, "86f1dc6fe8f54414950454cbb11278fa"},
 	"larger than its bound":        {ok(`{"name":"` + strings.Repeat("x", 1<<20)), true, ""},
 	"HTML larger than its bound":   {ok("<html>" + strings.Repeat("x", 1<<20)), false, ""},
-	"HTML cut short":               {answer{body: "<html>", cut: errReset}, false, ""},
-	"202":                          {answer{status: 202, body: created}, false, ""},
+	"HTML cut short":               {response{body: "<html>", cut: errReset}, false, ""},
+	"202":                          {response{status: 202, body: created}, false, ""},
 }
 
 func TestCreateOutcome(t *testing.T) {
@@ -416,7 +416,7 @@ func TestCreateOutcome(t *testing.T) {
 				assert.NotContains(t, err.Error(), "12345678901234567890")
 				var failure *sailpoint.Error
 				require.ErrorAs(t, err, &failure)
-				assert.Empty(t, failure.Body, "the answer may hold the secret")
+				assert.Empty(t, failure.Body, "the response may hold the secret")
 			})
 		})
 	}
@@ -425,43 +425,43 @@ func TestCreateOutcome(t *testing.T) {
 // TestWholeIDAndSecretAreKept: they can't be had again. Whatever else is wrong is zero in the result.
 func TestWholeIDAndSecretAreKept(t *testing.T) {
 	const id, secret = `"id":"abc"`, `"secret":"the-new-secret"`
-	type response = sailpoint.CreatePersonalAccessTokenResponse
+	type result = sailpoint.CreatePersonalAccessTokenResponse
 	for name, tt := range map[string]struct {
-		reply answer
-		want  response
+		reply response
+		want  result
 	}{
-		"cut behind the token":      {answer{body: `{` + id + `,` + secret + `}`, cut: io.ErrUnexpectedEOF}, response{}},
-		"reset behind the token":    {answer{body: `{` + id + `,` + secret + `}`, cut: errReset}, response{}},
-		"timeout behind the token":  {answer{body: `{` + id + `,` + secret + `}`, cut: context.DeadlineExceeded}, response{}},
-		"cut in another member":     {answer{body: `{` + id + `,` + secret + `,"name":"n","scope":["s`, cut: errReset}, response{Name: "n"}},
-		"cut without an error":      {ok(`{` + id + `,"name":"n",` + secret), response{Name: "n"}},
-		"no JSON behind the secret": {ok(`{` + id + `,` + secret + `,"name":n}`), response{}},
-		"more behind the object":    {ok(`{` + id + `,` + secret + `}{"error":"busy"}`), response{}},
-		"byte order mark":           {ok("\ufeff{" + id + `,` + secret + `}`), response{}},
-		"too large":                 {ok(`{` + id + `,` + secret + `,"x":"` + strings.Repeat("x", 1<<20)), response{}},
-		"too deep":                  {ok(`{` + id + `,` + secret + `,"x":` + strings.Repeat("[", 20_000)), response{}},
-		"date in another form":      {ok(`{"created":"yesterday","expirationDate":1,` + id + `,` + secret + `,"name":"n"}`), response{Name: "n"}},
-		"scope that is a string":    {ok(`{"scope":"a b","name":"n",` + secret + `,` + id + `}`), response{Name: "n"}},
-		"scope with a number":       {ok(`{"scope":["a",1],"name":"n",` + secret + `,` + id + `}`), response{Name: "n"}},
-		"scope not UTF-8":           {ok("{\"scope\":[\"a\",\"\xe9\"]," + secret + `,` + id + `}`), response{}},
-		"many scopes":               {ok(`{` + id + `,` + secret + `,"scope":[""` + strings.Repeat(`,""`, 300_000) + `]}`), response{}},
-		"number with a fraction":    {ok(`{"accessTokenValiditySeconds":1.5,` + secret + `,` + id + `}`), response{}},
-		"number as 3.6e3":           {ok(`{"accessTokenValiditySeconds":3.6e3,` + secret + `,` + id + `}`), response{AccessTokenValiditySeconds: 3600}},
-		"name not UTF-8":            {ok("{\"name\":\"Jos\xe9\"," + secret + `,` + id + `}`), response{}},
-		"name with half a pair":     {ok(`{"name":"\ud83d",` + secret + `,` + id + `}`), response{}},
-		"name twice":                {ok(`{"name":"n","name":"n",` + secret + `,` + id + `}`), response{}},
-		"expiry twice":              {ok(`{"expirationDate":"2030-01-01T00:00:00Z","expirationDate":null,` + secret + `,` + id + `}`), response{}},
-		"owner twice":               {ok(`{"owner":{"name":"o"},"owner":{"id":"o"},` + secret + `,` + id + `}`), response{}},
+		"cut behind the token":      {response{body: `{` + id + `,` + secret + `}`, cut: io.ErrUnexpectedEOF}, result{}},
+		"reset behind the token":    {response{body: `{` + id + `,` + secret + `}`, cut: errReset}, result{}},
+		"timeout behind the token":  {response{body: `{` + id + `,` + secret + `}`, cut: context.DeadlineExceeded}, result{}},
+		"cut in another member":     {response{body: `{` + id + `,` + secret + `,"name":"n","scope":["s`, cut: errReset}, result{Name: "n"}},
+		"cut without an error":      {ok(`{` + id + `,"name":"n",` + secret), result{Name: "n"}},
+		"no JSON behind the secret": {ok(`{` + id + `,` + secret + `,"name":n}`), result{}},
+		"more behind the object":    {ok(`{` + id + `,` + secret + `}{"error":"busy"}`), result{}},
+		"byte order mark":           {ok("\ufeff{" + id + `,` + secret + `}`), result{}},
+		"too large":                 {ok(`{` + id + `,` + secret + `,"x":"` + strings.Repeat("x", 1<<20)), result{}},
+		"too deep":                  {ok(`{` + id + `,` + secret + `,"x":` + strings.Repeat("[", 20_000)), result{}},
+		"date in another form":      {ok(`{"created":"yesterday","expirationDate":1,` + id + `,` + secret + `,"name":"n"}`), result{Name: "n"}},
+		"scope that is a string":    {ok(`{"scope":"a b","name":"n",` + secret + `,` + id + `}`), result{Name: "n"}},
+		"scope with a number":       {ok(`{"scope":["a",1],"name":"n",` + secret + `,` + id + `}`), result{Name: "n"}},
+		"scope not UTF-8":           {ok("{\"scope\":[\"a\",\"\xe9\"]," + secret + `,` + id + `}`), result{}},
+		"many scopes":               {ok(`{` + id + `,` + secret + `,"scope":[""` + strings.Repeat(`,""`, 300_000) + `]}`), result{}},
+		"number with a fraction":    {ok(`{"accessTokenValiditySeconds":1.5,` + secret + `,` + id + `}`), result{}},
+		"number as 3.6e3":           {ok(`{"accessTokenValiditySeconds":3.6e3,` + secret + `,` + id + `}`), result{AccessTokenValiditySeconds: 3600}},
+		"name not UTF-8":            {ok("{\"name\":\"Jos\xe9\"," + secret + `,` + id + `}`), result{}},
+		"name with half a pair":     {ok(`{"name":"\ud83d",` + secret + `,` + id + `}`), result{}},
+		"name twice":                {ok(`{"name":"n","name":"n",` + secret + `,` + id + `}`), result{}},
+		"expiry twice":              {ok(`{"expirationDate":"2030-01-01T00:00:00Z","expirationDate":null,` + secret + `,` + id + `}`), result{}},
+		"owner twice":               {ok(`{"owner":{"name":"o"},"owner":{"id":"o"},` + secret + `,` + id + `}`), result{}},
 		"owner's name twice": {
 			ok(`{"owner":{"id":"o","name":"o","name":"o"},` + secret + `,` + id + `}`),
-			response{Owner: sailpoint.PersonalAccessTokenOwner{ID: "o"}},
+			result{Owner: sailpoint.PersonalAccessTokenOwner{ID: "o"}},
 		},
-		"owner that is a string": {ok(`{"owner":"me",` + secret + `,` + id + `}`), response{}},
+		"owner that is a string": {ok(`{"owner":"me",` + secret + `,` + id + `}`), result{}},
 		"owner not UTF-8": {
 			ok("{\"owner\":{\"id\":\"\xe9\",\"name\":\"\xe9\",\"type\":\"IDENTITY\"}," + secret + `,` + id + `}`),
-			response{Owner: sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY"}},
+			result{Owner: sailpoint.PersonalAccessTokenOwner{Type: "IDENTITY"}},
 		},
-		"unknown twice": {ok("{\"x\":1,\"x\":\"\xe9\"," + secret + `,` + id + `}`), response{}},
+		"unknown twice": {ok("{\"x\":1,\"x\":\"\xe9\"," + secret + `,` + id + `}`), result{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := scripted(tt.reply)
@@ -484,12 +484,12 @@ func TestStartedAtIsByTheServersClock(t *testing.T) {
 		twoHoursBehind      = "Fri, 31 Dec 1999 22:00:00 GMT"
 		own                 = `{"detailCode":"500.0 Internal Fault","trackingId":"t"}`
 	)
-	at := func(status int, date, body string) answer {
-		return answer{status: status, body: body, header: map[string]string{"Date": date}}
+	at := func(status int, date, body string) response {
+		return response{status: status, body: body, header: map[string]string{"Date": date}}
 	}
 	bearer := issued("the-bearer", 60).body
 	for name, tt := range map[string]struct {
-		token, create answer
+		token, create response
 		tokenURL      string
 		want          time.Duration
 	}{
@@ -506,9 +506,9 @@ func TestStartedAtIsByTheServersClock(t *testing.T) {
 		"Spring's JSON":                   {create: at(503, twoHoursAhead, `{"timestamp":"x","status":503,"error":"e","path":"/"}`)},
 		"HTML of success":                 {create: at(200, twoHoursAhead, `<html>`)},
 		"a token without its secret":      {create: at(200, twoHoursAhead, `{"id":"86f1","name":"n"}`), want: 2 * time.Hour},
-		"the bearer's":                    {token: at(200, twoHoursAhead, bearer), create: answer{status: 504}, want: 2 * time.Hour},
+		"the bearer's":                    {token: at(200, twoHoursAhead, bearer), create: response{status: 504}, want: 2 * time.Hour},
 		"the bearer's, then a gateway's":  {token: at(200, twoHoursAhead, bearer), create: at(504, aSecondLessThanADay, ``), want: 2 * time.Hour},
-		"the bearer's, of another server": {token: at(200, twoHoursAhead, bearer), create: answer{status: 504}, tokenURL: "https://login.example/token"},
+		"the bearer's, of another server": {token: at(200, twoHoursAhead, bearer), create: response{status: 504}, tokenURL: "https://login.example/token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -541,8 +541,8 @@ func TestListSetsTheServersClock(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ahead := answer{body: tt.body, header: map[string]string{"Date": "Sat, 01 Jan 2000 02:00:00 GMT"}}
-				client := scripted(ahead, answer{status: 504}).client(t)
+				ahead := response{body: tt.body, header: map[string]string{"Date": "Sat, 01 Jan 2000 02:00:00 GMT"}}
+				client := scripted(ahead, response{status: 504}).client(t)
 				require.NoError(t, tt.call(t.Context(), client))
 				req := inAYear
 				req.ExpirationDate = time.Now().Add(time.Hour)
@@ -553,8 +553,8 @@ func TestListSetsTheServersClock(t *testing.T) {
 	}
 }
 
-func TestCreateReturnsWhatTheAnswerHolds(t *testing.T) {
-	n := scripted(answer{status: 201, body: `{"id":"86f1dc6fe8f54414950454cbb11278fa","secret":"1d1bef2b9f426383447f64f69349fc7cac176042578d205c256ba3f37c59adb9",
+func TestCreateReturnsWhatTheResponseHolds(t *testing.T) {
+	n := scripted(response{status: 201, body: `{"id":"86f1dc6fe8f54414950454cbb11278fa","secret":"1d1bef2b9f426383447f64f69349fc7cac176042578d205c256ba3f37c59adb9",
 		"name":"n","scope":["a","b"],"owner":{"type":"IDENTITY","id":"o","name":"Support"},"created":"2023-01-04T18:58:17.486584Z",
 		"expirationDate":"2026-12-31T23:59:59.999Z","accessTokenValiditySeconds":36900,"later":{"added":[1]}}`})
 	got, err := n.client(t).PersonalAccessTokens.Create(t.Context(), inAYear)
@@ -639,8 +639,8 @@ func TestEmptyListIsNotNil(t *testing.T) {
 	require.Empty(t, tokens)
 }
 
-// TestListThatCantBeTrusted: neither List nor All takes it for the whole of the tokens.
-func TestListThatCantBeTrusted(t *testing.T) {
+// TestInvalidListIsAnError: neither List nor All takes it for the whole of the tokens.
+func TestInvalidListIsAnError(t *testing.T) {
 	for name, body := range map[string]string{
 		"empty": "", "null": "null", "object": "{}", "html": "<html>", "byte order mark": "\ufeff[]",
 		"trailing data": `[] []`, "null element": `[null]`, "no id": `[{"name":"n"}]`, "id null": `[{"id":null}]`,
@@ -754,7 +754,7 @@ func TestAllOfOneLargeToken(t *testing.T) {
 
 // TestAllFailsOnce: it yields the tokens before the failure, one error, and stops.
 func TestAllFailsOnce(t *testing.T) {
-	n := scripted(answer{body: `[{"id":"a"},{"id":"b"},{"i`, cut: errReset})
+	n := scripted(response{body: `[{"id":"a"},{"id":"b"},{"i`, cut: errReset})
 	var ids []string
 	var failures []error
 	for token, err := range n.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
@@ -775,9 +775,9 @@ func TestAllFailsOnce(t *testing.T) {
 	require.Len(t, n.calls, 1, "not sent again after the first token")
 }
 
-func TestAllIsSentAgainBeforeItsFirstToken(t *testing.T) {
+func TestAllIsRetriedBeforeItsFirstToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answer{body: `[{"id":"a"`, cut: errReset}, ok(`[{"id":"a"}]`))
+		n := scripted(response{body: `[{"id":"a"`, cut: errReset}, ok(`[{"id":"a"}]`))
 		for token, err := range n.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
 			require.NoError(t, err)
 			require.Equal(t, "a", token.ID)
@@ -790,7 +790,7 @@ func TestAllIsSentAgainBeforeItsFirstToken(t *testing.T) {
 func TestAllHasNoTimeLimitButOfEachWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := make(chan string)
-		n := scripted(answer{stream: func(ctx context.Context) io.Reader { return &chanReader{parts: body, done: ctx.Done()} }})
+		n := scripted(response{stream: func(ctx context.Context) io.Reader { return &chanReader{parts: body, done: ctx.Done()} }})
 		client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 10 * time.Second })
 		go func() {
 			body <- `[`
@@ -818,8 +818,8 @@ func TestAllHasNoTimeLimitButOfEachWait(t *testing.T) {
 // TestAllEndsATrickle: each wait is short, and together they are too long for what came.
 func TestAllEndsATrickle(t *testing.T) {
 	// every returns a list of n tokens of so many bytes that come every interval.
-	every := func(interval time.Duration, bytes, n int) answer {
-		return answer{stream: func(ctx context.Context) io.Reader {
+	every := func(interval time.Duration, bytes, n int) response {
+		return response{stream: func(ctx context.Context) io.Reader {
 			body := make(chan string)
 			go func() {
 				defer close(body)
@@ -843,7 +843,7 @@ func TestAllEndsATrickle(t *testing.T) {
 		}}
 	}
 	for name, tt := range map[string]struct {
-		body    answer
+		body    response
 		timeout time.Duration
 		count   int
 		ended   time.Duration
@@ -881,8 +881,8 @@ func TestAllEndsATrickle(t *testing.T) {
 	}
 }
 
-// TestAllDoesNotWaitLongBehindTheLastToken: only the end of the response is missing there.
-func TestAllDoesNotWaitLongBehindTheLastToken(t *testing.T) {
+// TestAllWaitsBrieflyAfterTheLastToken: only the end of the response is missing there.
+func TestAllWaitsBrieflyAfterTheLastToken(t *testing.T) {
 	for _, timeout := range []time.Duration{time.Second, 0, -1} {
 		for _, bounded := range []bool{false, true} {
 			t.Run(fmt.Sprint(timeout, bounded), func(t *testing.T) {
@@ -892,7 +892,7 @@ func TestAllDoesNotWaitLongBehindTheLastToken(t *testing.T) {
 						ctx, cancel = context.WithTimeout(ctx, time.Hour)
 					}
 					defer cancel()
-					n := scripted(answer{stream: func(ctx context.Context) io.Reader {
+					n := scripted(response{stream: func(ctx context.Context) io.Reader {
 						return io.MultiReader(strings.NewReader(`[{"id":"a"},{"id":"b"}]`), slow{ctx})
 					}})
 					client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = timeout })
@@ -940,9 +940,9 @@ func (c *chanReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestAllClosesTheAnswerOnBreak(t *testing.T) {
+func TestAllClosesTheResponseOnBreak(t *testing.T) {
 	body := &closeCounter{Reader: strings.NewReader(fullList)}
-	client := scripted(answer{stream: func(context.Context) io.Reader { return body }}).client(t)
+	client := scripted(response{stream: func(context.Context) io.Reader { return body }}).client(t)
 	for token, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
 		require.NoError(t, err)
 		require.Equal(t, "a", token.ID)

@@ -55,8 +55,8 @@ func TestPatchIsABuilder(t *testing.T) {
 	require.Equal(t, *sailpoint.NewPersonalAccessTokenPatch().ReplaceScope("x"), patch)
 }
 
-// TestPatchRefusals: what can't be right, or would grant every right or take an expiry away unsaid, is not sent.
-func TestPatchRefusals(t *testing.T) {
+// TestPatchRejectsInvalidOperations: what can't be right, or would grant every right or take an expiry away unsaid, is not sent.
+func TestPatchRejectsInvalidOperations(t *testing.T) {
 	type op = sailpoint.PatchOperation
 	ack := op{Op: sailpoint.OpReplace, Path: "/userAwareTokenNeverExpires", Value: true}
 	many := make([]op, 10_000)
@@ -145,7 +145,7 @@ func TestPatchRefusals(t *testing.T) {
 	}
 }
 
-func TestTypedPatchRefusals(t *testing.T) {
+func TestPatchBuilderRejectsInvalidValues(t *testing.T) {
 	for name, tt := range map[string]struct {
 		patch *sailpoint.PersonalAccessTokenPatch
 		want  string

@@ -121,7 +121,7 @@ func (s *script) fault(r *rand.Rand) sailpointtest.Fault {
 	case 1:
 		f.Err = pick[error](r, errReset, errAlert, io.EOF, io.ErrUnexpectedEOF)
 		f.Committed = r.IntN(2) == 0
-	case 2: // carried out after its answer is lost
+	case 2: // carried out after its response is lost
 		f.Committed, f.Delay = true, -time.Duration(r.Int64N(int64(5*time.Minute)))
 	case 3:
 		f.Status, f.Header = pick(r, 400, 401, 403, 405, 409, 413, 422, 425, 429, 429, 429, 501, 505, 301, 307, 308), retryAfterHeader(r)

@@ -387,7 +387,7 @@ func TestCuts(t *testing.T) {
 }
 
 // TestCutsWithRetries: what may be sent again gets over one connection that is cut, wherever that is. A Create does so
-// early in the handshake; what a Patch got an answer of success to is not sent again.
+// early in the handshake; what a Patch got a response of success to is not sent again.
 func TestCutsWithRetries(t *testing.T) {
 	for _, c := range cutCalls {
 		_, request, reply := c.through(t, true, cut{request: whole, reply: whole})

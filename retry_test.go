@@ -31,8 +31,8 @@ type operation struct {
 	name    string
 	column  int // in retry.go
 	call    func(context.Context, *sailpoint.Client) error
-	success answer
-	part    string // how an answer of success begins
+	success response
+	part    string // how a response of success begins
 }
 
 // The columns in retry.go, as far as what follows from a doubt depends on them.
@@ -55,7 +55,7 @@ var operations = []operation{
 	}, ok(`[` + aToken + `]`), `[{"id":"`},
 	{"delete", columnRemove, func(ctx context.Context, c *sailpoint.Client) error {
 		return c.PersonalAccessTokens.Delete(ctx, "id")
-	}, answer{status: 204}, `{"id":"`},
+	}, response{status: 204}, `{"id":"`},
 	{"patch that replaces", columnPatchReplace, func(ctx context.Context, c *sailpoint.Client) error {
 		_, err := c.PersonalAccessTokens.Patch(ctx, "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
 		return err
@@ -90,95 +90,95 @@ func inV1(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V1 }
 // What follows a failure that comes again and again, with three retries allowed: how often the request is sent, and
 // what the caller is told.
 const (
-	absent   = ""   // no answer to this operation is that
-	fails    = "1"  // the failure is returned: not carried out
-	unsure   = "1?" // the failure is returned: it may have been carried out
-	surely   = "1!" // the failure is returned: the token was created
-	retries  = "4"
-	retries4 = "4?"      // sent again, and in the end it may have been carried out
-	repeats  = "2"       // sent again once
-	renews   = "2r"      // with a new bearer
-	succeeds = "1ok"     // no failure
-	vanishes = "1 or ok" // no failure after an attempt that may have been carried out
+	omitted       = ""   // no response to this operation is that
+	fails         = "1"  // the failure is returned: not carried out
+	unsure        = "1?" // the failure is returned: it may have been carried out
+	exists        = "1!" // the failure is returned: the token was created
+	retries       = "4"
+	retriesUnsure = "4?"      // sent again, and in the end it may have been carried out
+	oneRetry      = "2"       // sent again once
+	renews        = "2r"      // with a new bearer
+	succeeds      = "1ok"     // no failure
+	alreadyGone   = "1 or ok" // no failure after an attempt that may have been carried out
 )
 
 // matrixRow is a failure, and what follows for each of the operations.
 type matrixRow struct {
-	name   string
-	answer answer
-	part   bool // behind the beginning of an answer of success
-	want   [7]string
+	name     string
+	response response
+	part     bool // behind the beginning of a response of success
+	want     [7]string
 }
 
 // matrixRows are the matrix of what is sent again and what a failure means, written down a second time.
 var matrixRows = []matrixRow{
 	// list, all, delete, patch that replaces, any patch, create, fetch
-	{"never sent", answer{err: errRefused, unsent: true}, false, [...]string{retries, retries, retries, retries, retries, retries, retries}},
-	{"temporary failure of DNS", answer{err: &net.DNSError{IsTemporary: true}, unsent: true}, false, [...]string{retries, retries, retries, retries, retries, retries, retries}},
-	{"host unknown", answer{err: &net.DNSError{IsNotFound: true}, unsent: true}, false, [...]string{retries, retries, retries, retries, retries, retries, retries}},
-	{"certificate", answer{err: &tls.CertificateVerificationError{Err: errors.New("unknown authority")}, unsent: true}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"TLS alert", answer{err: errAlert, unsent: true}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"no TLS", answer{err: http.ErrSchemeMismatch, unsent: true}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"TLS alert on a connection", answer{err: errAlert}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
-	{"host unknown after a connection", answer{err: &net.DNSError{IsNotFound: true}}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
-	{"reset", answer{err: errReset}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
-	{"end of file", answer{err: io.EOF}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
-	{"header too large", answer{err: errors.New("net/http: server response headers exceeded 262144 bytes; aborted")}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
-	{"answer cut short", answer{cut: io.ErrUnexpectedEOF}, true, [...]string{retries, retries, unsure, unsure, unsure, surely, retries}},
-	{"nothing of an answer", answer{cut: errReset}, false, [...]string{retries, retries, retries4, unsure, unsure, surely, retries}},
-	{"HTML of success", ok("<html>Sign in</html>"), false, [...]string{fails, fails, unsure, unsure, unsure, unsure, repeats}},
-	{"HTML of success, cut short", answer{body: "<html>Sign", cut: io.ErrUnexpectedEOF}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, retries}},
-	{"a body in chunks, of which none came", answer{status: 204, cut: io.ErrUnexpectedEOF}, false, [...]string{fails, fails, retries4, unsure, unsure, unsure, repeats}},
-	{"answer too large", ok(strings.Repeat("x", 3<<20)), true, [...]string{fails, fails, unsure, unsure, unsure, surely, fails}},
-	{"neither id nor secret", ok(`{}`), false, [...]string{absent, absent, absent, absent, absent, unsure, repeats}},
-	{"no secret", ok(`{"id":"abc"}`), false, [...]string{absent, absent, absent, absent, absent, surely, absent}},
-	{"101", answer{status: 101}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, repeats}},
-	{"202", answer{status: 202}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, repeats}},
-	{"204", answer{status: 204}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, repeats}},
-	{"206", answer{status: 206}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, repeats}},
-	{"300", answer{status: 300}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
-	{"301", answer{status: 301, header: map[string]string{"Location": "https://evil.example/"}}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"302", answer{status: 302, header: map[string]string{"Location": "https://evil.example/"}}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
-	{"303", answer{status: 303, header: map[string]string{"Location": "/v2024/personal-access-tokens/new"}}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
-	{"304", answer{status: 304}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
-	{"305", answer{status: 305}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
-	{"307", answer{status: 307, header: map[string]string{"Location": "/v2024/personal-access-tokens/"}}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"308", answer{status: 308}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"400", answer{status: 400}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"401", answer{status: 401}, false, [...]string{renews, renews, renews, renews, renews, renews, fails}},
-	{"403", answer{status: 403}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"404", notFound, false, [...]string{fails, fails, vanishes, fails, fails, fails, fails}},
-	{"404 of a gateway", answer{status: 404, body: "default backend - 404"}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"408", answer{status: 408}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
-	{"409", answer{status: 409}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"418", answer{status: 418}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"413", answer{status: 413}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"425", answer{status: 425}, false, [...]string{repeats, repeats, repeats, repeats, repeats, repeats, repeats}},
-	{"429", answer{status: 429}, false, [...]string{retries, retries, retries, retries, retries, retries, retries}},
-	{"431", answer{status: 431}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"451", answer{status: 451}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"500", answer{status: 500}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
-	{"501", answer{status: 501}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"502", answer{status: 502}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
-	{"503", answer{status: 503}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
-	{"504", answer{status: 504}, false, [...]string{retries, retries, retries4, retries4, unsure, unsure, retries}},
-	{"505", answer{status: 505}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
-	{"511", answer{status: 511}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
-	{"999", answer{status: 999}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
+	{"never sent", response{err: errRefused, unsent: true}, false, [...]string{retries, retries, retries, retries, retries, retries, retries}},
+	{"temporary failure of DNS", response{err: &net.DNSError{IsTemporary: true}, unsent: true}, false, [...]string{retries, retries, retries, retries, retries, retries, retries}},
+	{"host unknown", response{err: &net.DNSError{IsNotFound: true}, unsent: true}, false, [...]string{retries, retries, retries, retries, retries, retries, retries}},
+	{"certificate", response{err: &tls.CertificateVerificationError{Err: errors.New("unknown authority")}, unsent: true}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"TLS alert", response{err: errAlert, unsent: true}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"no TLS", response{err: http.ErrSchemeMismatch, unsent: true}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"TLS alert on a connection", response{err: errAlert}, false, [...]string{retries, retries, retriesUnsure, retriesUnsure, unsure, unsure, retries}},
+	{"host unknown after a connection", response{err: &net.DNSError{IsNotFound: true}}, false, [...]string{retries, retries, retriesUnsure, retriesUnsure, unsure, unsure, retries}},
+	{"reset", response{err: errReset}, false, [...]string{retries, retries, retriesUnsure, retriesUnsure, unsure, unsure, retries}},
+	{"end of file", response{err: io.EOF}, false, [...]string{retries, retries, retriesUnsure, retriesUnsure, unsure, unsure, retries}},
+	{"header too large", response{err: errors.New("net/http: server response headers exceeded 262144 bytes; aborted")}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
+	{"response cut short", response{cut: io.ErrUnexpectedEOF}, true, [...]string{retries, retries, unsure, unsure, unsure, exists, retries}},
+	{"nothing of a response", response{cut: errReset}, false, [...]string{retries, retries, retriesUnsure, unsure, unsure, exists, retries}},
+	{"HTML of success", ok("<html>Sign in</html>"), false, [...]string{fails, fails, unsure, unsure, unsure, unsure, oneRetry}},
+	{"HTML of success, cut short", response{body: "<html>Sign", cut: io.ErrUnexpectedEOF}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, retries}},
+	{"a body in chunks, of which none came", response{status: 204, cut: io.ErrUnexpectedEOF}, false, [...]string{fails, fails, retriesUnsure, unsure, unsure, unsure, oneRetry}},
+	{"response too large", ok(strings.Repeat("x", 3<<20)), true, [...]string{fails, fails, unsure, unsure, unsure, exists, fails}},
+	{"neither id nor secret", ok(`{}`), false, [...]string{omitted, omitted, omitted, omitted, omitted, unsure, oneRetry}},
+	{"no secret", ok(`{"id":"abc"}`), false, [...]string{omitted, omitted, omitted, omitted, omitted, exists, omitted}},
+	{"101", response{status: 101}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, oneRetry}},
+	{"202", response{status: 202}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, oneRetry}},
+	{"204", response{status: 204}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, oneRetry}},
+	{"206", response{status: 206}, false, [...]string{fails, fails, succeeds, unsure, unsure, unsure, oneRetry}},
+	{"300", response{status: 300}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
+	{"301", response{status: 301, header: map[string]string{"Location": "https://evil.example/"}}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"302", response{status: 302, header: map[string]string{"Location": "https://evil.example/"}}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
+	{"303", response{status: 303, header: map[string]string{"Location": "/v2024/personal-access-tokens/new"}}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
+	{"304", response{status: 304}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
+	{"305", response{status: 305}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
+	{"307", response{status: 307, header: map[string]string{"Location": "/v2024/personal-access-tokens/"}}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"308", response{status: 308}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"400", response{status: 400}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"401", response{status: 401}, false, [...]string{renews, renews, renews, renews, renews, renews, fails}},
+	{"403", response{status: 403}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"404", notFound, false, [...]string{fails, fails, alreadyGone, fails, fails, fails, fails}},
+	{"404 of a gateway", response{status: 404, body: "default backend - 404"}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"408", response{status: 408}, false, [...]string{retries, retries, retriesUnsure, retriesUnsure, unsure, unsure, retries}},
+	{"409", response{status: 409}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"418", response{status: 418}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"413", response{status: 413}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"425", response{status: 425}, false, [...]string{oneRetry, oneRetry, oneRetry, oneRetry, oneRetry, oneRetry, oneRetry}},
+	{"429", response{status: 429}, false, [...]string{retries, retries, retries, retries, retries, retries, retries}},
+	{"431", response{status: 431}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"451", response{status: 451}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"500", response{status: 500}, false, [...]string{retries, retries, retriesUnsure, retriesUnsure, unsure, unsure, retries}},
+	{"501", response{status: 501}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"502", response{status: 502}, false, [...]string{retries, retries, retriesUnsure, retriesUnsure, unsure, unsure, retries}},
+	{"503", response{status: 503}, false, [...]string{retries, retries, retriesUnsure, retriesUnsure, unsure, unsure, retries}},
+	{"504", response{status: 504}, false, [...]string{retries, retries, retriesUnsure, retriesUnsure, unsure, unsure, retries}},
+	{"505", response{status: 505}, false, [...]string{fails, fails, fails, fails, fails, fails, fails}},
+	{"511", response{status: 511}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
+	{"999", response{status: 999}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
 }
 
 // notFound is the API's own 404.
-var notFound = answer{status: 404, body: `{"detailCode":"404 Not found","trackingId":"e7eab60924f64aa284175b9fa3309599"}`}
+var notFound = response{status: 404, body: `{"detailCode":"404 Not found","trackingId":"e7eab60924f64aa284175b9fa3309599"}`}
 
 func TestMatrix(t *testing.T) {
 	for _, row := range matrixRows {
 		for i, op := range operations {
-			if row.want[i] != absent {
+			if row.want[i] != omitted {
 				t.Run(row.name+"/"+op.name, func(t *testing.T) { require.Empty(t, row.difference(t, op, row.want[i])) })
 			}
 		}
 		for _, op := range bulkOperations {
-			if want := row.want[op.column+1]; want != absent {
+			if want := row.want[op.column+1]; want != omitted {
 				t.Run(row.name+"/"+op.name, func(t *testing.T) { require.Empty(t, row.difference(t, op, want)) })
 			}
 		}
@@ -193,7 +193,7 @@ func TestMatrixCellsMatter(t *testing.T) {
 	equivalent := func(cell string) bool {
 		row, rest, _ := strings.Cut(cell, ": ")
 		column, value, _ := strings.Cut(rest, ": ")
-		// An answer is incomplete to a Create only. Where nothing follows doubt, gone is stop.
+		// An response is incomplete to a Create only. Where nothing follows doubt, gone is stop.
 		return row == "incomplete" && column != "create" && column != "carried out" ||
 			(column == "create" || column == "patch") && value == "stop to gone"
 	}
@@ -210,7 +210,7 @@ func TestMatrixCellsMatter(t *testing.T) {
 			at := (latest + n) % len(matrixRows)
 			row := matrixRows[at]
 			for i, op := range operations {
-				if row.want[i] != absent && (column < 0 || column == op.column) {
+				if row.want[i] != omitted && (column < 0 || column == op.column) {
 					noticed = noticed || row.difference(t, op, row.want[i]) != ""
 				}
 			}
@@ -227,12 +227,12 @@ func TestMatrixCellsMatter(t *testing.T) {
 // difference returns what op does other than is wanted of it in this row; "": nothing. The failure comes from the first
 // request on, and then also after an attempt that may have been carried out.
 func (row *matrixRow) difference(t *testing.T, op operation, want string) string {
-	failure := row.answer
+	failure := row.response
 	if row.part {
 		failure.body = op.part + failure.body
 	}
 	first, second, _ := strings.Cut(want, " or ")
-	if got := follow(t, op, failure); got != first {
+	if got := outcomeOf(t, op, failure); got != first {
 		return fmt.Sprintf("%s: %q instead of %q", op.name, got, first)
 	}
 	if op.column == columnCreate || op.column == columnPatchAny {
@@ -247,19 +247,19 @@ func (row *matrixRow) difference(t *testing.T, op operation, want string) string
 			want = strings.TrimSuffix(want, "?") + "?"
 		}
 	}
-	if got := follow(t, op, answer{status: 503}, failure); got != want {
+	if got := outcomeOf(t, op, response{status: 503}, failure); got != want {
 		return fmt.Sprintf("%s after doubt: %q instead of %q", op.name, got, want)
 	}
 	return ""
 }
 
-// follow returns what follows these answers to op, in the words of matrixRow.
-func follow(t *testing.T, op operation, answers ...answer) (got string) {
+// follow returns what follows these responses to op, in the words of matrixRow.
+func outcomeOf(t *testing.T, op operation, responses ...response) (got string) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answers...)
+		n := scripted(responses...)
 		requests := &n.calls
 		if op.column == columnFetch {
-			n = &network{token: inTurn(answers...)}
+			n = &network{token: inTurn(responses...)}
 			requests = &n.fetches
 		}
 		client := n.client(t, inV1, func(cfg *sailpoint.Config) { cfg.MaxListBytes = 2 << 20 })
@@ -300,7 +300,7 @@ func follow(t *testing.T, op operation, answers ...answer) (got string) {
 // TestRecovery: a failure that passes is not the caller's.
 func TestRecovery(t *testing.T) {
 	for _, op := range slices.Concat(operations[:6], bulkOperations) {
-		for name, failure := range map[string]answer{
+		for name, failure := range map[string]response{
 			"never sent": {err: errRefused, unsent: true}, "401": {status: 401}, "425": {status: 425}, "429": {status: 429},
 		} {
 			t.Run(op.name+"/"+name, func(t *testing.T) {
@@ -320,20 +320,20 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-func TestDeleteAnswered404(t *testing.T) {
+func TestDeleteGets404(t *testing.T) {
 	for name, tt := range map[string]struct {
-		script []answer
+		script []response
 		want   error
 	}{
-		"at first":                           {[]answer{notFound}, sailpoint.ErrNotFound},
-		"after a lost answer":                {[]answer{{err: errReset}, notFound}, nil},
-		"after 503":                          {[]answer{{status: 503}, notFound}, nil},
-		"after a cut before the first byte":  {[]answer{{cut: io.ErrUnexpectedEOF}, notFound}, nil},
-		"after an attempt that was not sent": {[]answer{{err: errRefused, unsent: true}, notFound}, sailpoint.ErrNotFound},
-		"after 429":                          {[]answer{{status: 429}, notFound}, sailpoint.ErrNotFound},
-		"after 503 and 401":                  {[]answer{{status: 503}, {status: 401}, notFound}, nil},
-		"with a detail code only":            {[]answer{{status: 503}, {status: 404, body: `{"detailCode":"404 Not found"}`}}, nil},
-		"with a tracking id only":            {[]answer{{status: 503}, {status: 404, body: `{"trackingId":"t"}`}}, nil},
+		"at first":                           {[]response{notFound}, sailpoint.ErrNotFound},
+		"after a lost response":              {[]response{{err: errReset}, notFound}, nil},
+		"after 503":                          {[]response{{status: 503}, notFound}, nil},
+		"after a cut before the first byte":  {[]response{{cut: io.ErrUnexpectedEOF}, notFound}, nil},
+		"after an attempt that was not sent": {[]response{{err: errRefused, unsent: true}, notFound}, sailpoint.ErrNotFound},
+		"after 429":                          {[]response{{status: 429}, notFound}, sailpoint.ErrNotFound},
+		"after 503 and 401":                  {[]response{{status: 503}, {status: 401}, notFound}, nil},
+		"with a detail code only":            {[]response{{status: 503}, {status: 404, body: `{"detailCode":"404 Not found"}`}}, nil},
+		"with a tracking id only":            {[]response{{status: 503}, {status: 404, body: `{"trackingId":"t"}`}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -346,8 +346,8 @@ func TestDeleteAnswered404(t *testing.T) {
 	}
 }
 
-// TestDeleteAnswered404BySomethingBetween: a gateway that knows no route says nothing of the token.
-func TestDeleteAnswered404BySomethingBetween(t *testing.T) {
+// TestDeleteGets404FromAGateway: a gateway that knows no route says nothing of the token.
+func TestDeleteGets404FromAGateway(t *testing.T) {
 	for name, body := range map[string]string{
 		"empty":            ``,
 		"HTML":             `<html><head><title>404 Not Found</title></head></html>`,
@@ -360,10 +360,10 @@ func TestDeleteAnswered404BySomethingBetween(t *testing.T) {
 		"RFC 9457":         `{"type":"about:blank","title":"Not Found","status":404,"detail":"no such route"}`,
 		"cut short":        `{"detailCo`,
 	} {
-		for before, doubt := range map[string]answer{"503": {status: 503}, "lost": {err: errReset}} {
+		for before, doubt := range map[string]response{"503": {status: 503}, "lost": {err: errReset}} {
 			t.Run(name+" after "+before, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					n := scripted(doubt, answer{status: 404, body: body})
+					n := scripted(doubt, response{status: 404, body: body})
 					err := n.client(t).PersonalAccessTokens.Delete(t.Context(), "id")
 					requireMatches(t, err, sailpoint.ErrNotFound, sailpoint.ErrOutcomeUnknown)
 					require.Len(t, n.calls, 2)
@@ -371,7 +371,7 @@ func TestDeleteAnswered404BySomethingBetween(t *testing.T) {
 			})
 		}
 		t.Run(name+" at first", func(t *testing.T) {
-			n := scripted(answer{status: 404, body: body})
+			n := scripted(response{status: 404, body: body})
 			err := n.client(t).PersonalAccessTokens.Delete(t.Context(), "id")
 			requireMatches(t, err, sailpoint.ErrNotFound)
 			require.Len(t, n.calls, 1)
@@ -379,13 +379,13 @@ func TestDeleteAnswered404BySomethingBetween(t *testing.T) {
 	}
 }
 
-// TestDeleteAnsweredWithABody: the API sends none, so whoever sent it may not have passed the request on.
-func TestDeleteAnsweredWithABody(t *testing.T) {
+// TestDeleteGetsABody: the API sends none, so whoever sent it may not have passed the request on.
+func TestDeleteGetsABody(t *testing.T) {
 	for _, status := range []int{200, 202, 204, 206} {
 		for _, body := range []string{" ", "{}", "null", "<html>Sign in</html>", aToken} {
 			for name, cut := range map[string]error{"whole": nil, "cut": io.ErrUnexpectedEOF, "reset": errReset} {
 				t.Run(fmt.Sprint(status, name, body), func(t *testing.T) {
-					n := scripted(answer{status: status, body: body, cut: cut})
+					n := scripted(response{status: status, body: body, cut: cut})
 					err := n.client(t).PersonalAccessTokens.Delete(t.Context(), "id")
 					requireMatches(t, err, sailpoint.ErrInvalidResponse, sailpoint.ErrOutcomeUnknown)
 					require.Len(t, n.calls, 1)
@@ -395,10 +395,10 @@ func TestDeleteAnsweredWithABody(t *testing.T) {
 	}
 }
 
-// TestDoubtStays: a later definite answer doesn't tell what became of the earlier attempt.
+// TestDoubtStays: a later definite response doesn't tell what became of the earlier attempt.
 func TestDoubtStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answer{err: errReset}, answer{status: 403})
+		n := scripted(response{err: errReset}, response{status: 403})
 		_, err := n.client(t).PersonalAccessTokens.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
 		require.ErrorIs(t, err, sailpoint.ErrForbidden)
 		require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
@@ -409,7 +409,7 @@ func TestMaxRetries(t *testing.T) {
 	for configured, want := range map[int]int{0: 4, 1: 2, 5: 6, -1: 1} {
 		t.Run(fmt.Sprint(configured), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := scripted(answer{status: 503})
+				n := scripted(response{status: 503})
 				client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = configured })
 				_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 				require.ErrorIs(t, err, sailpoint.ErrServer)
@@ -419,8 +419,8 @@ func TestMaxRetries(t *testing.T) {
 	}
 }
 
-func TestRefusedBearerIsRenewedWithoutRetries(t *testing.T) {
-	n := scripted(answer{status: 401}, ok(`[]`))
+func TestRejectedBearerIsRenewedWithoutRetries(t *testing.T) {
+	n := scripted(response{status: 401}, ok(`[]`))
 	client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = -1 })
 	_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 	require.NoError(t, err)
@@ -501,7 +501,7 @@ func TestRetryAfter(t *testing.T) {
 	for _, tt := range slices.Concat(retryAfterSeconds, retryAfterTooLong, retryAfterOdd, retryAfterUnreadable, retryAfterDates) {
 		t.Run(tt.value, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				limited := answer{status: 429, header: map[string]string{"Retry-After": tt.value}}
+				limited := response{status: 429, header: map[string]string{"Retry-After": tt.value}}
 				if tt.date != "" {
 					limited.header["Date"] = tt.date
 				}
@@ -534,7 +534,7 @@ func TestRetryAfter(t *testing.T) {
 
 func TestMaxRetryWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "120"}}, ok(`[]`))
+		n := scripted(response{status: 429, header: map[string]string{"Retry-After": "120"}}, ok(`[]`))
 		client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetryWait = 3 * time.Minute })
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
@@ -547,7 +547,7 @@ func TestMaxRetryWait(t *testing.T) {
 func TestUnreadableRetryAfterIsNotReported(t *testing.T) {
 	for _, tt := range retryAfterUnreadable {
 		t.Run(tt.value, func(t *testing.T) {
-			n := scripted(answer{status: 503, header: map[string]string{"Retry-After": tt.value}})
+			n := scripted(response{status: 503, header: map[string]string{"Retry-After": tt.value}})
 			err := list(t.Context(), n.client(t, withoutRetries))
 			requireMatches(t, err, sailpoint.ErrServer)
 			assert.Zero(t, requireOneError(t, err).RetryAfter)
@@ -559,7 +559,7 @@ func TestUnreadableRetryAfterIsNotReported(t *testing.T) {
 // TestUnreadableRetryAfterAndMaxRetryWait: the call never waits longer than configured.
 func TestUnreadableRetryAfterAndMaxRetryWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answer{status: 503, header: map[string]string{"Retry-After": "soon"}}, ok(`[]`))
+		n := scripted(response{status: 503, header: map[string]string{"Retry-After": "soon"}}, ok(`[]`))
 		client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetryWait = 5 * time.Second })
 		started := time.Now()
 		require.NoError(t, list(t.Context(), client))
@@ -572,7 +572,7 @@ func TestUnreadableRetryAfterAndMaxRetryWait(t *testing.T) {
 // TestUnreadableRetryAfterHoldsBackTheOtherCalls, as one that is read does.
 func TestUnreadableRetryAfterHoldsBackTheOtherCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "soon"}}, ok(`[]`))
+		n := scripted(response{status: 429, header: map[string]string{"Retry-After": "soon"}}, ok(`[]`))
 		client := n.client(t, withoutRetries)
 		started := time.Now()
 		requireMatches(t, list(t.Context(), client), sailpoint.ErrRateLimited)
@@ -587,7 +587,7 @@ func TestUnreadableRetryAfterHoldsBackTheOtherCalls(t *testing.T) {
 // TestNoWaitPastTheDeadline: a wait that can't fit is not begun.
 func TestNoWaitPastTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "30"}}, ok(`[]`))
+		n := scripted(response{status: 429, header: map[string]string{"Retry-After": "30"}}, ok(`[]`))
 		client := n.client(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
@@ -616,8 +616,8 @@ func TestCallEndsAfterTwoMinutesWithoutADeadline(t *testing.T) {
 	})
 }
 
-// silence is no answer for as long as anybody may wait.
-var silence = answer{after: 24 * time.Hour}
+// silence is no response for as long as anybody may wait.
+var silence = response{after: 24 * time.Hour}
 
 func TestAttemptTimeout(t *testing.T) {
 	for _, op := range slices.Concat(operations[:6], bulkOperations) {
@@ -642,7 +642,7 @@ func TestContextThatEndsLater(t *testing.T) {
 	t.Run("in the backoff", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			n := scripted(answer{status: 503, header: map[string]string{"Retry-After": "10"}})
+			n := scripted(response{status: 503, header: map[string]string{"Retry-After": "10"}})
 			time.AfterFunc(5*time.Second, cancel)
 			err := n.client(t).PersonalAccessTokens.Delete(ctx, "id")
 			require.ErrorIs(t, err, context.Canceled)
@@ -653,7 +653,7 @@ func TestContextThatEndsLater(t *testing.T) {
 	})
 	t.Run("after the request was sent", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		n := scripted(answer{then: cancel})
+		n := scripted(response{then: cancel})
 		_, err := n.client(t).PersonalAccessTokens.Create(ctx, inAYear)
 		require.ErrorIs(t, err, context.Canceled)
 		var outcome *sailpoint.CreateOutcomeError
@@ -663,7 +663,7 @@ func TestContextThatEndsLater(t *testing.T) {
 	t.Run("with a cause", func(t *testing.T) {
 		cause := errors.New("shutting down")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		n := scripted(answer{status: 503, then: func() { cancel(cause) }})
+		n := scripted(response{status: 503, then: func() { cancel(cause) }})
 		_, err := n.client(t).PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
 		require.ErrorIs(t, err, context.Canceled)
 	})
@@ -672,7 +672,7 @@ func TestContextThatEndsLater(t *testing.T) {
 // TestPauseIsShared: while one call waits for a Retry-After, no other is sent.
 func TestPauseIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "10"}}, ok(`[]`))
+		n := scripted(response{status: 429, header: map[string]string{"Retry-After": "10"}}, ok(`[]`))
 		client := n.client(t)
 		list := func() {
 			_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
@@ -697,7 +697,7 @@ func TestPauseLongerThanACallMayWait(t *testing.T) {
 	for asked, held := range map[string]time.Duration{"61": 61 * time.Second, "18446744073709551616": time.Hour} {
 		t.Run(asked, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := scripted(answer{status: 429, header: map[string]string{"Retry-After": asked}}, ok(`[]`))
+				n := scripted(response{status: 429, header: map[string]string{"Retry-After": asked}}, ok(`[]`))
 				client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetryWait = time.Second })
 				require.ErrorIs(t, list(t.Context(), client), sailpoint.ErrRateLimited)
 				for range 5 {
@@ -721,9 +721,9 @@ func TestPauseLongerThanACallMayWait(t *testing.T) {
 // TestPauseThatBeginsMeanwhile: a call that waited for something else is held back too.
 func TestPauseThatBeginsMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{api: func(a arrival) answer {
+		n := &network{api: func(a arrival) response {
 			if a.n == 1 {
-				return answer{status: 429, header: map[string]string{"Retry-After": "10"}}
+				return response{status: 429, header: map[string]string{"Retry-After": "10"}}
 			}
 			return ok(`[]`)
 		}}
@@ -754,7 +754,7 @@ func TestPauseThatBeginsMeanwhile(t *testing.T) {
 // TestOutageCostsAboutOneRequestPerCall: the retries of all calls have one budget.
 func TestOutageCostsAboutOneRequestPerCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answer{status: 503})
+		n := scripted(response{status: 503})
 		client := n.client(t)
 		for range 1000 {
 			_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
@@ -767,7 +767,7 @@ func TestOutageCostsAboutOneRequestPerCall(t *testing.T) {
 			require.NoError(t, operations[0].call(t.Context(), client))
 		}
 		sent := len(n.calls)
-		n.api = always(answer{status: 503})
+		n.api = always(response{status: 503})
 		require.Error(t, operations[0].call(t.Context(), client))
 		require.Len(t, n.calls, sent+4, "after as many successes the budget is back")
 	})
@@ -775,11 +775,11 @@ func TestOutageCostsAboutOneRequestPerCall(t *testing.T) {
 
 func TestRetriesThatSucceedCostNoBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var answers []answer
+		var responses []response
 		for range 100 {
-			answers = append(answers, answer{status: 503}, answer{status: 503}, ok(`[]`))
+			responses = append(responses, response{status: 503}, response{status: 503}, ok(`[]`))
 		}
-		client := scripted(answers...).client(t)
+		client := scripted(responses...).client(t)
 		for range 100 {
 			require.NoError(t, operations[0].call(t.Context(), client))
 		}
@@ -792,7 +792,7 @@ func TestBackoffIsBoundedAndSpread(t *testing.T) {
 		var waits [8]map[time.Duration]bool
 		var longest [8]time.Duration
 		for range 200 {
-			n := scripted(answer{status: 429})
+			n := scripted(response{status: 429})
 			var at []time.Time
 			client := n.client(t, func(cfg *sailpoint.Config) {
 				cfg.MaxRetries = 8
@@ -818,7 +818,7 @@ func TestBackoffIsBoundedAndSpread(t *testing.T) {
 }
 
 func TestConnectionClosedAfterADelete(t *testing.T) {
-	address, requests := answering(t, "", fmt.Sprintf("HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s", len(notFound.body), notFound.body))
+	address, requests := serveRaw(t, "", fmt.Sprintf("HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s", len(notFound.body), notFound.body))
 	require.NoError(t, onTransport(t, "http://"+address).PersonalAccessTokens.Delete(t.Context(), "id"))
 	assert.EqualValues(t, 2, requests.Load())
 }
@@ -843,7 +843,7 @@ func TestNoResponse(t *testing.T) {
 
 func TestEndlessRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := scripted(answer{status: 429, header: map[string]string{"Retry-After": "7"}, body: `{"trackingId":"t","message":" Rate Limit Exceeded "}`})
+		n := scripted(response{status: 429, header: map[string]string{"Retry-After": "7"}, body: `{"trackingId":"t","message":" Rate Limit Exceeded "}`})
 		err := create(t.Context(), n.client(t))
 		requireMatches(t, err, sailpoint.ErrRateLimited)
 		failure := requireOneError(t, err)

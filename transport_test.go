@@ -66,7 +66,7 @@ func overTLS(t *testing.T, http2 bool, handler http.HandlerFunc) (*httptest.Serv
 	}
 }
 
-func TestNewTransportIsOnesOwn(t *testing.T) {
+func TestNewTransportIsNotShared(t *testing.T) {
 	first, second := sailpoint.NewTransport(), sailpoint.NewTransport()
 	require.NotSame(t, first, second)
 	require.NotNil(t, first.Proxy, "the proxy of the environment")
@@ -130,7 +130,7 @@ func TestResponseHeaderIsBounded(t *testing.T) {
 					client := onTransport(t, server.URL, trust)
 					err := list(t.Context(), client)
 					require.Regexp(t, "header|COMPRESSION_ERROR", requireOneError(t, err).Err.Error())
-					assert.EqualValues(t, 1, requests.Load(), "the next answer would be as large")
+					assert.EqualValues(t, 1, requests.Load(), "the next response would be as large")
 					_, err = client.PersonalAccessTokens.Create(t.Context(), newToken())
 					requireMatches(t, err, sailpoint.ErrUnreachable, sailpoint.ErrOutcomeUnknown)
 					assert.EqualValues(t, 2, requests.Load())
@@ -148,8 +148,8 @@ func TestHeaderWithinTheBoundIsRead(t *testing.T) {
 	require.NoError(t, list(t.Context(), onTransport(t, server.URL, trust)))
 }
 
-// TestProxyThatRefuses: what it answers to CONNECT means that nothing was sent.
-func TestProxyThatRefuses(t *testing.T) {
+// TestProxyRejectsTheConnection: what it responses to CONNECT means that nothing was sent.
+func TestProxyRejectsTheConnection(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		status int // 0: the connection is closed
@@ -183,7 +183,7 @@ func TestProxyThatRefuses(t *testing.T) {
 			require.ErrorContains(t, err, tt.text)
 			assert.NotContains(t, err.Error(), "hunter2")
 			failure := requireOneError(t, err)
-			assert.Zero(t, failure.StatusCode, "it is not the API's answer")
+			assert.Zero(t, failure.StatusCode, "it is not the API's response")
 			assert.EqualValues(t, tt.want, failure.Attempts)
 			require.Equal(t, tt.want, connects.Load())
 		})
@@ -254,14 +254,14 @@ func readRequest(conn net.Conn) bool {
 // reset makes closing conn a reset.
 func reset(conn *net.TCPConn) { _ = conn.SetLinger(0) }
 
-// answering reads a request from each connection and writes this answer to it, the last one again and again.
-func answering(t *testing.T, answers ...string) (address string, requests *atomic.Int64) {
+// answering reads a request from each connection and writes this response to it, the last one again and again.
+func serveRaw(t *testing.T, responses ...string) (address string, requests *atomic.Int64) {
 	t.Helper()
 	requests = new(atomic.Int64)
 	address, _ = hostile(t, func(conn *net.TCPConn, n int) {
 		if readRequest(conn) {
 			requests.Add(1)
-			_, _ = io.WriteString(conn, answers[min(n, len(answers))-1])
+			_, _ = io.WriteString(conn, responses[min(n, len(responses))-1])
 		}
 	})
 	return address, requests
@@ -298,7 +298,7 @@ func TestUnknownHost(t *testing.T) {
 }
 
 func TestTemporaryDNSFailure(t *testing.T) {
-	address, requests := answering(t, "HTTP/1.1 200 OK\r\nContent-Length: "+fmt.Sprint(len(created))+"\r\n\r\n"+created)
+	address, requests := serveRaw(t, "HTTP/1.1 200 OK\r\nContent-Length: "+fmt.Sprint(len(created))+"\r\n\r\n"+created)
 	lookups := 0
 	err := create(t.Context(), onTransport(t, "http://"+address, dialing(func(ctx context.Context, network, address string) (net.Conn, error) {
 		if lookups++; lookups == 1 {
@@ -419,14 +419,14 @@ func TestConnectionClosedWhileIdle(t *testing.T) {
 }
 
 func TestResponseThatIsNotHTTP(t *testing.T) {
-	for _, answer := range []string{
+	for _, response := range []string{
 		"", "H", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", "SSH-2.0-OpenSSH_9.9\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n[]", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
 		"HTTP/1.1 abc OK\r\n\r\n", "HTTP/1.1 200 OK\r\nno header\r\n\r\n", "\x15\x03\x01\x00\x02\x02\x28", "\x1b[31m\r\n\r\n",
 	} {
-		t.Run(answer, func(t *testing.T) {
+		t.Run(response, func(t *testing.T) {
 			t.Parallel() // they wait for the backoff most of the time
-			address, requests := answering(t, answer)
+			address, requests := serveRaw(t, response)
 			client := onTransport(t, "http://"+address)
 			require.Error(t, list(t.Context(), client))
 			assert.EqualValues(t, 2, requests.Load())
@@ -449,12 +449,12 @@ func cutBody(t *testing.T, framing string) {
 	t.Helper()
 	const head = "HTTP/1.1 200 OK\r\n"
 	for n := range len(created) + 1 {
-		answer := map[string]string{
+		response := map[string]string{
 			"length":  fmt.Sprintf(head+"Content-Length: %d\r\n\r\n%s", len(created)+1, created[:n]),
 			"chunked": fmt.Sprintf(head+"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s", len(created), created[:n]),
 			"closed":  head + "\r\n" + created[:n],
 		}[framing]
-		address, requests := answering(t, answer)
+		address, requests := serveRaw(t, response)
 		err := create(t.Context(), onTransport(t, "http://"+address))
 		assert.EqualValues(t, 1, requests.Load())
 		if n >= strings.Index(created, `,"name"`) { // id and secret are whole
@@ -462,7 +462,7 @@ func cutBody(t *testing.T, framing string) {
 			continue
 		}
 		outcome := requireOutcome(t, err)
-		assert.Equal(t, n > 0 || framing != "closed", outcome.Created, "an empty answer that seems whole may be a proxy's")
+		assert.Equal(t, n > 0 || framing != "closed", outcome.Created, "an empty response that seems whole may be a proxy's")
 		assert.Equal(t, n >= strings.Index(created, `,`), outcome.ID != "", "%d: %q", n, outcome.ID)
 	}
 }
@@ -497,7 +497,7 @@ func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 	return slices.Concat(head, payload)
 }
 
-// overHTTP2 serves the frames of HTTP/2 by hand. handle is called for every stream, and writes what answers it; ok
+// overHTTP2 serves the frames of HTTP/2 by hand. handle is called for every stream, and writes what responses it; ok
 // false ends the connection.
 func overHTTP2(t *testing.T, handle func(conn io.Writer, n int, stream uint32) (ok bool)) (*sailpoint.Client, *atomic.Int64) {
 	t.Helper()
@@ -723,7 +723,7 @@ func throughProxy(address string) func(*http.Transport) {
 	}
 }
 
-// TestServerThatReadsNothing: crypto/tls answers the KeyUpdates of TLS 1.3 inside a read, which is how long such a write
+// TestServerThatReadsNothing: crypto/tls responses the KeyUpdates of TLS 1.3 inside a read, which is how long such a write
 // can hold a call.
 func TestServerThatReadsNothing(t *testing.T) {
 	address, _ := hostile(t, func(*net.TCPConn, int) { <-t.Context().Done() })

@@ -49,8 +49,8 @@ func requireHidden(t *testing.T, client *sailpoint.Client, log *bytes.Buffer, ki
 	}
 }
 
-// TestErrorsRepeatNothingOfAResponse: net/http quotes what it can't read, which may be a secret of an earlier response.
-func TestErrorsRepeatNothingOfAResponse(t *testing.T) {
+// TestErrorsQuoteNothingOfAResponse: net/http quotes what it can't read, which may be a secret of an earlier response.
+func TestErrorsQuoteNothingOfAResponse(t *testing.T) {
 	const head, chunked, secret = "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n", leakPATSecret
 	for i, row := range []struct{ kind, response string }{
 		{"malformed HTTP response", `{"id":"86f1","secret":"` + secret + `"}` + "\r\n\r\n"},
@@ -75,7 +75,7 @@ func TestErrorsRepeatNothingOfAResponse(t *testing.T) {
 		{"gzip: invalid header", head + "Content-Encoding: gzip\r\nContent-Length: 32\r\n\r\n" + secret},
 	} {
 		t.Run(fmt.Sprint(i, " ", row.kind), func(t *testing.T) {
-			address, requests := answering(t, row.response)
+			address, requests := serveRaw(t, row.response)
 			var log bytes.Buffer
 			requireHidden(t, onTransportWith(t, "http://"+address, logging(&log)), &log, row.kind)
 			require.EqualValues(t, 1, requests.Load())
@@ -83,7 +83,7 @@ func TestErrorsRepeatNothingOfAResponse(t *testing.T) {
 	}
 }
 
-func TestErrorsRepeatNothingOfHTTP2(t *testing.T) {
+func TestErrorsQuoteNothingOfHTTP2(t *testing.T) {
 	// A literal field without indexing (RFC 7541 section 6.2.2), whose name and value are shorter than 127 bytes.
 	field := func(name, value string) []byte {
 		return []byte("\x88\x00" + string(rune(len(name))) + name + string(rune(len(value))) + value)
@@ -117,18 +117,18 @@ func TestErrorsRepeatNothingOfHTTP2(t *testing.T) {
 	}
 }
 
-// TestErrorsRepeatNothingOfAProxy: the text behind the status of its refusal is the proxy's.
-func TestErrorsRepeatNothingOfAProxy(t *testing.T) {
+// TestErrorsQuoteNothingOfAProxy: the text behind the status of its refusal is the proxy's.
+func TestErrorsQuoteNothingOfAProxy(t *testing.T) {
 	for name, tt := range map[string]struct {
-		answer, kind string
-		change       func(*http.Transport)
+		response, kind string
+		change         func(*http.Transport)
 	}{
 		"refusal":                           {"HTTP/1.1 403 " + leakPATSecret + "\r\n\r\n", "the proxy refused to connect: 403 Forbidden", func(*http.Transport) {}},
 		"refusal, a transport of one's own": {"HTTP/1.1 403 " + leakPATSecret + "\r\n\r\n", "not shown", func(transport *http.Transport) { transport.OnProxyConnectResponse = nil }},
 		"no HTTP":                           {leakPATSecret + "\r\n\r\n", "malformed HTTP response", func(*http.Transport) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			address, _ := answering(t, tt.answer)
+			address, _ := serveRaw(t, tt.response)
 			var log bytes.Buffer
 			client := onTransportWith(t, "https://acme.example", logging(&log), throughProxy(address), tt.change)
 			requireHidden(t, client, &log, tt.kind)
@@ -143,9 +143,9 @@ type typedError struct{ reason string }
 
 func (e *typedError) Error() string { return "policy: " + e.reason }
 
-// TestErrorsOfOnesOwnTransportStayUseful: its texts are shown up to what may be a quotation of the server, and all that
+// TestErrorsOfACustomTransportStayUseful: its texts are shown up to what may be a quotation of the server, and all that
 // they matched they still match.
-func TestErrorsOfOnesOwnTransportStayUseful(t *testing.T) {
+func TestErrorsOfACustomTransportStayUseful(t *testing.T) {
 	malformed := fmt.Errorf("malformed HTTP response %q", leakPATSecret)
 	for name, tt := range map[string]struct {
 		err  error
@@ -159,7 +159,7 @@ func TestErrorsOfOnesOwnTransportStayUseful(t *testing.T) {
 		"a quotation":              {fmt.Errorf("odd response %q: %w", leakPATSecret, errOpen), "odd response"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := scripted(answer{err: tt.err})
+			n := scripted(response{err: tt.err})
 			var log bytes.Buffer
 			client := n.client(t, logging(&log))
 			requireHidden(t, client, &log, tt.text)
@@ -243,8 +243,8 @@ func TestHTTP2FailuresAreJudgedByTheMatrix(t *testing.T) {
 	}
 }
 
-// TestStreamThatWasRefusedIsSentAgain: also a Create, because the server processed nothing of it.
-func TestStreamThatWasRefusedIsSentAgain(t *testing.T) {
+// TestRefusedStreamIsRetried: also a Create, because the server processed nothing of it.
+func TestRefusedStreamIsRetried(t *testing.T) {
 	client, streams := overHTTP2(t, func(conn io.Writer, n int, stream uint32) bool {
 		if n == 1 {
 			return resetWith(7)(conn, n, stream)
@@ -290,9 +290,9 @@ func TestReplaysOfTheTransportAreCounted(t *testing.T) {
 	}
 }
 
-// TestDeleteThatTheTransportSendsAgain: a server may have carried out a request that it ended with PROTOCOL_ERROR, and
+// TestDeleteReplayedByTheTransport: a server may have carried out a request that it ended with PROTOCOL_ERROR, and
 // the response to the next one says nothing of that.
-func TestDeleteThatTheTransportSendsAgain(t *testing.T) {
+func TestDeleteReplayedByTheTransport(t *testing.T) {
 	const status404, status400 = "\x8d", "\x8c" // HPACK's static table (RFC 7541)
 	for name, tt := range map[string]struct {
 		status, body string
@@ -387,9 +387,9 @@ func (c unwritable) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// TestConnectionsThatTakeNoByte: net/http sends a List and a Delete again by itself. What has a body is the matrix's,
+// TestConnectionsThatCannotBeWritten: net/http sends a List and a Delete again by itself. What has a body is the matrix's,
 // for which the header may have left.
-func TestConnectionsThatTakeNoByte(t *testing.T) {
+func TestConnectionsThatCannotBeWritten(t *testing.T) {
 	for i, op := range operations[:6] {
 		if i == 1 {
 			continue // All is a List
@@ -436,13 +436,13 @@ func TestSecretsStayOnTheirConnection(t *testing.T) {
 	}
 	twice := func(body string) string { return length(len(body), body) + length(len(body), body) }
 	for name, tt := range map[string]struct{ create, bearer string }{
-		"a Create whose length is too small":   {create: length(30, whole)},
-		"a Create answered twice":              {create: twice(whole)},
-		"a Create of length 0":                 {create: length(0, whole)},
-		"a Create answered without a header":   {create: whole + "\r\n\r\n"},
-		"a bearer whose length is too small":   {bearer: length(30, bearer)},
-		"a bearer answered twice":              {bearer: twice(bearer)},
-		"a Create with 500 and a later answer": {create: "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n" + whole},
+		"a Create whose length is too small":     {create: length(30, whole)},
+		"a Create answered twice":                {create: twice(whole)},
+		"a Create of length 0":                   {create: length(0, whole)},
+		"a Create answered without a header":     {create: whole + "\r\n\r\n"},
+		"a bearer whose length is too small":     {bearer: length(30, bearer)},
+		"a bearer answered twice":                {bearer: twice(bearer)},
+		"a Create with 500 and a later response": {create: "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n" + whole},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var printed, records bytes.Buffer
