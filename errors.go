@@ -14,7 +14,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/sailpoint-go/sailpoint/internal/origin"
 	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
@@ -188,8 +187,6 @@ func (e *Error) Is(target error) bool {
 		return e.invalid
 	case ErrOutcomeUnknown:
 		return e.unknown
-	case origin.ErrAPI:
-		return e.own
 	case ErrRateLimited:
 		return e.StatusCode == http.StatusTooManyRequests || e.heldBackBy == http.StatusTooManyRequests
 	}
@@ -315,11 +312,11 @@ func (e *Error) readProblem(body []byte, secrets *redact.Redactor) {
 // codeIn returns the code of a problem with these members. It skips a code that
 // only repeats the status.
 func (e *Error) codeIn(members map[string]jsontext.Value) string {
-	oauth, nested := textOf(members["error"]), membersOf(members["error"])
+	oauth := textOf(members["error"])
 	if !oauthCodes[oauth] {
 		oauth = ""
 	}
-	for _, code := range []string{textOf(members["detailCode"]), oauth, textOf(nested["code"]), textOf(nested["status"])} {
+	for _, code := range []string{textOf(members["detailCode"]), oauth} {
 		if code != "" && code != strconv.Itoa(e.StatusCode) {
 			return code
 		}

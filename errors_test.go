@@ -182,18 +182,18 @@ func TestErrorHoldsWhatTheResponseSays(t *testing.T) {
 		},
 		{
 			"an error object", `{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"m"}}`,
-			sailpoint.Error{DetailCode: "INVALID_ARGUMENT", Messages: []string{"m"}},
-			": INVALID_ARGUMENT: m",
+			sailpoint.Error{Messages: []string{"m"}},
+			": m",
 		},
 		{
 			"an error object with a code", `{"error":{"code":"QuotaExceeded","message":"m","errors":[{"message":"n"}]}}`,
-			sailpoint.Error{DetailCode: "QuotaExceeded", Messages: []string{"m", "n"}},
-			": QuotaExceeded: m: n",
+			sailpoint.Error{Messages: []string{"m", "n"}},
+			": m: n",
 		},
 		{
 			"an error object with a code that is a number", `{"error":{"code":40301,"status":400,"message":"m"}}`,
-			sailpoint.Error{DetailCode: "40301", Messages: []string{"m"}},
-			": 40301: m",
+			sailpoint.Error{Messages: []string{"m"}},
+			": m",
 		},
 		{
 			"errors as texts", `{"errors":["a","b",{"message":"c"},{"title":"d","detail":"e"},{"text":"f"},1,null]}`,

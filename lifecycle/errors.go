@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sailpoint-go/sailpoint"
-	"github.com/sailpoint-go/sailpoint/internal/origin"
 	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
@@ -222,7 +221,9 @@ func definitelyRejected(err error) bool {
 // isGone reports whether the API says that a call's token does not exist. A
 // proxy's 404 proves nothing.
 func isGone(err error) bool {
-	return errors.Is(err, sailpoint.ErrNotFound) && errors.Is(err, origin.ErrAPI)
+	var failure *sailpoint.Error
+	return errors.As(err, &failure) && errors.Is(err, sailpoint.ErrNotFound) &&
+		(failure.DetailCode != "" || failure.TrackingID != "")
 }
 
 func rounded(d time.Duration) string { return d.Round(time.Second).String() }
