@@ -546,7 +546,7 @@ func (r *tokenReader) int() int {
 // "3600". It limits the result to 32 bits, which is far above every time limit
 // of the API.
 func parseSeconds(v jsontext.Value) (seconds int, ok bool) {
-	if n, err := strconv.Atoi(string(v)); err == nil && n == int(int32(n)) {
+	if n, err := strconv.Atoi(string(v)); err == nil && math.MinInt32 <= n && n <= math.MaxInt32 {
 		return n, true
 	}
 	if v.Kind() == '"' {
