@@ -72,10 +72,11 @@ func TestAccessTokenTellsTheTokenSourceWhatWasRefused(t *testing.T) {
 	})
 }
 
-// TestFetchThatKnewOfNoRefusal: a fetch that began before the refusal is repeated once, for AccessToken and for a call.
-func TestFetchThatKnewOfNoRefusal(t *testing.T) {
+// TestFetchThatBeganBeforeTheRejection shows that such a fetch is repeated
+// once, for AccessToken and for a call.
+func TestFetchThatBeganBeforeTheRejection(t *testing.T) {
 	for name, test := range map[string]struct {
-		later string // what the source returns after the refusal
+		later string // what the source returns after the rejection
 		get   func(*testing.T, *sailpoint.Client) string
 		calls int
 	}{
@@ -126,8 +127,9 @@ func TestFetchThatKnewOfNoRefusal(t *testing.T) {
 	}
 }
 
-// TestManyRefusalsOfOneBearer: however many callers report the same bearer, it is replaced once.
-func TestManyRefusalsOfOneBearer(t *testing.T) {
+// TestManyRejectionsOfOneBearer shows that a bearer is replaced once, however
+// many callers report it.
+func TestManyRejectionsOfOneBearer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{token: func(a arrival) response {
 			return response{after: time.Second, body: issued(fmt.Sprintf("bearer-%d", a.n), 43200).body}
@@ -159,7 +161,7 @@ func TestAccessTokenFailures(t *testing.T) {
 		text    string
 		fetches int
 	}{
-		"refused credentials": {
+		"rejected credentials": {
 			&network{token: always(response{status: 401, body: `{"error":"invalid_client"}`})}, nil, t.Context(),
 			[]error{sailpoint.ErrInvalidCredentials},
 			"POST /oauth/token: 401 Unauthorized: invalid_client", 1,
@@ -181,7 +183,7 @@ func TestAccessTokenFailures(t *testing.T) {
 		"a TokenSource that fails": {&network{}, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
 			return sailpoint.AccessToken{}, mine
 		}), t.Context(), []error{mine}, "TokenSource: mine", 0},
-		"a TokenSource that repeats the refused bearer in its error": {
+		"a TokenSource whose error quotes the rejected bearer": {
 			&network{}, withSource(func(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
 				return sailpoint.AccessToken{}, fmt.Errorf("not %s again: %w", refused.Reveal(), mine)
 			}), t.Context(), []error{mine}, "not [REDACTED] again", 0,
@@ -195,11 +197,11 @@ func TestAccessTokenFailures(t *testing.T) {
 					change = func(*sailpoint.Config) {}
 				}
 				client := test.network.client(t, change)
-				token, err := client.AccessToken(test.ctx, sailpoint.NewSecret("the-refused-bearer"))
+				token, err := client.AccessToken(test.ctx, sailpoint.NewSecret("the-rejected-bearer"))
 				require.Zero(t, token.Expiry)
 				requireMatches(t, err, test.want...)
 				require.ErrorContains(t, err, test.text)
-				require.NotContains(t, err.Error(), "the-refused-bearer")
+				require.NotContains(t, err.Error(), "the-rejected-bearer")
 				require.Equal(t, "POST /oauth/token", requireOneError(t, err).Op)
 				test.network.requireCounts(t, 0, test.fetches)
 			})
@@ -207,7 +209,8 @@ func TestAccessTokenFailures(t *testing.T) {
 	}
 }
 
-// TestContextThatHasEndedStillReportsARejection, so that the next caller doesn't get the bearer again.
+// TestContextThatHasEndedStillReportsARejection shows that the next caller does
+// not receive the bearer again.
 func TestContextThatHasEndedStillReportsARejection(t *testing.T) {
 	n := &network{}
 	client := n.client(t)
@@ -219,7 +222,8 @@ func TestContextThatHasEndedStillReportsARejection(t *testing.T) {
 	require.Equal(t, "bearer-2", accessToken(t, client, ""))
 }
 
-// TestJoinedFetchQuotesNoRejectedBearer: the call that waits for another's fetch was not given the refused bearer.
+// TestJoinedFetchQuotesNoRejectedBearer covers a call that joins a fetch
+// without knowing the rejected bearer.
 func TestJoinedFetchQuotesNoRejectedBearer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := (&network{}).client(t, withSource(func(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
@@ -227,14 +231,14 @@ func TestJoinedFetchQuotesNoRejectedBearer(t *testing.T) {
 			return sailpoint.AccessToken{}, errors.New("instead of " + refused.Reveal())
 		}))
 		var reporter sync.WaitGroup
-		reporter.Go(func() { _, _ = client.AccessToken(t.Context(), sailpoint.NewSecret("the-refused-bearer")) })
+		reporter.Go(func() { _, _ = client.AccessToken(t.Context(), sailpoint.NewSecret("the-rejected-bearer")) })
 		synctest.Wait()
 		require.ErrorContains(t, list(t.Context(), client), "instead of [REDACTED]")
 		reporter.Wait()
 	})
 }
 
-// told returns a TokenSource whose bearers come with these ids, one after another.
+// withIDs returns a TokenSource whose bearers have these client ids, in turn.
 func withIDs(ids ...string) sailpoint.TokenSource {
 	n := 0
 	return func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
@@ -246,7 +250,7 @@ func withIDs(ids ...string) sailpoint.TokenSource {
 
 func TestClientIDComesWithTheBearer(t *testing.T) {
 	client := (&network{}).client(t, withSource(withIDs("first", "", "second")))
-	require.Equal(t, "the-client-id", client.ClientID(), "the configured one, before there is a bearer")
+	require.Equal(t, "the-client-id", client.ClientID(), "the configured id, before there is a bearer")
 	for i, want := range []string{"first", "first", "second"} {
 		refused := ""
 		if i > 0 {
@@ -260,7 +264,8 @@ func TestClientIDComesWithTheBearer(t *testing.T) {
 	require.Empty(t, new(sailpoint.Client).ClientID())
 }
 
-// TestDeleteKnowsTheOwnTokenByItsBearer, also if the first bearer is got by the Delete itself.
+// TestDeleteKnowsTheOwnTokenByItsBearer covers a Delete that has to get the
+// first bearer itself.
 func TestDeleteKnowsTheOwnTokenByItsBearer(t *testing.T) {
 	n := scripted(response{status: 204})
 	client := n.client(t, withSource(withIDs("live")), func(cfg *sailpoint.Config) { cfg.ClientID = "" })
@@ -281,7 +286,8 @@ func TestDeleteSelfKnowsTheOwnTokenByItsBearer(t *testing.T) {
 	require.Equal(t, "https://acme.example/v2024/personal-access-tokens/live", n.calls[0].url)
 }
 
-// TestRetryAfterARenewal: the new bearer was not refused, so that a call with a Limiter is still retried with it.
+// TestRetryAfterARenewal shows that a call with a Limiter is retried with the
+// new bearer, which was not rejected.
 func TestRetryAfterARenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(ok(`[]`), response{status: 401}, response{status: 503}, ok(`[]`))
@@ -294,7 +300,8 @@ func TestRetryAfterARenewal(t *testing.T) {
 	})
 }
 
-// TestChainOfClients: a client's AccessToken is another's TokenSource.
+// TestChainOfClients uses a client's AccessToken as the TokenSource of another
+// client.
 func TestChainOfClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer := &network{token: func(a arrival) response {
@@ -323,7 +330,7 @@ func TestChainOfClients(t *testing.T) {
 			calls.Go(func() { assert.ErrorIs(t, list(ctx, client), context.DeadlineExceeded) })
 		}
 		calls.Wait()
-		synctest.Wait() // what the callers began has ended with them, or synctest and goleak would find it
+		synctest.Wait() // synctest and goleak would find a fetch that outlived its callers
 		issuer.requireCounts(t, 0, 3)
 		require.EqualValues(t, 1, issuer.canceled.Load())
 

@@ -23,10 +23,11 @@ import (
 )
 
 func neverAsked(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
-	panic("a TokenSource is asked by a call only")
+	panic("only a call may ask a TokenSource")
 }
 
-// TestTokenRequestOnTheWire, to the letter. No form of Basic authentication.
+// TestTokenRequestOnTheWire checks the whole request. It uses no Basic
+// authentication.
 func TestTokenRequestOnTheWire(t *testing.T) {
 	for secret, encoded := range map[string]string{
 		"0123456789abcdef":     "0123456789abcdef",
@@ -56,7 +57,8 @@ func TestTokenRequestOnTheWire(t *testing.T) {
 	}
 }
 
-// TestSecretsGoToTheirOwnHostOnly: the bearer to BaseURL's, the client secret to TokenURL's.
+// TestSecretsGoToTheirOwnHostOnly shows that the bearer goes to BaseURL's host
+// only, and the client secret to TokenURL's.
 func TestSecretsGoToTheirOwnHostOnly(t *testing.T) {
 	for _, tt := range []struct{ base, token, op string }{
 		{"https://acme.example", "https://login.example/oauth/token", "POST /oauth/token"},
@@ -85,7 +87,7 @@ func TestSecretsGoToTheirOwnHostOnly(t *testing.T) {
 	}
 }
 
-// redirects are all that a server may try.
+// redirects are locations that a server may try.
 var redirects = []string{
 	"https://evil.example/", "//evil.example/", "http://acme.example/", "https://acme.example:8443/", "/elsewhere/token",
 	"https://acme.example/oauth/token", "https://user:password@evil.example/?code=hunter2#hunter2", "https://evil.example/\r\nX: y",
@@ -109,7 +111,7 @@ func requireNoRedirect(t *testing.T, from func(response) (n *network, calls int)
 				if definite := status == 301 || status == 307 || status == 308; calls == 0 || definite {
 					requireMatches(t, err)
 				} else {
-					requireMatches(t, err, sailpoint.ErrOutcomeUnknown) // custom and 303 let them follow a POST that was done
+					requireMatches(t, err, sailpoint.ErrOutcomeUnknown) // these may follow a POST that was carried out, by custom or by 303's definition
 				}
 				assert.NotContains(t, err.Error(), "hunter2")
 				assert.NotContains(t, err.Error(), "password")
@@ -136,7 +138,8 @@ func TestOneFetchForAllCallsThatWait(t *testing.T) {
 	})
 }
 
-// TestEachWaiterLeavesAtItsOwnDeadline, and the fetch ends with the last one.
+// TestEachWaiterLeavesAtItsOwnDeadline shows in addition that the fetch ends
+// with the last waiter.
 func TestEachWaiterLeavesAtItsOwnDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{token: always(response{after: time.Hour})}
@@ -156,15 +159,16 @@ func TestEachWaiterLeavesAtItsOwnDeadline(t *testing.T) {
 		}
 		<-time.After(49*time.Second + 500*time.Millisecond)
 		synctest.Wait()
-		assert.Zero(t, n.canceled.Load(), "one still waits")
+		assert.Zero(t, n.canceled.Load(), "one call still waits")
 		calls.Wait()
 		synctest.Wait()
-		assert.EqualValues(t, 1, n.canceled.Load(), "nobody waits for it any more")
+		assert.EqualValues(t, 1, n.canceled.Load(), "no call waits for it any more")
 		n.requireCounts(t, 0, 1)
 	})
 }
 
-// TestLeaderLeavesAlone: who began a fetch doesn't matter to the others.
+// TestLeaderLeavesAlone shows that a fetch continues after the call that began
+// it has ended.
 func TestLeaderLeavesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		token := issued("the-bearer", 3600)
@@ -191,7 +195,8 @@ func TestLeaderLeavesAlone(t *testing.T) {
 	})
 }
 
-// TestFetchThatNobodyWaitsForIsNotJoined: a call that comes while it ends begins another.
+// TestFetchThatNobodyWaitsForIsNotJoined shows that a call begins a new fetch
+// while the abandoned one ends.
 func TestFetchThatNobodyWaitsForIsNotJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended []error
@@ -204,7 +209,7 @@ func TestFetchThatNobodyWaitsForIsNotJoined(t *testing.T) {
 			case <-time.After(5 * time.Second):
 				return sailpoint.AccessToken{Bearer: sailpoint.NewSecret("the-bearer")}, nil
 			case <-ctx.Done():
-				<-time.After(3 * time.Second) // and takes its time to end
+				<-time.After(3 * time.Second) // it ends slowly
 				ended = append(ended, ctx.Err())
 				return sailpoint.AccessToken{}, ctx.Err()
 			}
@@ -232,7 +237,7 @@ func TestFetchThatNobodyWaitsForIsNotJoined(t *testing.T) {
 	})
 }
 
-// TestTokenSourceThatIgnoresItsContext doesn't keep later calls from another try.
+// TestTokenSourceThatIgnoresItsContext shows that later calls get another try.
 func TestTokenSourceThatIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -265,7 +270,8 @@ func TestTokenSourceThatIgnoresItsContext(t *testing.T) {
 	})
 }
 
-// TestLateBearerOfAnAbandonedFetchIsDropped: a newer one is in use.
+// TestLateBearerOfAnAbandonedFetchIsDropped shows that the newer bearer stays
+// in use.
 func TestLateBearerOfAnAbandonedFetchIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -288,7 +294,7 @@ func TestLateBearerOfAnAbandonedFetchIsDropped(t *testing.T) {
 	})
 }
 
-// TestErrorNamesTheLimitThatEndedTheWait for a bearer.
+// TestErrorNamesTheLimitThatEndedTheWait covers the wait for a bearer.
 func TestErrorNamesTheLimitThatEndedTheWait(t *testing.T) {
 	hangs := func(ctx context.Context, _ sailpoint.Secret) (sailpoint.AccessToken, error) {
 		<-ctx.Done()
@@ -342,11 +348,12 @@ func TestErrorNamesTheLimitThatEndedTheWait(t *testing.T) {
 	}
 }
 
-// TestFetchThatPanics is an error of the calls that wait, and the next call begins another.
+// TestFetchThatPanics shows that the waiting calls fail, and that the next call
+// begins a new fetch.
 func TestFetchThatPanics(t *testing.T) {
 	for name, crash := range map[string]func(){
 		"panic":  func() { panic("hunter2") },
-		"goexit": runtime.Goexit, // as by FailNow in a test's TokenSource
+		"goexit": runtime.Goexit, // FailNow does this in a test's TokenSource
 	} {
 		t.Run(name, func(t *testing.T) {
 			for where, client := range map[string]func(*network, func()) *sailpoint.Client{
@@ -390,7 +397,8 @@ func TestFetchThatPanics(t *testing.T) {
 	}
 }
 
-// TestRejectedCredentialsAreTriedOnce, however many calls queue.
+// TestRejectedCredentialsAreTriedOnce shows this for any number of waiting
+// calls.
 func TestRejectedCredentialsAreTriedOnce(t *testing.T) {
 	for _, status := range []int{400, 401} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
@@ -413,7 +421,7 @@ func TestRejectedCredentialsAreTriedOnce(t *testing.T) {
 					assert.Equal(t, "invalid_client", failure.DetailCode)
 					distinct[failure] = true
 				}
-				assert.Len(t, distinct, len(errs), "each caller may change its own")
+				assert.Len(t, distinct, len(errs), "each caller has an error of its own")
 
 				require.ErrorIs(t, list(t.Context(), client), sailpoint.ErrInvalidCredentials)
 				n.requireCounts(t, 0, 1)
@@ -425,7 +433,8 @@ func TestRejectedCredentialsAreTriedOnce(t *testing.T) {
 	}
 }
 
-// TestRejectionIsRepeatedForFiveSeconds, instead of sending the secret again.
+// TestRejectionIsRepeatedForFiveSeconds shows that the secret is not sent again
+// in that time.
 func TestRejectionIsRepeatedForFiveSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{token: inTurn(response{status: 401}, ok(`{"error":"invalid_client"}`), issued("the-bearer", 60))}
@@ -446,7 +455,8 @@ func TestRejectionIsRepeatedForFiveSeconds(t *testing.T) {
 	})
 }
 
-// TestRejectionIsNotShared: a client of its own asks for itself, also with the same credentials.
+// TestRejectionIsNotShared shows that another client makes its own request,
+// even with the same credentials.
 func TestRejectionIsNotShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{token: inTurn(response{status: 401}, issued("the-bearer", 60))}
@@ -460,7 +470,8 @@ func TestRejectionIsNotShared(t *testing.T) {
 	})
 }
 
-// TestTokenSourceErrorIsNotRepeated: how often it is asked is its own business.
+// TestTokenSourceErrorIsNotRepeated shows that each call asks the TokenSource,
+// which may limit its own requests.
 func TestTokenSourceErrorIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -475,7 +486,8 @@ func TestTokenSourceErrorIsNotRepeated(t *testing.T) {
 	})
 }
 
-// TestTemporaryTokenEndpointFailure is not the caller's.
+// TestTemporaryTokenEndpointFailure shows that a retry hides the failure from
+// the caller.
 func TestTemporaryTokenEndpointFailure(t *testing.T) {
 	for name, failure := range map[string]response{
 		"408":            {status: 408},
@@ -503,8 +515,8 @@ func TestTemporaryTokenEndpointFailure(t *testing.T) {
 	}
 }
 
-// TestFailureOfTheTokenEndpointThatStays is returned after as many attempts as the configuration says, and the calls
-// above don't multiply them.
+// TestFailureOfTheTokenEndpointThatStays shows that the call fails after the
+// configured attempts. The retries of the calls do not multiply them.
 func TestFailureOfTheTokenEndpointThatStays(t *testing.T) {
 	for configured, want := range map[int]int{0: 4, 1: 2, -1: 1} {
 		synctest.Test(t, func(t *testing.T) {
@@ -518,7 +530,8 @@ func TestFailureOfTheTokenEndpointThatStays(t *testing.T) {
 	}
 }
 
-// TestTokenResponseWithoutAToken is asked for once more, and then ErrInvalidResponse.
+// TestTokenResponseWithoutAToken shows that the request is retried once, and
+// that the call then fails with ErrInvalidResponse.
 func TestTokenResponseWithoutAToken(t *testing.T) {
 	for name, tt := range map[string]struct {
 		response response
@@ -554,9 +567,10 @@ func TestTokenResponseWithoutAToken(t *testing.T) {
 	}
 }
 
-// TestUnusedMembersOfATokenResponse: a member that isn't used can't make a good bearer unusable.
+// TestUnusedMembersOfATokenResponse shows that an unused member can't make a
+// valid bearer unusable.
 func TestUnusedMembersOfATokenResponse(t *testing.T) {
-	for name, beside := range map[string]string{
+	for name, member := range map[string]string{
 		"Latin-1":                    `"user_name":"Jos` + "\xe9" + `"`,
 		"a lone surrogate":           `"user_name":"\ud800"`,
 		"a name that isn't UTF-8":    `"` + "\xff" + `":1`,
@@ -568,9 +582,9 @@ func TestUnusedMembersOfATokenResponse(t *testing.T) {
 		"the same lifetime repeated": `"expires_in":60,"expires_in":60`,
 		"null as an error":           `"error":null`,
 		"an error of another type":   `"error":{"code":"invalid_client"}`,
-		"an error beside a bearer":   `"error":"invalid_client"`,
+		"an error next to a bearer":  `"error":"invalid_client"`,
 	} {
-		for _, body := range []string{`{` + beside + `,"access_token":"the-bearer"}`, `{"access_token":"the-bearer",` + beside + `}`} {
+		for _, body := range []string{`{` + member + `,"access_token":"the-bearer"}`, `{"access_token":"the-bearer",` + member + `}`} {
 			t.Run(name, func(t *testing.T) {
 				n := &network{token: always(ok(body))}
 				require.NoError(t, list(t.Context(), n.client(t)))
@@ -581,9 +595,10 @@ func TestUnusedMembersOfATokenResponse(t *testing.T) {
 	}
 }
 
-// TestErrorObjectWithStatus200 refuses the credentials only if its code says so.
+// TestErrorObjectWithStatus200 means rejected credentials only if its code says
+// so.
 func TestErrorObjectWithStatus200(t *testing.T) {
-	for code, refused := range map[string]bool{
+	for code, rejected := range map[string]bool{
 		`"invalid_client"`: true, `"invalid_grant"`: true, `"unauthorized_client"`: true, `"unauthorized"`: true,
 		`"invalid_request"`: false, `"unsupported_grant_type"`: false, `"invalid_scope"`: false, `"invalid_token"`: false,
 		`"temporarily_unavailable"`: false, `"server_error"`: false, `"Invalid_Client"`: false, `"hunter2"`: false,
@@ -594,8 +609,8 @@ func TestErrorObjectWithStatus200(t *testing.T) {
 				object := ok(`{"error":` + code + `,"error_description":"hunter2"}`)
 				n := &network{token: inTurn(object, issued("the-bearer", 60))}
 				err := list(t.Context(), n.client(t))
-				if !refused {
-					require.NoError(t, err, "a failed fetch is tried again")
+				if !rejected {
+					require.NoError(t, err, "a failed fetch is retried")
 					n.requireCounts(t, 1, 2)
 
 					n = &network{token: always(object)}
@@ -617,12 +632,12 @@ func TestErrorObjectWithStatus200(t *testing.T) {
 	}
 }
 
-// TestBearerLifetime: it is renewed a minute before its end, or a quarter of its lifetime, and no lifetime makes
-// every call fetch.
+// TestBearerLifetime shows that a bearer is renewed a minute, or a quarter of
+// its lifetime, before its end. No lifetime makes every call fetch.
 func TestBearerLifetime(t *testing.T) {
 	for _, tt := range []struct {
 		expiresIn string
-		renewed   time.Duration // after the fetch; 0: the response is refused
+		renewed   time.Duration // after the fetch; 0 if the response is an error
 	}{
 		{``, 4 * time.Minute},
 		{`"expires_in":null,`, 4 * time.Minute},
@@ -680,7 +695,8 @@ func TestBearerLifetime(t *testing.T) {
 	}
 }
 
-// TestLifetimeBeginsWithTheSuccessfulRequest: not later, and not when an earlier one failed.
+// TestLifetimeBeginsWithTheSuccessfulRequest shows that it does not begin with
+// the response, or with an earlier failed request.
 func TestLifetimeBeginsWithTheSuccessfulRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := issued("bearer-1", 100)
@@ -701,7 +717,7 @@ func TestLifetimeBeginsWithTheSuccessfulRequest(t *testing.T) {
 }
 
 func TestTokenType(t *testing.T) {
-	for tokenType, taken := range map[string]bool{
+	for tokenType, valid := range map[string]bool{
 		`"bearer"`: true, `"Bearer"`: true, `"BEARER"`: true, `""`: true, `null`: true,
 		`"mac"`: false, `"Bearer x"`: false, `" bearer"`: false, `"DPoP"`: false, `"N_A"`: false, `1`: false, `["bearer"]`: false,
 	} {
@@ -709,7 +725,7 @@ func TestTokenType(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := &network{token: always(response{body: `{"access_token":"the-bearer","token_type":` + tokenType + `}`})}
 				err := list(t.Context(), n.client(t))
-				if taken {
+				if valid {
 					require.NoError(t, err)
 					assert.Equal(t, "Bearer the-bearer", n.calls[0].header.Get("Authorization"))
 					return
@@ -721,7 +737,8 @@ func TestTokenType(t *testing.T) {
 	}
 }
 
-// TestBearerThatCannotBeSent is refused, and its value isn't repeated, wherever it comes from.
+// TestBearerThatCannotBeSent shows that it is an error, which does not quote
+// the bearer, wherever it came from.
 func TestBearerThatCannotBeSent(t *testing.T) {
 	for name, value := range map[string]string{
 		"CRLF":          "hunter2\r\nX-Evil: 1",
@@ -762,7 +779,8 @@ func TestLongestBearer(t *testing.T) {
 	require.Equal(t, []string{bearer}, n.bearersSent())
 }
 
-// jsonString writes s as a string of JSON. The tests' values need no more than this.
+// jsonString returns s as a JSON string. It is enough for the values in these
+// tests.
 func jsonString(s string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -771,7 +789,8 @@ func jsonString(s string) string {
 	return `"` + b.String() + `"`
 }
 
-// TestOneCallRenews, while the others go on with the bearer that is still good.
+// TestOneCallRenews shows that the other calls continue with the bearer while
+// it is valid.
 func TestOneCallRenews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		second := issued("bearer-2", 43200)
@@ -799,10 +818,11 @@ func TestOneCallRenews(t *testing.T) {
 	})
 }
 
-// TestRenewalThatFails: the bearer is used as long as it is good, and at least 5 s lie between the tries.
+// TestRenewalThatFails shows that the bearer is used while it is valid, and
+// that renewals are at least 5 s apart.
 func TestRenewalThatFails(t *testing.T) {
 	for name, failure := range map[string]response{
-		"no response": {err: io.EOF}, "503": {status: 503}, "refused": {status: 401}, "429": {status: 429}, "HTML": {body: "<html>"},
+		"no response": {err: io.EOF}, "503": {status: 503}, "rejected": {status: 401}, "429": {status: 429}, "HTML": {body: "<html>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -823,14 +843,15 @@ func TestRenewalThatFails(t *testing.T) {
 				for i := 2; i < len(n.fetches); i++ {
 					assert.Equal(t, 5*time.Second, n.fetches[i].at.Sub(n.fetches[i-1].at))
 				}
-				require.Error(t, list(t.Context(), client), "it is over")
+				require.Error(t, list(t.Context(), client), "the bearer has expired")
 				assert.Equal(t, slices.Repeat([]string{"bearer-1"}, 361), n.bearersSent())
 			})
 		})
 	}
 }
 
-// TestRenewalThatHangs: when the old bearer ends, calls wait for the one that is under way.
+// TestRenewalThatHangs shows that calls wait for the renewal once the old
+// bearer has expired.
 func TestRenewalThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		second := issued("bearer-2", 400)
@@ -849,7 +870,8 @@ func TestRenewalThatHangs(t *testing.T) {
 	})
 }
 
-// TestRetryAfterOfTheTokenEndpoint is waited for, or returned at once.
+// TestRetryAfterOfTheTokenEndpoint shows that the call waits for it in full, or
+// fails at once.
 func TestRetryAfterOfTheTokenEndpoint(t *testing.T) {
 	for _, tt := range []struct {
 		retryAfter string
@@ -886,7 +908,8 @@ func TestRetryAfterOfTheTokenEndpoint(t *testing.T) {
 	}
 }
 
-// TestTokenEndpointHoldsBackFetches: no fetch leaves before the time that the token endpoint asked for.
+// TestTokenEndpointHoldsBackFetches shows that no fetch is sent before the time
+// that the token endpoint asked for.
 func TestTokenEndpointHoldsBackFetches(t *testing.T) {
 	for _, tt := range []struct {
 		status     int
@@ -922,13 +945,13 @@ func TestTokenEndpointHoldsBackFetches(t *testing.T) {
 					assert.GreaterOrEqual(t, failure.RetryAfter, tt.held)
 					assert.LessOrEqual(t, failure.RetryAfter, tt.held+250*time.Millisecond)
 				}
-				assert.Zero(t, time.Since(started), "it can't wait long enough, and doesn't begin to")
+				assert.Zero(t, time.Since(started), "a wait past the deadline does not begin")
 				n.requireCounts(t, 0, 1)
 
 				<-time.After(tt.held - 10*time.Second)
 				var calls sync.WaitGroup
 				for range 20 {
-					calls.Go(func() { assert.NoError(t, list(t.Context(), client), "the rest may be waited for") })
+					calls.Go(func() { assert.NoError(t, list(t.Context(), client), "the rest is short enough to wait for") })
 				}
 				calls.Wait()
 				n.requireCounts(t, 20, 2)
@@ -939,7 +962,8 @@ func TestTokenEndpointHoldsBackFetches(t *testing.T) {
 	}
 }
 
-// TestFailureWithoutRetryAfterHoldsBackNoFetch: 503 says nothing of the next request, and 500 and 502 never do.
+// TestFailureWithoutRetryAfterHoldsBackNoFetch covers a 503 without a wait. A
+// 500 or 502 never holds back requests.
 func TestFailureWithoutRetryAfterHoldsBackNoFetch(t *testing.T) {
 	for name, failure := range map[string]response{
 		"503":                  {status: 503},
@@ -960,7 +984,8 @@ func TestFailureWithoutRetryAfterHoldsBackNoFetch(t *testing.T) {
 	}
 }
 
-// TestHeldBackFetchesAreNotMissed while the old bearer is good, and a client with other credentials is not held back.
+// TestHeldBackFetchesAreNotMissed shows that calls continue while the old
+// bearer is valid. A client with other credentials is not held back.
 func TestHeldBackFetchesAreNotMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		busy := response{status: 429, header: map[string]string{"Retry-After": "40"}}
@@ -985,7 +1010,7 @@ func TestHeldBackFetchesAreNotMissed(t *testing.T) {
 
 const expired = `{"error":"JWT validation failed: JWT is expired"}`
 
-// refuses responses 401 to these bearers.
+// rejecting responds 401 to these bearers, and otherwise with success.
 func rejecting(success response, bearers ...string) func(arrival) response {
 	return func(a arrival) response {
 		if slices.Contains(bearers, a.bearer()) {
@@ -995,7 +1020,8 @@ func rejecting(success response, bearers ...string) func(arrival) response {
 	}
 }
 
-// TestRejectedBearerIsRenewedOnce, and the call sent again as it was.
+// TestRejectedBearerIsRenewedOnce shows that the same request is retried with
+// the new bearer.
 func TestRejectedBearerIsRenewedOnce(t *testing.T) {
 	n := &network{api: rejecting(response{body: `{"id":"86f1","secret":"s","name":"deploy"}`}, "bearer-1")}
 	created, err := n.client(t, withoutRetries).PersonalAccessTokens.Create(t.Context(), newToken())
@@ -1012,7 +1038,8 @@ func TestRejectedBearerIsRenewedOnce(t *testing.T) {
 	assert.Equal(t, first.header, second.header)
 }
 
-// TestBearerThatIsAlwaysRejected: two requests, two fetches. The next call does not trust the bearer either.
+// TestBearerThatIsAlwaysRejected shows that the call ends after two requests
+// and two fetches.
 func TestBearerThatIsAlwaysRejected(t *testing.T) {
 	n := &network{api: always(response{status: 401, body: expired})}
 	client := n.client(t)
@@ -1022,7 +1049,7 @@ func TestBearerThatIsAlwaysRejected(t *testing.T) {
 	n.requireCounts(t, 2, 2)
 }
 
-// TestSameBearerIsNotRetried: the response would be the same.
+// TestSameBearerIsNotRetried matters because the response would be the same.
 func TestSameBearerIsNotRetried(t *testing.T) {
 	n := &network{api: always(response{status: 401, body: expired}), token: always(issued("the-bearer", 3600))}
 	err := list(t.Context(), n.client(t))
@@ -1032,7 +1059,7 @@ func TestSameBearerIsNotRetried(t *testing.T) {
 	n.requireCounts(t, 1, 2)
 }
 
-// TestBearerRejectedForManyCalls is renewed once for all of them.
+// TestBearerRejectedForManyCalls shows that it is renewed once for all of them.
 func TestBearerRejectedForManyCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
@@ -1054,12 +1081,13 @@ func TestBearerRejectedForManyCalls(t *testing.T) {
 	})
 }
 
-// TestRejectionOfEveryBearerCostsAboutOneRequestACall: it is an outage, and renewals don't help.
+// TestRejectionOfEveryBearerCostsAboutOneRequestACall covers an outage in which
+// renewals do not help.
 func TestRejectionOfEveryBearerCostsAboutOneRequestACall(t *testing.T) {
 	for name, tt := range map[string]struct {
 		between time.Duration
-		retries int // with a new bearer: each fetch that succeeds gives a tenth of one back
-		later   int // fetches, one in 5 s
+		retries int // with a new bearer; each successful fetch refunds a tenth of one
+		later   int // fetches in addition, one in 5 s
 	}{
 		"at once":      {0, 11, 0},
 		"every 10 ms":  {10 * time.Millisecond, 11, 1},
@@ -1084,7 +1112,8 @@ func TestRejectionOfEveryBearerCostsAboutOneRequestACall(t *testing.T) {
 	}
 }
 
-// TestBearerThatWasAcceptedIsRenewed whatever else failed before: its end is no outage.
+// TestBearerThatWasAcceptedIsRenewed shows this without any retry budget. The
+// end of a bearer is no outage.
 func TestBearerThatWasAcceptedIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
@@ -1104,7 +1133,8 @@ func TestBearerThatWasAcceptedIsRenewed(t *testing.T) {
 	})
 }
 
-// TestLateRejectionDropsNoNewerBearer: a 401 is about the bearer that the call was sent with.
+// TestLateRejectionDropsNoNewerBearer shows that a 401 counts only for the
+// bearer of its request.
 func TestLateRejectionDropsNoNewerBearer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
@@ -1127,7 +1157,8 @@ func TestLateRejectionDropsNoNewerBearer(t *testing.T) {
 	})
 }
 
-// TestNoBearerAfterARejection: what the token endpoint says is returned, as its own.
+// TestNoBearerAfterARejection shows that the call returns the token endpoint's
+// error.
 func TestNoBearerAfterARejection(t *testing.T) {
 	n := &network{
 		api:   always(response{status: 401, body: expired}),
@@ -1139,7 +1170,7 @@ func TestNoBearerAfterARejection(t *testing.T) {
 	n.requireCounts(t, 1, 2)
 }
 
-// tokenSource returns its tokens in turn, and keeps what it was told.
+// tokenSource returns its tokens in turn, and records the rejected bearers.
 type tokenSource struct {
 	tokens  []sailpoint.AccessToken
 	refused []string
@@ -1170,7 +1201,7 @@ func TestTokenSourceReceivesTheRejectedBearer(t *testing.T) {
 
 		<-time.After(time.Hour)
 		require.NoError(t, list(t.Context(), client))
-		assert.Equal(t, []string{"", "a", ""}, source.refused, "b has expired, but was not refused")
+		assert.Equal(t, []string{"", "a", ""}, source.refused, "b has expired, but was not rejected")
 		n.requireCounts(t, 4, 0)
 	})
 }
@@ -1200,17 +1231,17 @@ func TestTokenSourceThatFailsAfterARejection(t *testing.T) {
 	for range 2 {
 		require.ErrorIs(t, list(t.Context(), client), mine)
 	}
-	assert.Equal(t, []string{"", "a", "a"}, rejected, "until it has another")
+	assert.Equal(t, []string{"", "a", "a"}, rejected, "reported until there is another bearer")
 	n.requireCounts(t, 1, 0)
 }
 
 func TestTokenSourceExpiry(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		expiry  time.Duration // from the question; 0: not told
-		renewed time.Duration // 0: refused
+		expiry  time.Duration // from the fetch; 0 if not reported
+		renewed time.Duration // 0 if the call fails
 	}{
-		{"not told", 0, 4 * time.Minute},
+		{"not reported", 0, 4 * time.Minute},
 		{"an hour", time.Hour, 59 * time.Minute},
 		{"soon", 8 * time.Second, 6 * time.Second},
 		{"a year", 365 * 24 * time.Hour, 24*time.Hour - time.Minute},
@@ -1225,7 +1256,7 @@ func TestTokenSourceExpiry(t *testing.T) {
 					asked++
 					token := sailpoint.AccessToken{Bearer: sailpoint.NewSecret("a")}
 					if tt.expiry != 0 {
-						token.Expiry = time.Now().Add(tt.expiry).Round(0) // as from a file: by the wall clock
+						token.Expiry = time.Now().Add(tt.expiry).Round(0) // wall clock time, as a file has it
 					}
 					return token, nil
 				}))
@@ -1258,7 +1289,7 @@ func TestTokenSourceErrorIsReturned(t *testing.T) {
 	require.ErrorIs(t, err, mine)
 	requireMatches(t, err)
 	require.EqualError(t, err, "sailpoint: GET /v2024/personal-access-tokens: TokenSource: vault: the vault is sealed")
-	assert.Equal(t, 1, asked, "what it takes to succeed is its own business")
+	assert.Equal(t, 1, asked, "retries are up to the TokenSource")
 	n.requireCounts(t, 0, 0)
 }
 
@@ -1321,8 +1352,9 @@ func TestWithCredentialsIsAnotherPATOnTheSameNetwork(t *testing.T) {
 	assert.NotContains(t, err.Error(), "hunter2")
 }
 
-// TestManyCallsWithEverything is for the race detector: refusals, renewals, cancels and failures at once. Whatever
-// happens, a call is sent with a bearer, and it ends as one of a few things.
+// TestManyCallsWithEverything mixes rejections, renewals, cancellations and
+// failures for the race detector. Each request has a bearer, and each call
+// succeeds or returns a known error.
 func TestManyCallsWithEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
@@ -1377,12 +1409,12 @@ func TestManyCallsWithEverything(t *testing.T) {
 	})
 }
 
-// TestClocksThatJump: the API thinks that a bearer has expired long before the client does, or its Expiry is in the past
-// by the client's clock. Neither makes a loop.
+// TestClocksThatJump covers a bearer that expires early for the API, or whose
+// Expiry is in the past by the client's clock. Neither causes a loop.
 func TestClocksThatJump(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
-		n.api = func(arrival) response { // each bearer is good for 10 minutes, and not for the 12 hours that were told
+		n.api = func(arrival) response { // each bearer is valid for 10 minutes instead of the reported 12 hours
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			if time.Since(n.fetches[len(n.fetches)-1].at) > 10*time.Minute {
@@ -1396,7 +1428,7 @@ func TestClocksThatJump(t *testing.T) {
 			<-time.After(time.Minute)
 		}
 		calls, fetches := n.counts()
-		assert.Equal(t, 6, fetches, "one for each 10 minutes and a bit")
+		assert.Equal(t, 6, fetches, "one for each 10 minutes")
 		assert.Equal(t, 65, calls)
 
 		asked := 0

@@ -37,7 +37,8 @@ var inAYear = sailpoint.CreatePersonalAccessTokenRequest{
 	Name: "n", Scope: []string{"s"}, ExpirationDate: time.Now().AddDate(1, 0, 0),
 }
 
-// TestGoldenRequests compares every request with the API's documents, to the letter and in every version.
+// TestGoldenRequests compares each request in every API version with one
+// written from the API's documents.
 func TestGoldenRequests(t *testing.T) {
 	const common = "Host: acme.example\nAccept: application/json\nAuthorization: Bearer bearer-1\n"
 	const agent = "User-Agent: golden/1 sailpoint-go/devel\n"
@@ -55,9 +56,9 @@ func TestGoldenRequests(t *testing.T) {
 			call  func(*sailpoint.PersonalAccessTokensService) error
 			reply response
 			want  string
-			only  bool // in V2025 and later
+			only  bool // in V2025 and later only
 
-			version sailpoint.APIVersion // "": every one
+			version sailpoint.APIVersion // empty for every version
 		}{
 			{
 				name: "create with the least",
@@ -181,7 +182,7 @@ func TestGoldenRequests(t *testing.T) {
 			t.Run(string(version)+"/"+tt.name, func(t *testing.T) {
 				n := scripted(tt.reply)
 				client := n.client(t, func(cfg *sailpoint.Config) {
-					// The base path is not empty, so that a request past it would show.
+					// A base path shows whether a request ignores it.
 					cfg.BaseURL, cfg.ClientID = "https://acme.example/base", "self"
 					cfg.APIVersion, cfg.UserAgent = version, "golden/1"
 				})
@@ -244,7 +245,8 @@ func TestZeroValuesFailWithoutPanic(t *testing.T) {
 	require.Empty(t, n.calls)
 }
 
-// errReset is what net/http returns where the other end reset the connection.
+// errReset is what net/http returns after the other end has reset the
+// connection.
 var errReset = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}
 
 func TestCompleteResponseCountsAfterTheContextEnded(t *testing.T) {
@@ -283,7 +285,7 @@ func TestCompleteResponseCountsAfterTheContextEnded(t *testing.T) {
 	}
 }
 
-// endsContext ends a context when its reader is first read.
+// endsContext ends a context when it is read.
 type endsContext struct {
 	io.Reader
 	end func()
@@ -327,13 +329,13 @@ type limiterFunc func(context.Context) error
 func (f limiterFunc) Wait(ctx context.Context) error { return f(ctx) }
 
 func TestLimiterErrorIsReturned(t *testing.T) {
-	refusal := errors.New("not today")
+	broken := errors.New("not today")
 	n := scripted(ok(created))
 	client := n.client(t, func(cfg *sailpoint.Config) {
-		cfg.Limiter = limiterFunc(func(context.Context) error { return refusal })
+		cfg.Limiter = limiterFunc(func(context.Context) error { return broken })
 	})
 	_, err := client.PersonalAccessTokens.Create(t.Context(), inAYear)
-	require.ErrorIs(t, err, refusal)
+	require.ErrorIs(t, err, broken)
 	require.NotErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
 	require.EqualError(t, err, "sailpoint: POST /v2024/personal-access-tokens: limiter: not today")
 	require.Empty(t, n.calls)
@@ -383,7 +385,7 @@ func TestLoggerThatPanicsCostsNoSecret(t *testing.T) {
 	}
 }
 
-// panickingHandler panics in every method, for want of what it embeds.
+// panickingHandler panics in every method, because its embedded Handler is nil.
 type panickingHandler struct{ slog.Handler }
 
 // enabledHandler panics only in Handle.
@@ -411,8 +413,9 @@ type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// TestTransportThatSendsOtherRequests: one that fetches something before each request, with its context, is not stopped
-// as net/http is where it sends a request again and again, and its requests are no attempts.
+// TestTransportThatSendsOtherRequests covers a transport that makes a request
+// of its own before each attempt, with the attempt's context. Such requests are
+// not counted as replays, which the client limits, or as attempts.
 func TestTransportThatSendsOtherRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, signer := scripted(response{status: 503}, response{status: 503}, ok(`[]`)), &network{}
@@ -437,7 +440,8 @@ func TestTransportThatSendsOtherRequests(t *testing.T) {
 	})
 }
 
-// TestTransportsThatBreakTheContract: a transport of the caller's may break the contract of http.RoundTripper.
+// TestTransportsThatBreakTheContract covers transports that break the contract
+// of http.RoundTripper.
 func TestTransportsThatBreakTheContract(t *testing.T) {
 	for name, tt := range map[string]struct {
 		response func(*http.Request) (*http.Response, error)
@@ -450,7 +454,7 @@ func TestTransportsThatBreakTheContract(t *testing.T) {
 		"response without a body": {func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200}, nil
 		}, sailpoint.ErrInvalidResponse},
-		"no trace, so nothing is proved": {func(*http.Request) (*http.Response, error) {
+		"no trace, so it may have been sent": {func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Err: errors.New("refused")}
 		}, sailpoint.ErrOutcomeUnknown},
 	} {
@@ -492,7 +496,7 @@ func TestWithCredentialsHasABearerOfItsOwn(t *testing.T) {
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 }
 
-// slow reads a byte a second, for ever, or until the request ends.
+// slow reads one byte a second, without end, until its context ends.
 type slow struct{ ctx context.Context }
 
 func (s slow) Read(p []byte) (int, error) {
@@ -518,7 +522,7 @@ func TestOneByteASecond(t *testing.T) {
 			err := op.call(t.Context(), client)
 			require.ErrorIs(t, err, sailpoint.ErrInvalidResponse, op.name)
 			if op.name == "delete" {
-				assert.Equal(t, time.Second, time.Since(started), "its first byte is one too many")
+				assert.Equal(t, time.Second, time.Since(started), "one byte is already an error")
 				continue
 			}
 			assert.Equal(t, 30*time.Second, time.Since(started), op.name)
@@ -539,8 +543,8 @@ func TestErrorBodyThatStalls(t *testing.T) {
 	})
 }
 
-// TestContextThatEndsAtAnyInstant: whenever it is, a Create that says it was carried out was, and one that says it wasn't
-// wasn't.
+// TestContextThatEndsAtAnyInstant shows that a Create never misreports whether
+// it was carried out.
 func TestContextThatEndsAtAnyInstant(t *testing.T) {
 	var mu sync.Mutex
 	committed := map[string]int{}
@@ -558,7 +562,7 @@ func TestContextThatEndsAtAnyInstant(t *testing.T) {
 	}))
 	results := map[string]error{}
 	client := onTransport(t, server.URL)
-	longest := time.Hour // twice what it takes
+	longest := time.Hour // twice as long as a call takes
 	for range 20 {
 		started := time.Now()
 		require.NoError(t, create(t.Context(), client))
@@ -571,7 +575,7 @@ func TestContextThatEndsAtAnyInstant(t *testing.T) {
 		_, results[req.Name] = client.PersonalAccessTokens.Create(ctx, req)
 		cancel()
 	}
-	server.Close() // waits for the requests that are still being carried out
+	server.Close() // waits for the requests in progress
 	ends := map[string]int{}
 	for name, err := range results {
 		switch {
@@ -602,7 +606,8 @@ func requireMemory(t *testing.T, limit uint64, f func()) {
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, limit)
 }
 
-// TestGzipBomb: 1 GiB from 1 MiB, as a response to each operation and of each status.
+// TestGzipBomb sends 1 MiB that unpacks to 1 GiB, for each operation and
+// status.
 func TestGzipBomb(t *testing.T) {
 	var member bytes.Buffer
 	w := gzip.NewWriter(&member)
@@ -621,7 +626,8 @@ func TestGzipBomb(t *testing.T) {
 	}
 }
 
-// requireBounded checks that whatever is called at baseURL fails, and holds little of what comes.
+// requireBounded checks that each call to baseURL fails, and keeps little of
+// the response.
 func requireBounded(t *testing.T, baseURL string) {
 	t.Helper()
 	for _, op := range operations {
@@ -655,7 +661,8 @@ func TestEndlessBody(t *testing.T) {
 	}
 }
 
-// TestLoggerReportsWaitsAndBearers at the levels that a program shows by default, and shows nothing else there.
+// TestLoggerReportsWaitsAndBearers checks the records at the levels that a
+// program shows by default.
 func TestLoggerReportsWaitsAndBearers(t *testing.T) {
 	limited := response{status: 429, header: map[string]string{"Retry-After": "10"}}
 	for name, tt := range map[string]struct {
@@ -681,21 +688,21 @@ func TestLoggerReportsWaitsAndBearers(t *testing.T) {
 				`INFO sailpoint: new bearer reason="no bearer yet"`,
 			},
 		},
-		"a bearer that was refused": {
+		"a rejected bearer": {
 			api: []response{{status: 401}, ok(`[]`)}, calls: 1,
 			want: []string{
 				`INFO sailpoint: new bearer reason="no bearer yet"`,
 				`INFO sailpoint: new bearer reason="the API rejected the last bearer"`,
 			},
 		},
-		"a bearer that expires": {
+		"an expired bearer": {
 			token: []response{issued("a-bearer", 1)}, calls: 2,
 			want: []string{
 				`INFO sailpoint: new bearer reason="no bearer yet"`,
 				`INFO sailpoint: new bearer reason="the last bearer expires"`,
 			},
 		},
-		"a TokenSource that repeats the bearer that was refused": {
+		"a TokenSource that quotes the rejected bearer": {
 			api: []response{{status: 401}}, calls: 1, source: func(_ context.Context, refused sailpoint.Secret) (sailpoint.AccessToken, error) {
 				if refused.IsZero() {
 					return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(leakBearer)}, nil
@@ -707,7 +714,7 @@ func TestLoggerReportsWaitsAndBearers(t *testing.T) {
 				`WARN sailpoint: no new bearer reason="the API rejected the last bearer" error="TokenSource: no good: [REDACTED]"`,
 			},
 		},
-		"credentials that are refused": {
+		"rejected credentials": {
 			token: []response{{status: 401}}, calls: 1,
 			want: []string{
 				`WARN sailpoint: no new bearer reason="no bearer yet" error="sailpoint: POST /oauth/token: 401 Unauthorized: the client id or secret was rejected: check both"`,

@@ -18,7 +18,8 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// inDirectory runs the test in a directory of its own, with config.json if it isn't empty and with the environment.
+// inDirectory runs the test in a new directory, with this environment, and with
+// file as config.json unless it is empty.
 func inDirectory(t *testing.T, file string, env map[string]string) {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -32,7 +33,7 @@ func inDirectory(t *testing.T, file string, env map[string]string) {
 
 const completeFile = `{"ClientId":"file-id","ClientSecret":"file-secret","BaseURL":"https://file.example"}`
 
-// utf16 encodes text, of which every character has one unit.
+// utf16 encodes text, each of whose characters needs one unit.
 func utf16(order binary.AppendByteOrder, text string) string {
 	var data []byte
 	for _, r := range text {
@@ -112,7 +113,7 @@ func TestLoadConfigSaysWhatIsMissing(t *testing.T) {
 			cfg, err := sailpoint.LoadConfig()
 			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 			require.EqualError(t, err, tt.want)
-			require.True(t, reflect.ValueOf(cfg).IsZero(), "nothing of what was found")
+			require.True(t, reflect.ValueOf(cfg).IsZero(), "the configuration is zero")
 		})
 	}
 }
@@ -167,7 +168,7 @@ func TestNewClientReportsEveryProblemAtOnce(t *testing.T) {
 	for i, problem := range joined.Unwrap() {
 		require.ErrorIs(t, problem, sailpoint.ErrInvalidArgument)
 		assert.ErrorContains(t, problem, "sailpoint: invalid argument: "+wants[i])
-		assert.NotContains(t, problem.Error(), "\n", "a problem is one line")
+		assert.NotContains(t, problem.Error(), "\n", "each problem is one line")
 	}
 }
 
@@ -179,10 +180,10 @@ func TestValidBaseURLs(t *testing.T) {
 		"https://acme.example:8443":         "https://acme.example:8443",
 		"https://acme.example:65535":        "https://acme.example:65535",
 		"https://acme.example/gateway/isc":  "https://acme.example/gateway/isc",
-		"https://acme.example/isc/v3":       "https://acme.example/isc/v3", // a gateway's own
+		"https://acme.example/isc/v3":       "https://acme.example/isc/v3", // a version of the gateway's
 		"https://acme.example/isc/v1":       "https://acme.example/isc/v1",
 		"https://acme.example/isc/beta":     "https://acme.example/isc/beta",
-		"https://acme.example/v2":           "https://acme.example/v2", // no version of the API
+		"https://acme.example/v2":           "https://acme.example/v2", // not a version of the API
 		"https://beta.example":              "https://beta.example",
 		"https://acme.example/oauth2":       "https://acme.example/oauth2",
 		"https://acme.example/a.b/~c-_1/":   "https://acme.example/a.b/~c-_1",
@@ -204,7 +205,8 @@ func TestValidBaseURLs(t *testing.T) {
 	}
 }
 
-// invalidURLs are refused as a BaseURL and as a TokenURL. None of their errors holds "hunter2".
+// invalidURLs are invalid as BaseURL and as TokenURL. No error about them holds
+// "hunter2".
 var invalidURLs = map[string]string{
 	"http":                      "http://acme.example",
 	"http, loopback in a name":  "http://localhost.evil.example",
@@ -275,8 +277,8 @@ func TestInvalidURLs(t *testing.T) {
 	}
 }
 
-// TestBaseURLWithAPathOfTheAPI: the API's documents name their servers with a version, and people copy the
-// URL of an operation. Every call would be answered with 404.
+// TestBaseURLWithAPathOfTheAPI covers URLs copied from the API's documents,
+// which include a version or an operation. Every call would get a 404.
 func TestBaseURLWithAPathOfTheAPI(t *testing.T) {
 	const (
 		version  = "ends with a version of the API: leave it out, and set APIVersion"
@@ -315,7 +317,7 @@ func TestCredentials(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(*sailpoint.Config)
-		want   []string // the problems; none: taken
+		want   []string // the problems; empty if valid
 	}{
 		{"no id", set("", "secret"), []string{"ClientID is missing"}},
 		{"no secret", set("id", ""), []string{"ClientSecret is missing"}},
@@ -345,8 +347,8 @@ func TestCredentials(t *testing.T) {
 			withSource(neverAsked)(cfg)
 			cfg.ClientID = `"id"`
 		}, []string{"ClientID is in quotes"}},
-		{"a quote that has no other", set(`"id`, `hunter2'`), nil},
-		{"one character, which is a quote", set(`"`, `'`), nil},
+		{"a single quotation mark", set(`"id`, `hunter2'`), nil},
+		{"one character, which is a quotation mark", set(`"`, `'`), nil},
 		{"special characters", set("id", "&=+%ü/?#\"\\<>"), nil},
 		{"TokenSource with an id", withSource(neverAsked), nil},
 		{"TokenSource without an id", func(cfg *sailpoint.Config) {
@@ -383,7 +385,8 @@ func TestUnknownVersionIsAnError(t *testing.T) {
 	}
 }
 
-// TestHTTPClientIsCopied: what the caller gives isn't changed, and later changes of it have no effect.
+// TestHTTPClientIsCopied shows that the caller's http.Client is not changed,
+// and that later changes to it have no effect.
 func TestHTTPClientIsCopied(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
@@ -399,7 +402,7 @@ func TestHTTPClientIsCopied(t *testing.T) {
 	client := n.client(t, func(cfg *sailpoint.Config) { cfg.HTTPClient = given })
 	require.Error(t, list(t.Context(), client))
 	n.requireCounts(t, 1, 1)
-	assert.Zero(t, redirects, "no redirect is followed, whatever the caller's client says")
+	assert.Zero(t, redirects, "no redirect is followed, even if the caller's http.Client would")
 	assert.Same(t, n, given.Transport)
 	assert.Same(t, before.Jar, given.Jar)
 	assert.Equal(t, before.Timeout, given.Timeout)
@@ -416,7 +419,8 @@ func (transportThatFails) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("the transport that was set later")
 }
 
-// TestConfigIsCopied: the caller may go on to use it for another client.
+// TestConfigIsCopied shows that the caller may change the Config for another
+// client.
 func TestConfigIsCopied(t *testing.T) {
 	n := &network{}
 	cfg := n.config()

@@ -21,92 +21,94 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// TestStrictness: what isn't a list of tokens is refused, and what is one is read as json.Unmarshal reads it.
+// TestStrictness shows that only a list of tokens is valid, and that it is
+// decoded as json.Unmarshal does.
 func TestStrictness(t *testing.T) {
 	for name, c := range strictCases() {
 		t.Run(name, func(t *testing.T) {
 			client := scripted(ok(c.list)).client(t, withoutRetries)
-			want, refused := unmarshalled(c.list)
-			require.Equal(t, c.refused, refused, "by json.Unmarshal")
-			requireSameTokens(t, client, want, refused)
+			want, invalid := unmarshalled(c.list)
+			require.Equal(t, c.invalid, invalid, "by json.Unmarshal")
+			requireSameTokens(t, client, want, invalid)
 		})
 	}
 }
 
 type strictCase struct {
 	list    string
-	refused bool
+	invalid bool
 }
 
 func strictCases() map[string]strictCase {
-	const taken, refused = false, true
+	const valid, invalid = false, true
 	token := func(members string) string { return `[{"id":"a",` + members + `}]` }
 	return map[string]strictCase{
-		"empty list":                    {` [ ] `, taken},
-		"every member":                  {fullList, taken},
-		"every member null":             {token(`"name":null,"scope":null,"owner":null,"created":null,"lastUsed":null,"managed":null,"accessTokenValiditySeconds":null,"expirationDate":null,"userAwareTokenNeverExpires":null`), taken},
-		"members of the owner null":     {token(`"owner":{"type":null,"id":null,"name":null}`), taken},
-		"another order":                 {`[{"userAwareTokenNeverExpires":true,"owner":{"name":"n","type":"t"},"scope":[],"id":"a"}]`, taken},
-		"escaped names":                 {`[{"\u0069d":"a","n\u0061me":"n"}]`, taken},
-		"escapes":                       {token(`"name":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"`), taken},
-		"names in other cases":          {token(`"ID":"b","Name":"n"`), taken},
-		"unknown members":               {token(`"x":null,"y":{"x":[{}]},"":1,"\"":2,"z":[true]`), taken},
-		"unknown of all levels":         {token(`"x":1,"owner":{"x":1,"type":"t","y":{"x":1}},"y":1`), taken},
-		"null in a scope":               {token(`"scope":["a",null]`), taken},
-		"a date with an offset":         {token(`"created":"2024-02-29T23:59:59.5+05:30"`), taken},
-		"a date with nanoseconds":       {token(`"created":"2024-02-29T23:59:59.123456789Z"`), taken},
-		"a date with an escape":         {token(`"created":"2024-02-29T23:59:59\u005a"`), taken},
-		"minus zero":                    {token(`"accessTokenValiditySeconds":-0`), taken},
-		"nothing":                       {``, refused},
-		"not a list":                    {`{"id":"a"}`, refused},
-		"a string":                      {`"a"`, refused},
-		"null":                          {`null`, refused},
-		"cut in a token":                {`[{"id":"a"`, refused},
-		"cut in a name":                 {`[{"id":"a"},{"i`, refused},
-		"cut behind a token":            {`[{"id":"a"}`, refused},
-		"more behind the list":          {`[] 1`, refused},
-		"no comma":                      {`[{"id":"a"}{"id":"b"}]`, refused},
-		"a comma too much":              {`[{"id":"a"},]`, refused},
-		"a comma in the token":          {`[{"id":"a",}]`, refused},
-		"a name without a value":        {`[{"id"}]`, refused},
-		"a token that is a list":        {`[["a"]]`, refused},
-		"a token that is a number":      {`[1]`, refused},
-		"a token that is null":          {`[null]`, refused},
-		"no id":                         {`[{"name":"n"}]`, refused},
-		"an empty id":                   {`[{"id":""}]`, refused},
-		"a null id":                     {`[{"id":null}]`, refused},
-		"an id that is a number":        {`[{"id":1}]`, refused},
-		"two ids":                       {`[{"id":"a","id":"a"}]`, refused},
-		"two ids, one null":             {`[{"id":null,"id":"a"}]`, refused},
-		"two ids, one escaped":          {`[{"id":"a","\u0069d":"a"}]`, refused},
-		"two owners":                    {token(`"owner":null,"owner":{}`), refused},
-		"two names of the owner":        {token(`"owner":{"name":"a","name":"b"}`), refused},
-		"an owner that is a string":     {token(`"owner":"a"`), refused},
-		"an owner that is a list":       {token(`"owner":[]`), refused},
-		"an owner's id of another type": {token(`"owner":{"id":1}`), refused},
-		"a scope that is a string":      {token(`"scope":"a"`), refused},
-		"a scope with a number":         {token(`"scope":["a",1]`), refused},
-		"a scope with an object":        {token(`"scope":[{"a":1,"a":1}]`), refused},
-		"a raw control character":       {token("\"name\":\"\n\""), refused},
-		"an hour of one digit":          {token(`"created":"2024-02-29T8:45:37Z"`), refused},
-		"a day that doesn't exist":      {token(`"created":"2023-02-29T08:45:37Z"`), refused},
-		"an offset of a day":            {token(`"created":"2024-02-29T08:45:37+24:00"`), refused},
-		"a date that is a number":       {token(`"lastUsed":1`), refused},
-		"a date without a time":         {token(`"created":"2024-02-29"`), refused},
-		"an hour too much":              {token(`"created":"2024-02-29T24:00:00Z"`), refused},
-		"two seconds too much":          {token(`"created":"2024-02-29T23:59:61Z"`), refused},
-		"a year of five digits":         {token(`"created":"10000-01-01T00:00:00Z"`), refused},
-		"a zone with a name":            {token(`"created":"2024-02-29T23:59:59 CET"`), refused},
-		"an id that is not UTF-8":       {"[{\"id\":\"a\xff\"}]", refused},
-		"an id with half a surrogate":   {`[{"id":"a\ud83d"}]`, refused},
-		"an owner's id not UTF-8":       {token("\"owner\":{\"id\":\"\xff\"}"), refused},
-		"a fraction of a second":        {token(`"accessTokenValiditySeconds":1.5`), refused},
-		"a bool that is a string":       {token(`"managed":"true"`), refused},
-		"a bool that is a number":       {token(`"userAwareTokenNeverExpires":0`), refused},
+		"empty list":                    {` [ ] `, valid},
+		"every member":                  {fullList, valid},
+		"every member null":             {token(`"name":null,"scope":null,"owner":null,"created":null,"lastUsed":null,"managed":null,"accessTokenValiditySeconds":null,"expirationDate":null,"userAwareTokenNeverExpires":null`), valid},
+		"members of the owner null":     {token(`"owner":{"type":null,"id":null,"name":null}`), valid},
+		"another order":                 {`[{"userAwareTokenNeverExpires":true,"owner":{"name":"n","type":"t"},"scope":[],"id":"a"}]`, valid},
+		"escaped names":                 {`[{"\u0069d":"a","n\u0061me":"n"}]`, valid},
+		"escapes":                       {token(`"name":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"`), valid},
+		"names in other cases":          {token(`"ID":"b","Name":"n"`), valid},
+		"unknown members":               {token(`"x":null,"y":{"x":[{}]},"":1,"\"":2,"z":[true]`), valid},
+		"unknown of all levels":         {token(`"x":1,"owner":{"x":1,"type":"t","y":{"x":1}},"y":1`), valid},
+		"null in a scope":               {token(`"scope":["a",null]`), valid},
+		"a date with an offset":         {token(`"created":"2024-02-29T23:59:59.5+05:30"`), valid},
+		"a date with nanoseconds":       {token(`"created":"2024-02-29T23:59:59.123456789Z"`), valid},
+		"a date with an escape":         {token(`"created":"2024-02-29T23:59:59\u005a"`), valid},
+		"minus zero":                    {token(`"accessTokenValiditySeconds":-0`), valid},
+		"nothing":                       {``, invalid},
+		"not a list":                    {`{"id":"a"}`, invalid},
+		"a string":                      {`"a"`, invalid},
+		"null":                          {`null`, invalid},
+		"cut in a token":                {`[{"id":"a"`, invalid},
+		"cut in a name":                 {`[{"id":"a"},{"i`, invalid},
+		"cut behind a token":            {`[{"id":"a"}`, invalid},
+		"more behind the list":          {`[] 1`, invalid},
+		"no comma":                      {`[{"id":"a"}{"id":"b"}]`, invalid},
+		"a comma too much":              {`[{"id":"a"},]`, invalid},
+		"a comma in the token":          {`[{"id":"a",}]`, invalid},
+		"a name without a value":        {`[{"id"}]`, invalid},
+		"a token that is a list":        {`[["a"]]`, invalid},
+		"a token that is a number":      {`[1]`, invalid},
+		"a token that is null":          {`[null]`, invalid},
+		"no id":                         {`[{"name":"n"}]`, invalid},
+		"an empty id":                   {`[{"id":""}]`, invalid},
+		"a null id":                     {`[{"id":null}]`, invalid},
+		"an id that is a number":        {`[{"id":1}]`, invalid},
+		"two ids":                       {`[{"id":"a","id":"a"}]`, invalid},
+		"two ids, one null":             {`[{"id":null,"id":"a"}]`, invalid},
+		"two ids, one escaped":          {`[{"id":"a","\u0069d":"a"}]`, invalid},
+		"two owners":                    {token(`"owner":null,"owner":{}`), invalid},
+		"two names of the owner":        {token(`"owner":{"name":"a","name":"b"}`), invalid},
+		"an owner that is a string":     {token(`"owner":"a"`), invalid},
+		"an owner that is a list":       {token(`"owner":[]`), invalid},
+		"an owner's id of another type": {token(`"owner":{"id":1}`), invalid},
+		"a scope that is a string":      {token(`"scope":"a"`), invalid},
+		"a scope with a number":         {token(`"scope":["a",1]`), invalid},
+		"a scope with an object":        {token(`"scope":[{"a":1,"a":1}]`), invalid},
+		"a raw control character":       {token("\"name\":\"\n\""), invalid},
+		"an hour of one digit":          {token(`"created":"2024-02-29T8:45:37Z"`), invalid},
+		"a day that doesn't exist":      {token(`"created":"2023-02-29T08:45:37Z"`), invalid},
+		"an offset of a day":            {token(`"created":"2024-02-29T08:45:37+24:00"`), invalid},
+		"a date that is a number":       {token(`"lastUsed":1`), invalid},
+		"a date without a time":         {token(`"created":"2024-02-29"`), invalid},
+		"an hour too much":              {token(`"created":"2024-02-29T24:00:00Z"`), invalid},
+		"two seconds too much":          {token(`"created":"2024-02-29T23:59:61Z"`), invalid},
+		"a year of five digits":         {token(`"created":"10000-01-01T00:00:00Z"`), invalid},
+		"a zone with a name":            {token(`"created":"2024-02-29T23:59:59 CET"`), invalid},
+		"an id that is not UTF-8":       {"[{\"id\":\"a\xff\"}]", invalid},
+		"an id with half a surrogate":   {`[{"id":"a\ud83d"}]`, invalid},
+		"an owner's id not UTF-8":       {token("\"owner\":{\"id\":\"\xff\"}"), invalid},
+		"a fraction of a second":        {token(`"accessTokenValiditySeconds":1.5`), invalid},
+		"a bool that is a string":       {token(`"managed":"true"`), invalid},
+		"a bool that is a number":       {token(`"userAwareTokenNeverExpires":0`), invalid},
 	}
 }
 
-// otherForms are members of a token in forms that json.Unmarshal refuses, and that mean one thing only.
+// otherForms are members in forms that json.Unmarshal rejects although they
+// have one clear meaning.
 func otherForms() map[string]func(*sailpoint.PersonalAccessToken) {
 	created := func(year int, month time.Month, day, hour, minute, second, nanosecond int) func(*sailpoint.PersonalAccessToken) {
 		return func(token *sailpoint.PersonalAccessToken) {
@@ -159,7 +161,7 @@ func otherForms() map[string]func(*sailpoint.PersonalAccessToken) {
 	}
 }
 
-// TestFormsThatMeanOneThing: each member by itself, before and behind the id.
+// TestFormsThatMeanOneThing tries each member alone, before and after the id.
 func TestFormsThatMeanOneThing(t *testing.T) {
 	for members, set := range otherForms() {
 		t.Run(members, func(t *testing.T) {
@@ -177,7 +179,8 @@ func TestFormsThatMeanOneThing(t *testing.T) {
 	}
 }
 
-// TestUnreadableMemberIsNamed: and its token too, wherever the id stands.
+// TestUnreadableMemberIsNamed shows that the error names the member and its
+// token, before or after the id.
 func TestUnreadableMemberIsNamed(t *testing.T) {
 	for member, want := range map[string]string{
 		`"lastUsed":"yesterday"`:              "the lastUsed of token abc is not a date with a time",
@@ -216,8 +219,9 @@ func TestUnreadableMemberIsNamed(t *testing.T) {
 	}
 }
 
-// FuzzDecodeList compares with json.Unmarshal, which reads by reflection. What it reads, List, All and Patch read
-// alike. What they read beyond that is what a tolerant reading by reflection makes of it.
+// FuzzDecodeList compares List, All and Patch with json.Unmarshal. They decode
+// what it decodes, with the same result. Whatever else they accept, they decode
+// as tolerantToken does.
 func FuzzDecodeList(f *testing.F) {
 	for _, c := range strictCases() {
 		f.Add(c.list)
@@ -228,20 +232,20 @@ func FuzzDecodeList(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		client := scripted(ok(body)).client(t, withoutRetries)
-		want, refused := unmarshalled(body)
-		if refused {
+		want, invalid := unmarshalled(body)
+		if invalid {
 			listed, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
-			if refused = err != nil; !refused {
+			if invalid = err != nil; !invalid {
 				requireTolerantDecoding(t, body, listed)
 				want = listed
 			}
 		}
-		requireSameTokens(t, client, want, refused)
+		requireSameTokens(t, client, want, invalid)
 
 		var one sailpoint.PersonalAccessToken
-		refused = json.Unmarshal([]byte(body), &one) != nil || one.ID == ""
+		invalid = json.Unmarshal([]byte(body), &one) != nil || one.ID == ""
 		got, err := client.PersonalAccessTokens.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
-		if !refused {
+		if !invalid {
 			require.NoError(t, err)
 			one.AccessTokenValiditySeconds = inBounds(one.AccessTokenValiditySeconds)
 			require.Equal(t, one, *got)
@@ -251,7 +255,7 @@ func FuzzDecodeList(f *testing.F) {
 	})
 }
 
-// tolerantToken is a token as reflection reads it in every form.
+// tolerantToken decodes a token in every accepted form, by reflection.
 type tolerantToken struct {
 	ID    string   `json:"id"`
 	Name  string   `json:"name"`
@@ -293,7 +297,7 @@ func (d *tolerantTime) UnmarshalJSON(data []byte) error {
 			}
 		}
 	}
-	return fmt.Errorf("no date: %q", data)
+	return fmt.Errorf("not a date: %q", data)
 }
 
 type tolerantSeconds int
@@ -305,13 +309,13 @@ func (n *tolerantSeconds) UnmarshalJSON(data []byte) error {
 	}
 	number, err := strconv.ParseFloat(text, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) || number != math.Trunc(number) {
-		return fmt.Errorf("no whole number: %q", data)
+		return fmt.Errorf("not a whole number: %q", data)
 	}
 	*n = tolerantSeconds(max(math.MinInt32, min(number, math.MaxInt32)))
 	return nil
 }
 
-// unquoted returns a JSON string's text, and any other JSON as it is.
+// unquoted returns a JSON string's text, or any other JSON unchanged.
 func unquoted(data []byte) string {
 	if data[0] != '"' {
 		return string(data)
@@ -320,7 +324,7 @@ func unquoted(data []byte) string {
 	return string(text)
 }
 
-// requireTolerantDecoding checks that got is what list holds, in whatever forms.
+// requireTolerantDecoding checks that list, in any accepted form, means got.
 func requireTolerantDecoding(t *testing.T, list string, got []sailpoint.PersonalAccessToken) {
 	t.Helper()
 	var tokens []tolerantToken
@@ -348,8 +352,9 @@ func requireTolerantDecoding(t *testing.T, list string, got []sailpoint.Personal
 	}
 }
 
-// unmarshalled returns the tokens of body as the library reads them, and whether the response is to be refused.
-func unmarshalled(body string) (tokens []sailpoint.PersonalAccessToken, refused bool) {
+// unmarshalled returns the tokens of body as json.Unmarshal decodes them, and
+// whether body is invalid.
+func unmarshalled(body string) (tokens []sailpoint.PersonalAccessToken, invalid bool) {
 	if err := json.Unmarshal([]byte(body), &tokens); err != nil || tokens == nil {
 		return nil, true
 	}
@@ -362,11 +367,12 @@ func unmarshalled(body string) (tokens []sailpoint.PersonalAccessToken, refused 
 	return tokens, false
 }
 
-// inBounds returns a number of seconds as it is read: a longer time than any that the API knows is cut.
+// inBounds limits a number of seconds to 32 bits, which is more than the API
+// knows.
 func inBounds(seconds int) int { return max(math.MinInt32, min(seconds, math.MaxInt32)) }
 
-// requireSameTokens checks that List and All return want, or that both refuse.
-func requireSameTokens(t *testing.T, client *sailpoint.Client, want []sailpoint.PersonalAccessToken, refused bool) {
+// requireSameTokens checks that List and All return want, or that both fail.
+func requireSameTokens(t *testing.T, client *sailpoint.Client, want []sailpoint.PersonalAccessToken, invalid bool) {
 	t.Helper()
 	listed, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 	yielded := []sailpoint.PersonalAccessToken{}
@@ -376,7 +382,7 @@ func requireSameTokens(t *testing.T, client *sailpoint.Client, want []sailpoint.
 			yielded = append(yielded, token)
 		}
 	}
-	if refused {
+	if invalid {
 		require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
 		require.ErrorIs(t, failure, sailpoint.ErrInvalidResponse)
 		return
@@ -387,7 +393,8 @@ func requireSameTokens(t *testing.T, client *sailpoint.Client, want []sailpoint.
 	require.Equal(t, want, yielded)
 }
 
-// TestDecodingErrorsQuoteNothing: a response may hold what is not to be logged, whatever is wrong with it.
+// TestDecodingErrorsQuoteNothing matters because an invalid response may hold a
+// secret.
 func TestDecodingErrorsQuoteNothing(t *testing.T) {
 	const private = "pr1vate"
 	for _, body := range []string{
@@ -403,7 +410,8 @@ func TestDecodingErrorsQuoteNothing(t *testing.T) {
 	}
 }
 
-// TestScopesAreTheCallersOwn: tokens with the same scopes share nothing that one could write to.
+// TestScopesAreTheCallersOwn shows that a change to one token's scopes does not
+// change another's.
 func TestScopesAreTheCallersOwn(t *testing.T) {
 	client := scripted(ok(`[{"id":"a","scope":["s","t"]},{"id":"b","scope":["s","t"]},{"id":"c","scope":["s","t"]}]`)).client(t)
 	for range 2 {
@@ -417,7 +425,7 @@ func TestScopesAreTheCallersOwn(t *testing.T) {
 	}
 }
 
-// TestListsOfManyLengths: none is lost where one chunk ends and the next begins.
+// TestListsOfManyLengths shows that no token is lost between chunks.
 func TestListsOfManyLengths(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 4, 5, 6, 20, 21, 22, 1364, 1365, 1366, 2388, 2389, 2390, 3414} {
 		client := scripted(response{stream: func(context.Context) io.Reader { return manyTokens(n) }}).client(t)
@@ -430,10 +438,11 @@ func TestListsOfManyLengths(t *testing.T) {
 	}
 }
 
-// TestAllocationsOfAToken: three, of its strings, its scope and the members that may be missing.
+// TestAllocationsOfAToken allows three: for the strings, the scope and the
+// optional members.
 func TestAllocationsOfAToken(t *testing.T) {
 	if raceDetector {
-		t.Skip("the race detector makes pools forget what they hold, which this counts")
+		t.Skip("the race detector empties pools at random, which changes the count")
 	}
 	const n = 1000
 	body, err := io.ReadAll(manyTokens(n))
@@ -457,7 +466,8 @@ func TestAllocationsOfAToken(t *testing.T) {
 	}
 }
 
-// TestAllHoldsOneTokenAtATime: a million tokens need no more memory than one.
+// TestAllHoldsOneTokenAtATime shows that a million tokens need no more memory
+// than one.
 func TestAllHoldsOneTokenAtATime(t *testing.T) {
 	const n, every, most = 1_000_000, 250_000, 1 << 20
 	client := scripted(response{stream: func(context.Context) io.Reader {
@@ -480,7 +490,8 @@ func TestAllHoldsOneTokenAtATime(t *testing.T) {
 	require.Equal(t, n, count)
 }
 
-// TestAllYieldsWhatHasArrived: the first token before the last byte, and a break before the rest.
+// TestAllYieldsWhatHasArrived shows that All does not wait for the rest of the
+// response.
 func TestAllYieldsWhatHasArrived(t *testing.T) {
 	parts := make(chan string, 1)
 	parts <- `[{"id":"a"}`
@@ -488,11 +499,11 @@ func TestAllYieldsWhatHasArrived(t *testing.T) {
 	for token, err := range n.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
 		require.NoError(t, err)
 		require.Equal(t, "a", token.ID)
-		break // a read of more would wait for ever
+		break // another read would never return
 	}
 }
 
-// TestAllForgets: what no other token has must not add up.
+// TestAllForgets shows that strings of earlier tokens do not accumulate.
 func TestAllForgets(t *testing.T) {
 	const n, every, most = 20_000, 1_000, 1 << 20
 	for name, write := range map[string]func(b *bytes.Buffer, i int){
@@ -522,7 +533,7 @@ func TestAllForgets(t *testing.T) {
 	}
 }
 
-// tokenStream is a list that is written while it is read.
+// tokenStream writes a list while it is read.
 type tokenStream struct {
 	n     int
 	token func(b *bytes.Buffer, i int)
@@ -532,7 +543,7 @@ type tokenStream struct {
 	ended   bool
 }
 
-// manyTokens is a list of n tokens like the API's.
+// manyTokens returns a list of n tokens like the API's.
 func manyTokens(n int) *tokenStream {
 	created := time.Date(2024, 5, 17, 18, 45, 37, 98e6, time.UTC).Format(`"2006-01-02T15:04:05.000Z"`)
 	rest := `,"name":"Nightly account export","scope":["idn:accounts:read","idn:sources:read"],` +
@@ -592,7 +603,7 @@ func TestDuplicateMembers(t *testing.T) {
 	n := scripted(ok(`{"id":"abc","secret":"right","SECRET":"wrong","Secret":"wrong","name":"n","Id":"other"}`))
 	got, err := n.client(t).PersonalAccessTokens.Create(t.Context(), newToken())
 	require.NoError(t, err)
-	assert.Equal(t, "right abc", got.Secret.Reveal()+" "+got.ID, "names have a case, so these are unknown members")
+	assert.Equal(t, "right abc", got.Secret.Reveal()+" "+got.ID, "names are case-sensitive, so these are unknown members")
 
 	n = scripted(ok(`{"id":"abc","id":"other","name":"n"}`))
 	_, err = n.client(t).PersonalAccessTokens.Patch(t.Context(), "abc", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
@@ -609,7 +620,7 @@ func TestBodyThatIsNotOneObject(t *testing.T) {
 				}
 				err := operations[op].call(t.Context(), n.client(t, withoutRetries))
 				if op == 5 && strings.Contains(body, created) && body[0] != '[' {
-					require.NoError(t, err, "the first object is a whole token, whose secret is not to be had again")
+					require.NoError(t, err, "the first object is a whole token, whose secret is shown only once")
 					continue
 				}
 				require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
@@ -620,7 +631,8 @@ func TestBodyThatIsNotOneObject(t *testing.T) {
 	}
 }
 
-// TestResponsesOfAProxy: of the type that is told nothing depends, and what isn't JSON is kept and not shown.
+// TestResponsesOfAProxy shows that the reported type does not matter. A body
+// that is not JSON is kept in the error, but not in its text.
 func TestResponsesOfAProxy(t *testing.T) {
 	html := "<html>\x1b[2J" + strings.Repeat("please sign in\n", 10_000) + "</html>"
 	for _, contentType := range []string{"application/json", "text/html", "text/plain", "application/problem+json", "", "\x1b[31m"} {
@@ -649,7 +661,8 @@ func TestResponsesOfAProxy(t *testing.T) {
 	}
 }
 
-// TestUnexpectedMembers: what is unknown, null or missing is read, what has another type is not, but costs no secret.
+// TestUnexpectedMembers accepts unknown, null and missing members. A wrong type
+// is an error, except in the response to a Create.
 func TestUnexpectedMembers(t *testing.T) {
 	for member, read := range map[string]bool{
 		`"unknown":{"a":[1,null]}`:                true,

@@ -23,7 +23,7 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// sentinels are all errors that a caller can ask for.
+// sentinels are all errors that a caller can match.
 var sentinels = []error{
 	sailpoint.ErrInvalidArgument, sailpoint.ErrSelf,
 	sailpoint.ErrBadRequest, sailpoint.ErrUnauthorized, sailpoint.ErrForbidden, sailpoint.ErrNotFound,
@@ -31,7 +31,7 @@ var sentinels = []error{
 	sailpoint.ErrUnreachable, sailpoint.ErrInvalidCredentials, sailpoint.ErrInvalidResponse, sailpoint.ErrOutcomeUnknown,
 }
 
-// requireMatches checks that err matches these sentinels, and no other.
+// requireMatches checks that err matches exactly these sentinels.
 func requireMatches(t *testing.T, err error, want ...error) {
 	t.Helper()
 	require.Error(t, err)
@@ -88,8 +88,9 @@ func TestStatusMatchesItsClassOnly(t *testing.T) {
 	}
 }
 
-// TestTokenEndpointsRefusalIsNotUnauthorized: ErrUnauthorized is about a bearer. Its 429 and 5xx match by their status,
-// whatever they say.
+// TestStatusOfTheTokenEndpointMatches shows that its 401 is not
+// ErrUnauthorized, which is about a bearer. A 429 or 5xx matches by its status,
+// whatever its body says.
 func TestStatusOfTheTokenEndpointMatches(t *testing.T) {
 	for _, tt := range []struct {
 		status int
@@ -120,7 +121,7 @@ func TestStatusOfTheTokenEndpointMatches(t *testing.T) {
 				failure := requireOneError(t, err)
 				assert.Equal(t, "POST /oauth/token", failure.Op)
 				assert.Equal(t, tt.status, failure.StatusCode)
-				assert.Empty(t, failure.Body, "it may hold what was sent, or a bearer")
+				assert.Empty(t, failure.Body, "it may hold the request or a bearer")
 				calls, _ := n.counts()
 				assert.Zero(t, calls)
 			})
@@ -132,13 +133,14 @@ func newToken() sailpoint.CreatePersonalAccessTokenRequest {
 	return sailpoint.CreatePersonalAccessTokenRequest{Name: "deploy", Scope: []string{"s"}}
 }
 
-// TestErrorHoldsWhatTheResponseSays: the shapes of the API, its gateway and what stands before it.
+// TestErrorHoldsWhatTheResponseSays covers the error formats of the API, its
+// gateway and proxies.
 func TestErrorHoldsWhatTheResponseSays(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		body string
 		want sailpoint.Error
-		text string // behind the operation and the status
+		text string // after the operation and the status
 	}{
 		{
 			"the API's", `{"detailCode":"400.1 Bad Request Content","trackingId":"e7eab60924f64aa284175b9fa3309599",` +
@@ -233,7 +235,7 @@ func TestErrorHoldsWhatTheResponseSays(t *testing.T) {
 		{"an empty list", `[]`, sailpoint.Error{}, ""},
 		{"one text", `"a"`, sailpoint.Error{Messages: []string{"a"}}, ": a"},
 		{
-			"behind a byte order mark", "\ufeff" + `{"detailCode":"400.1","message":"m"}`,
+			"after a byte order mark", "\ufeff" + `{"detailCode":"400.1","message":"m"}`,
 			sailpoint.Error{DetailCode: "400.1", Messages: []string{"m"}},
 			": 400.1: m",
 		},
@@ -311,7 +313,7 @@ func TestErrorHoldsWhatTheResponseSays(t *testing.T) {
 	}
 }
 
-// TestErrorOfAHugeBody keeps 64 KiB of it.
+// TestErrorOfAHugeBody shows that the error keeps 64 KiB.
 func TestErrorOfAHugeBody(t *testing.T) {
 	filler := strings.Repeat("x", 5<<20)
 	for name, body := range map[string]string{
@@ -348,8 +350,8 @@ func TestErrorTextNamesEverything(t *testing.T) {
 		},
 		{
 			"sentences, and a code that only repeats the status", list,
-			response{status: 403, body: `{"detailCode":"403 forbidden","messages":[{"text":"It refuses. "}],"causes":[{"text":"You may not…"}]}`},
-			"sailpoint: GET /v2024/personal-access-tokens: 403 Forbidden: It refuses: You may not…",
+			response{status: 403, body: `{"detailCode":"403 forbidden","messages":[{"text":"It is closed. "}],"causes":[{"text":"You may not…"}]}`},
+			"sailpoint: GET /v2024/personal-access-tokens: 403 Forbidden: It is closed: You may not…",
 		},
 		{
 			"a status without a name", list,
@@ -379,7 +381,7 @@ func TestErrorTextNamesEverything(t *testing.T) {
 			`sailpoint: GET /v2024/personal-access-tokens: "broken\x1b pipe"`,
 		},
 		{
-			"a changing call without a response", func(ctx context.Context, c *sailpoint.Client) error {
+			"a call without a response that may have been carried out", func(ctx context.Context, c *sailpoint.Client) error {
 				return c.PersonalAccessTokens.Delete(ctx, "someone")
 			},
 			response{err: io.ErrUnexpectedEOF},
@@ -402,7 +404,8 @@ func TestErrorTextOfTheTokenEndpoint(t *testing.T) {
 		"sailpoint: POST /oauth/token: 401 Unauthorized: invalid_client: the client id or secret was rejected: check both")
 }
 
-// TestTokenEndpointErrorsQuoteNoText of the server but a known code: anything else may be an echo of the secret.
+// TestTokenEndpointErrorsQuoteNoText except a known code. Any other text may
+// echo the secret.
 func TestTokenEndpointErrorsQuoteNoText(t *testing.T) {
 	const echo = "ebg13-bs-gur-frperg"
 	header := map[string]string{"SLPT-Request-ID": echo, "Location": "https://" + echo + ".example/"}
@@ -462,7 +465,7 @@ func TestErrorPrintsItsTextUnderEveryVerb(t *testing.T) {
 		switch verb {
 		case "%T":
 			require.Equal(t, "*sailpoint.Error", got)
-		case "%p", "%#p", "%w": // fmt doesn't ask the value here; vet reports them
+		case "%p", "%#p", "%w": // fmt does not call Format for these, and vet reports them
 			require.NotContains(t, got, "the-body")
 		case "%q", "%+q", "%#q":
 			require.Equal(t, fmt.Sprintf("%q", anErrorsText), got, verb)
@@ -472,10 +475,10 @@ func TestErrorPrintsItsTextUnderEveryVerb(t *testing.T) {
 	}
 }
 
-// TestCopyOfAnErrorPrintsNoBody: a program may have made one by *err.
+// TestCopyOfAnErrorPrintsNoBody covers a copy made with *err.
 func TestCopyOfAnErrorPrintsNoBody(t *testing.T) {
 	for _, verb := range verbs {
-		if strings.ContainsAny(verb, "pw") { // fmt doesn't ask the value here; vet reports it
+		if strings.ContainsAny(verb, "pw") { // fmt does not call Format for these, and vet reports them
 			continue
 		}
 		for _, v := range []any{*anError(), []any{*anError()}, struct{ Err sailpoint.Error }{*anError()}} {
@@ -544,13 +547,14 @@ func TestCreateOutcomeError(t *testing.T) {
 	}
 }
 
-// TestZeroErrorsPrint: as a program's own tests may make them.
+// TestZeroErrorsPrint covers errors that a program's own tests make.
 func TestZeroErrorsPrint(t *testing.T) {
 	require.EqualError(t, &sailpoint.Error{Op: "GET /x"}, "sailpoint: GET /x")
 	require.EqualError(t, &sailpoint.CreateOutcomeError{Name: "n", Created: true}, `sailpoint: the token named "n" was created and its secret is lost`)
 }
 
-// TestOneErrorInEveryChain: whatever ends a call that passed the local checks.
+// TestOneErrorInEveryChain covers all ways in which a call with valid arguments
+// can fail.
 func TestOneErrorInEveryChain(t *testing.T) {
 	mine := errors.New("the caller's")
 	for name, tt := range map[string]struct {
@@ -558,19 +562,19 @@ func TestOneErrorInEveryChain(t *testing.T) {
 		change func(*sailpoint.Config)
 		want   []error
 	}{
-		"a status":                 {&network{api: always(response{status: 403})}, nil, []error{sailpoint.ErrForbidden}},
-		"no response":              {&network{api: always(response{err: mine})}, nil, []error{mine}},
-		"a response cut short":     {&network{api: always(response{body: `[`, cut: mine})}, nil, []error{mine, sailpoint.ErrInvalidResponse}},
-		"not JSON":                 {&network{api: always(response{body: `<html>`})}, nil, []error{sailpoint.ErrInvalidResponse}},
-		"no bearer":                {&network{token: always(response{status: 401})}, nil, []error{sailpoint.ErrInvalidCredentials}},
-		"no token endpoint":        {&network{token: always(response{err: mine})}, nil, []error{mine}},
-		"a bearer that is refused": {&network{api: always(response{status: 401})}, nil, []error{sailpoint.ErrUnauthorized}},
-		"no bearer after a refusal": {
+		"a status":             {&network{api: always(response{status: 403})}, nil, []error{sailpoint.ErrForbidden}},
+		"no response":          {&network{api: always(response{err: mine})}, nil, []error{mine}},
+		"a response cut short": {&network{api: always(response{body: `[`, cut: mine})}, nil, []error{mine, sailpoint.ErrInvalidResponse}},
+		"not JSON":             {&network{api: always(response{body: `<html>`})}, nil, []error{sailpoint.ErrInvalidResponse}},
+		"no bearer":            {&network{token: always(response{status: 401})}, nil, []error{sailpoint.ErrInvalidCredentials}},
+		"no token endpoint":    {&network{token: always(response{err: mine})}, nil, []error{mine}},
+		"a rejected bearer":    {&network{api: always(response{status: 401})}, nil, []error{sailpoint.ErrUnauthorized}},
+		"no bearer after a rejection": {
 			&network{api: always(response{status: 401}), token: inTurn(issued("b", 60), response{status: 400, body: `{"error":"invalid_client"}`})},
 			nil,
 			[]error{sailpoint.ErrInvalidCredentials},
 		},
-		"the TokenSource's": {&network{}, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+		"error of a TokenSource": {&network{}, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
 			return sailpoint.AccessToken{}, mine
 		}), []error{mine}},
 		"a context that ends":              {&network{api: always(response{after: time.Hour})}, nil, []error{context.DeadlineExceeded}},
@@ -599,7 +603,8 @@ func TestOneErrorInEveryChain(t *testing.T) {
 	}
 }
 
-// FuzzDecodeError: whatever a server sends, an error's text is one short printable line.
+// FuzzDecodeError shows that an error's text is one short printable line for
+// any response.
 func FuzzDecodeError(f *testing.F) {
 	f.Add(400, []byte(`{"detailCode":"400.1","trackingId":"t","messages":[{"text":"m"}],"causes":[{"text":"c"}]}`), "req-1", "1", "")
 	f.Add(401, []byte(`{"error":"JWT validation failed: JWT is expired"}`), "", "", "")
@@ -610,7 +615,7 @@ func FuzzDecodeError(f *testing.F) {
 	f.Add(200, []byte("{\"\x1b\":1}"), "", "", "")
 	f.Fuzz(func(t *testing.T, status int, body []byte, requestID, retryAfter, location string) {
 		if status < 200 || status > 999 {
-			t.Skip("not a status that net/http hands on")
+			t.Skip("net/http does not return this status")
 		}
 		synctest.Test(t, func(t *testing.T) {
 			n := &network{api: always(response{status: status, body: string(body), header: map[string]string{
@@ -620,7 +625,7 @@ func FuzzDecodeError(f *testing.F) {
 			errs := []error{list(t.Context(), client)}
 			_, err := client.PersonalAccessTokens.Create(t.Context(), newToken())
 			errs = append(errs, err)
-			// The token endpoint gets the same.
+			// The token endpoint sends the same response.
 			n = &network{token: n.api}
 			errs = append(errs, list(t.Context(), n.client(t, withoutRetries)))
 			for _, err := range errs {
@@ -642,7 +647,8 @@ func FuzzDecodeError(f *testing.F) {
 
 var _ http.RoundTripper = (*network)(nil)
 
-// TestErrUnreachable is matched where the last attempt got no response, and nobody but the network is to blame.
+// TestErrUnreachable matches if the network alone kept the last attempt from a
+// response.
 func TestErrUnreachable(t *testing.T) {
 	refused, reset, broken := response{err: errRefused, unsent: true}, response{err: errReset}, errors.New("not today")
 	unknownHost := response{err: &net.DNSError{IsNotFound: true}, unsent: true}
@@ -665,27 +671,27 @@ func TestErrUnreachable(t *testing.T) {
 		deadline   time.Duration
 		want       []error
 	}{
-		"refused":                         {api: []response{refused}, want: []error{sailpoint.ErrUnreachable}},
-		"unknown host":                    {api: []response{unknownHost}, want: []error{sailpoint.ErrUnreachable}},
-		"proxy wants a password":          {api: []response{{err: errors.New("Proxy Authentication Required"), unsent: true}}, want: []error{sailpoint.ErrUnreachable}},
-		"reset":                           {api: []response{reset}, want: []error{sailpoint.ErrUnreachable}},
-		"silent":                          {api: []response{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
-		"the two minutes are over":        {api: []response{silence}, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
-		"503, then refused":               {api: []response{{status: 503}, refused}, want: []error{sailpoint.ErrUnreachable, sailpoint.ErrServer}},
-		"refused, then 503":               {api: []response{refused, {status: 503}}, want: []error{sailpoint.ErrServer}},
-		"header, then cut":                {api: []response{{body: `[`, cut: errReset}}, want: []error{sailpoint.ErrInvalidResponse}},
-		"token endpoint refused":          {token: []response{refused}, want: []error{sailpoint.ErrUnreachable}},
-		"token endpoint unknown":          {token: []response{unknownHost}, want: []error{sailpoint.ErrUnreachable}},
-		"token endpoint silent":           {token: []response{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
-		"token endpoint 503":              {token: []response{{status: 503}}, want: []error{sailpoint.ErrServer}},
-		"token endpoint down after a 401": {api: []response{{status: 401}}, token: []response{issued("bearer-1", 60), refused}, want: []error{sailpoint.ErrUnreachable}},
-		"caller's deadline":               {api: []response{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
-		"caller's deadline in the fetch":  {token: []response{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
-		"limiter after a refusal":         {api: []response{refused}, change: limited, want: []error{broken}},
-		"TokenSource":                     {change: noSource, want: []error{broken}},
-		"302":                             {api: []response{{status: 302}}},
-		"405":                             {api: []response{{status: 405}}},
-		"407":                             {api: []response{{status: 407}}},
+		"refused":                            {api: []response{refused}, want: []error{sailpoint.ErrUnreachable}},
+		"unknown host":                       {api: []response{unknownHost}, want: []error{sailpoint.ErrUnreachable}},
+		"proxy wants a password":             {api: []response{{err: errors.New("Proxy Authentication Required"), unsent: true}}, want: []error{sailpoint.ErrUnreachable}},
+		"reset":                              {api: []response{reset}, want: []error{sailpoint.ErrUnreachable}},
+		"silent":                             {api: []response{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
+		"the two minutes are over":           {api: []response{silence}, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
+		"503, then refused":                  {api: []response{{status: 503}, refused}, want: []error{sailpoint.ErrUnreachable, sailpoint.ErrServer}},
+		"refused, then 503":                  {api: []response{refused, {status: 503}}, want: []error{sailpoint.ErrServer}},
+		"header, then cut":                   {api: []response{{body: `[`, cut: errReset}}, want: []error{sailpoint.ErrInvalidResponse}},
+		"token endpoint refused":             {token: []response{refused}, want: []error{sailpoint.ErrUnreachable}},
+		"token endpoint unknown":             {token: []response{unknownHost}, want: []error{sailpoint.ErrUnreachable}},
+		"token endpoint silent":              {token: []response{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
+		"token endpoint 503":                 {token: []response{{status: 503}}, want: []error{sailpoint.ErrServer}},
+		"token endpoint down after a 401":    {api: []response{{status: 401}}, token: []response{issued("bearer-1", 60), refused}, want: []error{sailpoint.ErrUnreachable}},
+		"caller's deadline":                  {api: []response{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
+		"caller's deadline in the fetch":     {token: []response{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
+		"limiter after a refused connection": {api: []response{refused}, change: limited, want: []error{broken}},
+		"TokenSource":                        {change: noSource, want: []error{broken}},
+		"302":                                {api: []response{{status: 302}}},
+		"405":                                {api: []response{{status: 405}}},
+		"407":                                {api: []response{{status: 407}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -717,7 +723,7 @@ func TestErrUnreachable(t *testing.T) {
 	}
 }
 
-// TestErrorNamesTheToken that the call was about, where it was about one.
+// TestErrorNamesTheToken that the call was about, if there was one.
 func TestErrorNamesTheToken(t *testing.T) {
 	for i, op := range slices.Concat(operations[:6], bulkOperations) {
 		t.Run(op.name, func(t *testing.T) {
@@ -733,7 +739,7 @@ func TestErrorNamesTheToken(t *testing.T) {
 	n := &network{token: always(response{status: 401})}
 	failure := requireOneError(t, n.client(t).PersonalAccessTokens.Delete(t.Context(), "someone"))
 	assert.Equal(t, "POST /oauth/token", failure.Op)
-	assert.Empty(t, failure.TokenID, "its credential is not the one that was refused")
+	assert.Empty(t, failure.TokenID, "the fetch is not about this token")
 
 	var out bytes.Buffer
 	slog.New(slog.NewTextHandler(&out, nil)).Info("m", "err", &sailpoint.Error{Op: "DELETE /x", TokenID: "an id\n"})

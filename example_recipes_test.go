@@ -26,7 +26,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// The proxy requires authentication, and a private CA issued the certificate of the API.
+// The proxy requires authentication, and a private CA issued the certificate of
+// the API.
 func ExampleNewTransport() {
 	baseURL, proxyHost, caPEM, cfg, closeAll := exampleNetwork("proxy-user", "proxy-password")
 	defer closeAll()
@@ -59,7 +60,8 @@ func ExampleNewTransport() {
 	// Output: tenant
 }
 
-// companyTransport adds a header to each request, and keeps the last list as the server sent it.
+// companyTransport adds a header to each request, and keeps the last list as
+// the server sent it.
 type companyTransport struct {
 	next http.RoundTripper
 
@@ -165,7 +167,8 @@ func ExampleConfig_staticBearer() {
 	// true true
 }
 
-// loginSource returns the bearers of a user who has logged in, by the authorization code grant.
+// loginSource returns the bearers of a user who has logged in, by the
+// authorization code grant.
 type loginSource struct {
 	config *oauth2.Config
 	mu     sync.Mutex
@@ -190,7 +193,8 @@ func (s *loginSource) AccessToken(ctx context.Context, refused sailpoint.Secret)
 	return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(token.AccessToken), Expiry: token.Expiry}, nil
 }
 
-// A client that acts for a user who has logged in with the authorization code grant.
+// A client that acts for a user who has logged in with the authorization code
+// grant.
 func ExampleTokenSource() {
 	tenant := sailpointtest.NewTenant()
 	ctx := context.WithValue(context.Background(), oauth2.HTTPClient, &http.Client{Transport: exampleLogin{tenant}})
@@ -227,7 +231,8 @@ func ExampleTokenSource() {
 	// 1
 }
 
-// oauth2Source makes a client the source of the bearers of other programs and SDKs.
+// oauth2Source makes a client the source of the bearers of other programs and
+// SDKs.
 type oauth2Source struct{ client *sailpoint.Client }
 
 func (s oauth2Source) Token() (*oauth2.Token, error) {
@@ -238,7 +243,8 @@ func (s oauth2Source) Token() (*oauth2.Token, error) {
 	return &oauth2.Token{AccessToken: token.Bearer.Reveal(), TokenType: "Bearer", Expiry: token.Expiry}, nil
 }
 
-// oneOrigin sends nothing to other hosts. oauth2.Transport would send the bearer to any, also after a redirect.
+// oneOrigin sends nothing to other hosts. oauth2.Transport would send the
+// bearer to any, also after a redirect.
 type oneOrigin struct {
 	host string
 	next http.RoundTripper
@@ -343,7 +349,8 @@ func (l exampleLogin) RoundTrip(req *http.Request) (*http.Response, error) {
 	return recorder.Result(), err
 }
 
-// exampleNetwork serves a tenant over TLS, and an HTTP proxy that requires authentication.
+// exampleNetwork serves a tenant over TLS, and an HTTP proxy that requires
+// authentication.
 func exampleNetwork(user, password string) (baseURL, proxyHost string, caPEM []byte, cfg sailpoint.Config, closeAll func()) {
 	tenant := sailpointtest.NewTenant()
 	api := httptest.NewTLSServer(tenant)

@@ -18,7 +18,7 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// A token for a job, from the configuration of the environment or of config.json.
+// Create a token for a job, configured by the environment or config.json.
 func Example_firstProgram() {
 	ctx := context.Background()
 
@@ -170,7 +170,8 @@ func ExampleLastUsedLE() {
 	// Output: lastUsed isnull or lastUsed le 2026-05-01T00:00:00.000Z
 }
 
-// exampleClient is a client of a tenant in memory that holds one token beside the client's own.
+// exampleClient is a client of a tenant in memory. The tenant holds the client's
+// own token and one more.
 func exampleClient() *sailpoint.Client {
 	tenant := sailpointtest.NewTenant()
 	tenant.Add(sailpoint.PersonalAccessToken{
@@ -183,8 +184,8 @@ func exampleClient() *sailpoint.Client {
 	return client
 }
 
-// TestSnippetsAreCompiled: each Go snippet of the README and of the guides stands, line for line, in a file that is
-// compiled.
+// TestSnippetsAreCompiled shows that each Go snippet of the README and guides
+// also stands, line for line, in a compiled file.
 func TestSnippetsAreCompiled(t *testing.T) {
 	var compiled []string
 	for _, name := range glob(t, "*example_test.go", "*/*example_test.go") {
@@ -197,11 +198,11 @@ func TestSnippetsAreCompiled(t *testing.T) {
 			require.True(t, closed, name)
 			require.True(t, slices.ContainsFunc(compiled, func(source string) bool {
 				return strings.Contains(source, withoutIndent(snippet))
-			}), "in %s, and not compiled anywhere:\n%s", name, snippet)
+			}), "a snippet in %s is not compiled anywhere:\n%s", name, snippet)
 			count++
 		}
 	}
-	require.GreaterOrEqual(t, count, 2, "the README has two")
+	require.GreaterOrEqual(t, count, 2, "the README has two snippets")
 }
 
 func glob(t *testing.T, patterns ...string) (names []string) {

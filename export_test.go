@@ -2,8 +2,8 @@ package sailpoint
 
 import "fmt"
 
-// FlipMatrix gives one cell of the matrix after another each of its other values, calls try for each, and puts back
-// what was there. column is the cell's, or -1 for a row's certainty.
+// FlipMatrix sets each cell of the matrix to each of its other values, calls
+// try, and restores the cell. The column of a row's certainty is -1.
 func FlipMatrix(try func(cell string, column int)) {
 	names := [events]string{
 		notSent: "notSent", peerRefused: "peerRefused", unanswered: "unanswered",

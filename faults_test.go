@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// kindOfFault is a kind of fault that the client gets over or reports, and the tests that show it. Package lifecycle
-// tests how a run recovers.
+// kindOfFault is a kind of fault that the client gets over or reports, and the
+// tests that show it. Package lifecycle tests how a run recovers.
 type kindOfFault struct {
 	name     string
 	tests    []func(*testing.T)
@@ -116,7 +116,8 @@ var kindsOfFaults = []kindOfFault{
 	{name: "panics", tests: by(TestPanicOfATransportLeaksNothing)},
 }
 
-// TestEveryKindOfFaultIsTested keeps a kind from losing its tests when tests are renamed or removed.
+// TestEveryKindOfFaultIsTested keeps a kind from losing its tests when tests
+// are renamed or removed.
 func TestEveryKindOfFaultIsTested(t *testing.T) {
 	names := map[string]bool{}
 	for _, kind := range kindsOfFaults {

@@ -25,7 +25,8 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// FuzzRetryAfter: a reported wait is never negative. It is what RFC 9110 or one of the other known forms says.
+// FuzzRetryAfter shows that a reported wait is never negative. It follows RFC
+// 9110 or another known form.
 func FuzzRetryAfter(f *testing.F) {
 	for _, list := range [][]retryAfter{retryAfterSeconds, retryAfterTooLong, retryAfterOdd, retryAfterUnreadable, retryAfterDates} {
 		for _, tt := range list {
@@ -64,8 +65,9 @@ func FuzzRetryAfter(f *testing.F) {
 
 var decimal = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
 
-// FuzzDecodeCreate: a whole id and a whole secret are returned, whatever else is in the response. Otherwise the error
-// tells what is known and not what came.
+// FuzzDecodeCreate shows that a whole id and secret are returned, whatever else
+// the response holds. Otherwise the error says what is known and does not quote
+// the secret.
 func FuzzDecodeCreate(f *testing.F) {
 	f.Add([]byte(created), false)
 	for _, tt := range createOutcomes {
@@ -91,7 +93,7 @@ func FuzzDecodeCreate(f *testing.F) {
 			require.NotContains(t, got.Name+got.Owner.Name+strings.Join(got.Scope, ""), "\ufffd")
 			return
 		}
-		require.False(t, id != "" && secret != "", "both are whole: %v", err)
+		require.False(t, id != "" && secret != "", "id and secret are whole: %v", err)
 		outcome := requireOutcome(t, err)
 		require.Regexp(t, `^[A-Za-z0-9_-]{0,128}$`, outcome.ID)
 		if outcome.ID != "" {
@@ -105,8 +107,8 @@ func FuzzDecodeCreate(f *testing.F) {
 	})
 }
 
-// idAndSecret returns those of the object that body begins with, as far as it is JSON: "" if one is missing, damaged or
-// there twice.
+// idAndSecret returns the id and secret of the object at the start of body, as
+// far as it is JSON. A missing, damaged or repeated one is empty.
 func idAndSecret(body []byte) (id, secret string) {
 	dec := jsontext.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if start, err := dec.ReadToken(); err != nil || start.Kind() != '{' {
@@ -138,7 +140,8 @@ func idAndSecret(body []byte) (id, secret string) {
 	return whole("id"), whole("secret")
 }
 
-// requirePrintable checks that the text of err is one line without control characters.
+// requirePrintable checks that the text of err is one line without control
+// characters.
 func requirePrintable(t *testing.T, err error) {
 	t.Helper()
 	text := err.Error()
@@ -147,7 +150,8 @@ func requirePrintable(t *testing.T, err error) {
 	require.Less(t, len(text), 32<<10)
 }
 
-// FuzzDecodeBearer: what is sent to the API as a bearer can stand in a header, and what can't isn't repeated.
+// FuzzDecodeBearer shows that a bearer is sent only if a header can hold it.
+// Otherwise no error quotes it.
 func FuzzDecodeBearer(f *testing.F) {
 	f.Add([]byte(issued("the-bearer", 60).body))
 	for _, expiresIn := range []string{`null`, `0`, `-1`, `-4294963697`, `3600.5`, `1e3`, `"749"`, `100000000000000000000`, `[]`} {
@@ -186,7 +190,7 @@ func FuzzDecodeBearer(f *testing.F) {
 	})
 }
 
-// FuzzPathID: an id that is taken is one segment of the path, byte for byte.
+// FuzzPathID shows that a valid id is one segment of the path, byte for byte.
 func FuzzPathID(f *testing.F) {
 	for _, id := range []string{"86f1dc6fe8f54414950454cbb11278fa", "the-client-id", "", ".", "..", "../oauth", "a/b", "a%2fb", "a?x", "a#f", "a\x00b", "a\nb", "%2e%2e", "ü", "a_B-9"} {
 		f.Add(id)
@@ -210,8 +214,9 @@ func FuzzPathID(f *testing.F) {
 	})
 }
 
-// FuzzBaseURL: a URL that is taken leads to its own host by TLS, or to this computer; one that is refused isn't repeated
-// with its password.
+// FuzzBaseURL shows that requests go to the host of a valid URL, and use TLS
+// unless it is this computer. An error about an invalid URL does not quote its
+// password.
 func FuzzBaseURL(f *testing.F) {
 	for _, raw := range invalidURLs {
 		f.Add(raw)
@@ -253,7 +258,8 @@ func FuzzBaseURL(f *testing.F) {
 	})
 }
 
-// FuzzQuery: a filter and an owner arrive as they are, whatever is in them, and reach nothing else.
+// FuzzQuery shows that any filter and owner arrive unchanged, and change
+// nothing else of the URL.
 func FuzzQuery(f *testing.F) {
 	f.Add("lastUsed isnull", "me")
 	f.Add(`lastUsed le 2023-02-05T10:59:27.214Z or x eq "a+b&c=d#e%20"`, "../../oauth?x=1#f")
@@ -281,7 +287,8 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// FuzzRedact: whatever a secret is, and wherever it is echoed, no text holds eight bytes of it.
+// FuzzRedact shows that no error holds eight bytes of a secret, wherever a
+// server echoes it.
 func FuzzRedact(f *testing.F) {
 	f.Add("cs-51&=+%ü-c0ffee", "eyJhbGciOiJFUzI1NiJ9.bearer-value_1.c2ln", 400)
 	f.Add(`quoted"and\back`, `bearer"and\back`, 500)

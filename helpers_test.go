@@ -21,11 +21,11 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// network stands for everything that a client talks to: an API and a token endpoint, whose URLs are told apart by their
-// last segment. It keeps what arrived.
+// network is an http.RoundTripper in place of the API and the token endpoint. A
+// URL that ends with /token is the token endpoint's. It records all requests.
 type network struct {
-	api   func(arrival) response // nil: 200 and an empty list
-	token func(arrival) response // nil: bearer-1, bearer-2 and so on, for 12 hours each
+	api   func(arrival) response // nil for 200 and an empty list
+	token func(arrival) response // nil for bearer-1, bearer-2 and so on, valid for 12 hours
 
 	mu       sync.Mutex
 	calls    []arrival    // at the API
@@ -33,9 +33,9 @@ type network struct {
 	canceled atomic.Int64 // requests whose context ended before their response
 }
 
-// arrival is a request as the network got it.
+// arrival is a request that the network received.
 type arrival struct {
-	n      int // 1 for the first at its endpoint
+	n      int // 1 for the first request to its endpoint
 	at     time.Time
 	method string
 	url    string
@@ -43,7 +43,7 @@ type arrival struct {
 	body   string
 }
 
-// onTheWire returns the request as HTTP/1.1 would write it, with the header sorted.
+// onTheWire returns the request in HTTP/1.1, with a sorted header.
 func (a arrival) onTheWire() string {
 	_, rest, _ := strings.Cut(a.url, "://")
 	host, path, _ := strings.Cut(rest, "/")
@@ -58,7 +58,8 @@ func (a arrival) onTheWire() string {
 
 func (a arrival) bearer() string { return strings.TrimPrefix(a.header.Get("Authorization"), "Bearer ") }
 
-// response is what comes back. The zero response is 200 without a body.
+// response describes what the network returns. The zero value is 200 without a
+// body.
 type response struct {
 	then   func() // runs when the request has arrived
 	after  time.Duration
@@ -67,23 +68,24 @@ type response struct {
 	body   string
 	stream func(ctx context.Context) io.Reader // instead of body; closed with it if it is an io.Closer
 	cut    error                               // ends the body instead of EOF
-	err    error                               // instead of a response
-	unsent bool                                // err came before a connection was got
+	err    error                               // returned instead of a response
+	unsent bool                                // err occurred before there was a connection
 }
 
 func ok(body string) response { return response{body: body} }
 
-// issued is the token endpoint's response of success.
+// issued is a successful response of the token endpoint.
 func issued(bearer string, seconds int) response {
 	return response{body: fmt.Sprintf(`{"access_token":%q,"token_type":"bearer","expires_in":%d}`, bearer, seconds)}
 }
 
-// inTurn responses with each of list, and then with the last one again and again.
+// inTurn returns the responses of list in turn, and then the last one for every
+// further request.
 func inTurn(list ...response) func(arrival) response {
 	return func(a arrival) response { return list[min(a.n, len(list))-1] }
 }
 
-// scripted returns a network whose API responses in turn.
+// scripted returns a network whose API returns these responses in turn.
 func scripted(list ...response) *network { return &network{api: inTurn(list...)} }
 
 func always(a response) func(arrival) response { return inTurn(a) }
@@ -159,21 +161,22 @@ type brokenReader struct{ err error }
 
 func (b brokenReader) Read([]byte) (int, error) { return 0, b.err }
 
-// counts returns how many requests arrived at the API and at the token endpoint.
+// counts returns the number of requests to the API and to the token endpoint.
 func (n *network) counts() (calls, fetches int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.calls), len(n.fetches)
 }
 
-// requireCounts checks how many requests arrived at the API and at the token endpoint.
+// requireCounts checks the number of requests to the API and to the token
+// endpoint.
 func (n *network) requireCounts(t *testing.T, calls, fetches int) {
 	t.Helper()
 	c, f := n.counts()
 	require.Equal(t, [2]int{calls, fetches}, [2]int{c, f}, "requests to the API, and to the token endpoint")
 }
 
-// bearersSent returns the bearers of the calls that arrived at the API.
+// bearersSent returns the bearers of the requests to the API.
 func (n *network) bearersSent() (list []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -183,7 +186,7 @@ func (n *network) bearersSent() (list []string) {
 	return list
 }
 
-// config is a complete configuration on n.
+// config returns a complete configuration that uses n.
 func (n *network) config() sailpoint.Config {
 	return sailpoint.Config{
 		BaseURL:      "https://acme.example",
@@ -204,23 +207,23 @@ func (n *network) client(t *testing.T, change ...func(*sailpoint.Config)) *sailp
 	return client
 }
 
-// withoutRetries keeps tests of a single response free of waits.
+// withoutRetries lets tests of a single response run without waits.
 func withoutRetries(cfg *sailpoint.Config) { cfg.MaxRetries = -1 }
 
-// withSource makes source what bearers come from.
+// withSource makes source the TokenSource.
 func withSource(source func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error)) func(*sailpoint.Config) {
 	return func(cfg *sailpoint.Config) {
 		cfg.ClientSecret, cfg.TokenSource = sailpoint.Secret{}, source
 	}
 }
 
-// list is the simplest call.
+// list makes the simplest call.
 func list(ctx context.Context, client *sailpoint.Client) error {
 	_, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
 	return err
 }
 
-// chain returns err and everything that it wraps, singly and severally.
+// chain returns err and all errors that it wraps.
 func chain(err error) []error {
 	if err == nil {
 		return nil
@@ -237,7 +240,7 @@ func chain(err error) []error {
 	return all
 }
 
-// requireOneError returns the one *Error in the chain of err, and fails if there are none or more.
+// requireOneError checks that err wraps exactly one *Error, and returns it.
 func requireOneError(t *testing.T, err error) *sailpoint.Error {
 	t.Helper()
 	var found []*sailpoint.Error
@@ -253,7 +256,8 @@ func requireOneError(t *testing.T, err error) *sailpoint.Error {
 	return first
 }
 
-// visit calls f for v and what its exported fields, elements and pointers lead to.
+// visit calls f for v and for all values reachable through exported fields,
+// elements and pointers.
 func visit(v reflect.Value, depth int, f func(reflect.Value)) {
 	if !v.IsValid() || depth == 0 {
 		return

@@ -26,14 +26,14 @@ import (
 	"github.com/sailpoint-go/sailpoint/internal/redact/redacttest"
 )
 
-// The secrets that must not come out. The client secret has characters that a form escapes.
+// These secrets must not leak. A form escapes characters of the client secret.
 const (
 	leakClientSecret = "cs-51&=+%ü-c0ffee"
 	leakBearer       = "eyJhbGciOiJFUzI1NiJ9.bearer-value_1.c2ln"
 	leakPATSecret    = "5ecf00d15ecf00d15ecf00d15ecf00d1"
 )
 
-// printings returns v as everything that a program may print, log or marshal it as.
+// printings returns what a program gets if it prints, logs or marshals v.
 func printings(v any) map[string]string {
 	all := map[string]string{}
 	for _, verb := range verbs {
@@ -45,7 +45,7 @@ func printings(v any) map[string]string {
 	}{"hidden", v}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%d", "%x"} {
 		all["in an unexported field "+verb] = fmt.Sprintf(verb, hidden)
-		all["behind a pointer "+verb] = fmt.Sprintf(verb, &hidden)
+		all["through a pointer "+verb] = fmt.Sprintf(verb, &hidden)
 		all["in a map "+verb] = fmt.Sprintf(verb, map[string]any{"v": v})
 	}
 	var text, object bytes.Buffer
@@ -78,7 +78,7 @@ type contextHandler struct {
 
 func (h contextHandler) Handle(ctx context.Context, _ slog.Record) error { h.see(ctx); return nil }
 
-// TestNoValueLeaks: what a program holds of this package, and prints by accident.
+// TestNoValueLeaks covers all values that a program may print by accident.
 func TestNoValueLeaks(t *testing.T) {
 	n := &network{token: always(issued(leakBearer, 3600))}
 	n.api = func(a arrival) response {
@@ -133,10 +133,11 @@ func TestNoValueLeaks(t *testing.T) {
 	}
 }
 
-// leaks are responses that repeat what they shouldn't. A row names what is sent back, and from where.
+// leaks are responses that quote secrets. A row's name says who sends it, and
+// where the secret is.
 var leaks = map[string]struct {
 	api, token response
-	err        bool // of the transport: the row's responses stand for what its error says
+	err        bool // the transport returns an error with the text of these responses
 }{
 	"API: message":          {api: response{status: 400, body: `{"message":"` + leakBearer + `"}`}},
 	"API: messages, causes": {api: response{status: 403, body: `{"messages":[{"text":"a ` + leakBearer + `"}],"causes":[{"text":"` + leakClientSecret + `"}]}`}},
@@ -159,8 +160,8 @@ var leaks = map[string]struct {
 	"API: transport's error":    {api: response{err: fmt.Errorf("header %s, form %s", leakBearer, leakClientSecret)}},
 	"API: URL in an error":      {api: response{err: &url.Error{Op: "Get", URL: "https://x/?" + leakBearer, Err: io.EOF}}},
 
-	"token: refused":           {token: response{status: 401, body: `{"error":"invalid_client","error_description":"bad ` + leakClientSecret + `"}`}},
-	"token: refused, as form":  {token: response{status: 400, body: `client_secret=` + url.QueryEscape(leakClientSecret)}},
+	"token: rejected":          {token: response{status: 401, body: `{"error":"invalid_client","error_description":"bad ` + leakClientSecret + `"}`}},
+	"token: rejected, as form": {token: response{status: 400, body: `client_secret=` + url.QueryEscape(leakClientSecret)}},
 	"token: unknown code":      {token: response{status: 400, body: `{"error":"` + leakClientSecret + `"}`}},
 	"token: escaped code":      {token: response{status: 400, body: `{"error":"` + url.QueryEscape(leakClientSecret) + `","message":"` + url.PathEscape(leakClientSecret) + `"}`}},
 	"token: detail code":       {token: response{status: 500, body: `{"detailCode":"` + url.QueryEscape(leakClientSecret) + `","trackingId":"` + url.QueryEscape(leakClientSecret) + `"}`}},
@@ -190,7 +191,8 @@ var leaks = map[string]struct {
 	"create: 500":            {api: response{status: 500, body: `{"id":"86f1","secret":"` + leakPATSecret + `"}`}},
 }
 
-// TestNoErrorLeaks makes every kind of failure by real calls, and looks at all that comes out.
+// TestNoErrorLeaks makes calls fail in every way, and checks the errors and
+// logs.
 func TestNoErrorLeaks(t *testing.T) {
 	calls := map[string]func(context.Context, *sailpoint.PersonalAccessTokensService) error{
 		"create": func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
@@ -244,7 +246,7 @@ func TestNoErrorLeaks(t *testing.T) {
 					err := call(t.Context(), client.PersonalAccessTokens)
 					requireAbsent(t, log.String(), leakClientSecret, leakBearer, leakPATSecret)
 					if err == nil {
-						require.Equal(t, "delete", operation, "only it takes an empty response")
+						require.Equal(t, "delete", operation, "only Delete accepts an empty response")
 						return
 					}
 					requireNoLeak(t, err)
@@ -261,7 +263,7 @@ func requireNoLeak(t *testing.T, err error) {
 	for _, text := range printings(err) {
 		requireAbsent(t, text, secrets...)
 	}
-	// What stands in the Body isn't printed; of what the client knows, nothing stands there either.
+	// The Body isn't printed. It holds no secret that the client knows either.
 	requireAbsent(t, string(failure.Body), leakBearer)
 	assert.NotContains(t, string(failure.Body), leakClientSecret)
 
@@ -282,14 +284,16 @@ func requireNoLeak(t *testing.T, err error) {
 	assert.NotErrorAs(t, err, &wrapper)
 }
 
-// TestPanicOfATransportLeaksNothing: its value may be the request.
+// TestPanicOfATransportLeaksNothing matters because the panic's value may be
+// the request.
 func TestPanicOfATransportLeaksNothing(t *testing.T) {
 	n := &network{token: func(a arrival) response { panic(a.body) }}
 	err := list(t.Context(), n.client(t, func(cfg *sailpoint.Config) { cfg.ClientSecret = sailpoint.NewSecret(leakClientSecret) }))
 	requireNoLeak(t, err)
 }
 
-// echoes are the places where a response of the API, or what happens instead of one, may repeat a secret.
+// echoes are the places where a response or a transport error may quote a
+// secret.
 var echoes = map[string]func(spelled string) response{
 	"message": func(s string) response { return response{status: 400, body: `{"message":` + quote(s) + `}`} },
 	"every member": func(s string) response {
@@ -300,23 +304,23 @@ var echoes = map[string]func(spelled string) response{
 	"error object": func(s string) response {
 		return response{status: 403, body: `{"error":{"code":` + quote(s) + `,"message":` + quote(s) + `}}`}
 	},
-	"list":               func(s string) response { return response{status: 409, body: `[` + quote(s) + `]`} },
-	"body":               func(s string) response { return response{status: 502, body: `<pre>Authorization: ` + s + ` </pre>`} },
-	"body, cut in front": func(s string) response { return response{status: 400, body: s[3:]} },
-	"body, cut behind":   func(s string) response { return response{status: 400, body: s[:len(s)-3]} },
-	"body, cut by the bound": func(s string) response {
-		return response{status: 400, body: strings.Repeat(". ", 32<<10-len(s)/4) + s} // a half of it is beyond the bound
+	"list":                   func(s string) response { return response{status: 409, body: `[` + quote(s) + `]`} },
+	"body":                   func(s string) response { return response{status: 502, body: `<pre>Authorization: ` + s + ` </pre>`} },
+	"body, cut at its start": func(s string) response { return response{status: 400, body: s[3:]} },
+	"body, cut at its end":   func(s string) response { return response{status: 400, body: s[:len(s)-3]} },
+	"body, cut by the limit": func(s string) response {
+		return response{status: 400, body: strings.Repeat(". ", 32<<10-len(s)/4) + s} // half of it exceeds the limit
 	},
 	"request id": func(s string) response { return response{status: 500, header: map[string]string{"SLPT-Request-ID": s}} },
 	"redirect's host": func(s string) response {
 		return response{status: 307, header: map[string]string{"Location": "https://" + s + "/"}}
 	},
-	"transport":        func(s string) response { return response{err: fmt.Errorf("can't read the header %q", s)} },
-	"transport, below": func(s string) response { return response{err: hiding{errors.New(s)}} },
-	"cut success":      func(s string) response { return response{body: `[`, cut: errors.New(s)} },
+	"transport":          func(s string) response { return response{err: fmt.Errorf("can't read the header %q", s)} },
+	"transport, wrapped": func(s string) response { return response{err: hiding{errors.New(s)}} },
+	"cut success":        func(s string) response { return response{body: `[`, cut: errors.New(s)} },
 }
 
-// hiding is an error that says less than the one that it wraps.
+// hiding is an error whose text is not that of the error it wraps.
 type hiding struct{ error }
 
 func (hiding) Error() string   { return "hidden" }
@@ -327,7 +331,8 @@ func quote(s string) string {
 	return string(out)
 }
 
-// TestNoSpellingOfASecretLeaks: whichever way and wherever a server repeats a secret, no 8 bytes of it can be read.
+// TestNoSpellingOfASecretLeaks shows that no 8 bytes of a secret can be read,
+// however and wherever a server quotes it.
 func TestNoSpellingOfASecretLeaks(t *testing.T) {
 	tried := 0
 	for place, echo := range echoes {
@@ -340,7 +345,7 @@ func TestNoSpellingOfASecretLeaks(t *testing.T) {
 					requireUnreadable(t, name, secret, &network{api: always(echo(spelled)), token: always(issued(leakBearer, 3600))})
 					a := echo(spelled)
 					if secret == leakBearer && (a.err != nil || a.cut != nil) {
-						continue // a transport's text about a bearer that nobody has got yet
+						continue // there is no bearer yet that the transport could quote
 					}
 					tried++
 					requireUnreadable(t, name, secret, &network{token: always(a)})
@@ -351,7 +356,8 @@ func TestNoSpellingOfASecretLeaks(t *testing.T) {
 	t.Logf("%d calls", tried)
 }
 
-// requireUnreadable makes a call that fails, and looks for the secret in all that comes out.
+// requireUnreadable makes a call that fails, and checks that its error and log
+// don't show the secret.
 func requireUnreadable(t *testing.T, name, secret string, n *network) {
 	t.Helper()
 	var log bytes.Buffer
@@ -372,7 +378,8 @@ func requireUnreadable(t *testing.T, name, secret string, n *network) {
 	}
 }
 
-// TestSecretsOfEarlierAttemptsAreRedacted: a proxy may response with what it kept of another request.
+// TestSecretsOfEarlierAttemptsAreRedacted covers a proxy that quotes an earlier
+// request.
 func TestSecretsOfEarlierAttemptsAreRedacted(t *testing.T) {
 	n := &network{
 		token: inTurn(issued(leakBearer, 3600), issued("another-bearer-2", 3600)),
@@ -383,7 +390,8 @@ func TestSecretsOfEarlierAttemptsAreRedacted(t *testing.T) {
 	requireNoLeak(t, err)
 }
 
-// TestErrorOfATokenSourceIsRedacted: it is given the bearer that was refused.
+// TestErrorOfATokenSourceIsRedacted matters because the TokenSource receives
+// the rejected bearer.
 func TestErrorOfATokenSourceIsRedacted(t *testing.T) {
 	mine := errors.New("mine")
 	n := &network{api: always(response{status: 401})}
@@ -398,7 +406,8 @@ func TestErrorOfATokenSourceIsRedacted(t *testing.T) {
 	requireNoLeak(t, err)
 }
 
-// TestIDThatIsASecretIsNotShown: of a token that was created, and whose secret is lost.
+// TestIDThatIsASecretIsNotShown covers a token that was created and whose
+// secret is lost.
 func TestIDThatIsASecretIsNotShown(t *testing.T) {
 	const bearer = "5ecf00d15ecf00d15ecf00d15ecf00d2"
 	for _, id := range []string{bearer, bearer[3:], strings.ToUpper(bearer)} {

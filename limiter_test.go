@@ -16,14 +16,14 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// sharedLimiter refuses while a 429 that it was told of lasts.
+// sharedLimiter returns an error while a reported 429 lasts.
 type sharedLimiter struct {
 	mu       sync.Mutex
 	until    time.Time
 	asked    int
 	reported []time.Duration
 	contexts []context.Context
-	left     []time.Duration // until the end of these contexts
+	left     []time.Duration // time left in these contexts
 }
 
 func (l *sharedLimiter) Wait(context.Context) error {
@@ -50,7 +50,8 @@ func withLimiter(limiter sailpoint.Limiter) func(*sailpoint.Config) {
 	return func(cfg *sailpoint.Config) { cfg.Limiter = limiter }
 }
 
-// TestSharedLimiterHoldsBackTheOthers: one client's 429 is no other client's.
+// TestSharedLimiterHoldsBackTheOthers shows that a 429 to one client spares the
+// others one.
 func TestSharedLimiterHoldsBackTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &sharedLimiter{}
@@ -69,11 +70,11 @@ func TestSharedLimiterHoldsBackTheOthers(t *testing.T) {
 		other.requireCounts(t, 1, 1)
 		require.GreaterOrEqual(t, other.calls[0].at.Sub(started), 20*time.Second)
 		limited.requireCounts(t, 2, 1)
-		require.Equal(t, 4, limiter.asked, "once for each request, and once for the refusal")
+		require.Equal(t, 4, limiter.asked, "once for each request, and once for the error")
 	})
 }
 
-func TestSharedLimiterThatRefusesForLong(t *testing.T) {
+func TestSharedLimiterThatFailsForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &sharedLimiter{until: time.Now().Add(5 * time.Minute)}
 		n := &network{}
@@ -88,10 +89,11 @@ func TestSharedLimiterThatRefusesForLong(t *testing.T) {
 	})
 }
 
-// TestSharedLimiterThatAlwaysFails: each refusal is waited for, and the call ends.
+// TestSharedLimiterThatAlwaysFails shows that the call waits after each error,
+// and ends.
 func TestSharedLimiterThatAlwaysFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		limiter := &refusingLimiter{retryAfter: time.Nanosecond}
+		limiter := &failingLimiter{retryAfter: time.Nanosecond}
 		n := &network{}
 		err := list(t.Context(), n.client(t, withLimiter(limiter)))
 		requireMatches(t, err, sailpoint.ErrRateLimited)
@@ -100,19 +102,20 @@ func TestSharedLimiterThatAlwaysFails(t *testing.T) {
 	})
 }
 
-type refusingLimiter struct {
+type failingLimiter struct {
 	retryAfter time.Duration
 	asked      int
 }
 
-func (l *refusingLimiter) Wait(context.Context) error {
+func (l *failingLimiter) Wait(context.Context) error {
 	l.asked++
 	return &sailpoint.Error{RetryAfter: l.retryAfter}
 }
 
-func (*refusingLimiter) RateLimited(context.Context, time.Duration) {}
+func (*failingLimiter) RateLimited(context.Context, time.Duration) {}
 
-// TestRateLimitedHasAContextOfItsOwn: a 429 counts for all, also if the call that got it has ended.
+// TestRateLimitedHasAContextOfItsOwn shows that a 429 is shared even after its
+// call has ended.
 func TestRateLimitedHasAContextOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
@@ -140,7 +143,8 @@ func TestRateLimitedIsToldOfTheAPIAlone(t *testing.T) {
 	})
 }
 
-// TestBearerIsGotBeforeTheLimiterIsAsked: a fetch takes longer than a consent may be good for.
+// TestBearerIsGotBeforeTheLimiterIsAsked matters because a fetch may outlast
+// the limiter's permission.
 func TestBearerIsGotBeforeTheLimiterIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{token: always(response{after: 3 * time.Second, body: issued("bearer-1", 600).body})}
@@ -151,7 +155,8 @@ func TestBearerIsGotBeforeTheLimiterIsAsked(t *testing.T) {
 	})
 }
 
-// TestBearerThatExpiresDuringTheLimitersWait is replaced, and the consent is kept.
+// TestBearerThatExpiresDuringTheLimitersWait shows that the bearer is replaced
+// without asking the limiter again.
 func TestBearerThatExpiresDuringTheLimitersWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{token: func(a arrival) response { return issued(fmt.Sprintf("bearer-%d", a.n), 15) }}

@@ -6,5 +6,6 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails if a goroutine outlives the tests: the client has no Close, so nothing of it may go on by itself.
+// TestMain fails if a goroutine outlives the tests. A client has no Close, so
+// nothing may keep running.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

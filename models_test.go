@@ -12,7 +12,8 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// TestModelsRoundTrip: both JSON packages read and write the models under the API's names.
+// TestModelsRoundTrip shows that both JSON packages read and write the models
+// under the API's names.
 func TestModelsRoundTrip(t *testing.T) {
 	const token = `{"id":"a","name":"n","scope":["x"],"owner":{"type":"IDENTITY","id":"o","name":"Support"},` +
 		`"created":"2017-07-11T18:45:37.098Z","lastUsed":"2017-07-12T00:00:00.001Z","expirationDate":"2026-12-31T23:59:59.999Z",` +

@@ -14,7 +14,7 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// operationHandler keeps the operation of each record.
+// operationHandler records the operation of each log record.
 type operationHandler struct {
 	enabledHandler
 	operations map[string][]sailpoint.Operation // by message

@@ -23,8 +23,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// TestScopesAreNamesOfRFC6749: section 3.3 takes %x21 / %x23-5B / %x5D-7E, and every other character is refused before
-// anything is sent.
+// TestScopesAreNamesOfRFC6749 accepts %x21 / %x23-5B / %x5D-7E, as section 3.3
+// does. Any other character is an error before a request is sent.
 func TestScopesAreNamesOfRFC6749(t *testing.T) {
 	characters := []string{"\u0085", "\u00a0", "é", "\u200b", "\ufeff", "\U0001f600", "\xff"}
 	for c := range rune(0x80) {
@@ -51,7 +51,8 @@ func TestScopesAreNamesOfRFC6749(t *testing.T) {
 	assert.Equal(t, 4*92, taken)
 }
 
-// TestCreateRejectsInvalidRequests: what is wrong with a request is said before anything is sent, all of it at once.
+// TestCreateRejectsInvalidRequests shows that all problems are reported at
+// once, before a request is sent.
 func TestCreateRejectsInvalidRequests(t *testing.T) {
 	for name, tt := range map[string]struct {
 		version sailpoint.APIVersion
@@ -107,7 +108,7 @@ func TestCreateAcceptsTheBoundsOfTheValidity(t *testing.T) {
 	}
 }
 
-// TestUnsafeIDs: an id is one segment of a path, whatever a caller passes.
+// TestUnsafeIDs shows that an id can only be one segment of a path.
 func TestUnsafeIDs(t *testing.T) {
 	n := scripted(response{status: 204})
 	s := n.client(t).PersonalAccessTokens
@@ -124,7 +125,7 @@ func TestUnsafeIDs(t *testing.T) {
 	require.Empty(t, n.calls)
 }
 
-// TestDeleteOfTheOwnToken is refused, in any spelling.
+// TestDeleteOfTheOwnToken is an error, in upper and lower case.
 func TestDeleteOfTheOwnToken(t *testing.T) {
 	n := scripted(response{status: 204})
 	s := n.client(t).PersonalAccessTokens
@@ -150,7 +151,8 @@ func TestDeleteSelfNeedsToKnowTheToken(t *testing.T) {
 	}
 }
 
-// requireQueries checks the path and query of each request that a Get sent.
+// requireQueries checks the path and query of each request, which has to be a
+// GET.
 func requireQueries(t *testing.T, n *network, want ...string) {
 	t.Helper()
 	var sent []string
@@ -184,13 +186,13 @@ func TestGetListsTheOwnTokensFirst(t *testing.T) {
 		"both denied":                 {[]response{denied}, []string{ownList, wholeList}, []error{sailpoint.ErrForbidden}, "403 Forbidden (token " + id},
 		"own list fails":              {[]response{{status: 500}}, []string{ownList}, []error{sailpoint.ErrServer}, "500"},
 		"whole list fails":            {[]response{ok(`[]`), {status: 500}}, []string{ownList, wholeList}, []error{sailpoint.ErrServer}, "500"},
-		"a list cut behind the token": {[]response{ok(`[` + aToken + `,`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "EOF"},
+		"a list cut after the token":  {[]response{ok(`[` + aToken + `,`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "EOF"},
 		"an unreadable token":         {[]response{ok(`[{"id":"` + id + `","created":7}]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "the created of token " + id},
 		"another is unreadable":       {[]response{ok(`[{"id":"1234","created":7},` + aToken + `]`)}, []string{ownList}, nil, ""},
 		"another's id is unreadable":  {[]response{ok(`[{"id":7},` + aToken + `]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "a token without a usable id"},
-		"a page of something between": {[]response{ok(`<html>`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
+		"a page of a proxy":           {[]response{ok(`<html>`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
 		"an object instead of a list": {[]response{ok(aToken)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
-		"more JSON behind the list":   {[]response{ok(`[` + aToken + `][]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
+		"more JSON after the list":    {[]response{ok(`[` + aToken + `][]`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := scripted(test.responses...)
@@ -259,7 +261,8 @@ func TestSelfListsTheOwnTokensOnly(t *testing.T) {
 	}
 }
 
-// TestSelfNeedsToKnowTheToken: from the configuration, or from the TokenSource, whose first bearer Self gets if it must.
+// TestSelfNeedsToKnowTheToken shows that Self knows it from the configuration
+// or the TokenSource. If necessary, it gets the first bearer.
 func TestSelfNeedsToKnowTheToken(t *testing.T) {
 	withoutID := func(cfg *sailpoint.Config) { cfg.ClientID = "" }
 	n := scripted(ok(`[{"id":"live","name":"mine"}]`))
@@ -280,7 +283,8 @@ func TestSelfNeedsToKnowTheToken(t *testing.T) {
 	requireOneError(t, err)
 }
 
-// TestBulkUpdateRejectsInvalidArguments: nothing is sent of what the API would refuse, or what another version doesn't know.
+// TestBulkUpdateRejectsInvalidArguments shows that nothing is sent that the API
+// would reject, or that its version does not know.
 func TestBulkUpdateRejectsInvalidArguments(t *testing.T) {
 	never := sailpoint.NewPersonalAccessTokenPatch().NeverExpire()
 	ids := make([]string, 26)
@@ -291,7 +295,7 @@ func TestBulkUpdateRejectsInvalidArguments(t *testing.T) {
 		version sailpoint.APIVersion
 		ids     []string
 		patch   *sailpoint.PersonalAccessTokenPatch
-		want    string // "": accepted
+		want    string // empty if valid
 	}{
 		"V2024":               {sailpoint.V2024, ids[:1], never, "V1"},
 		"V2026":               {sailpoint.V2026, ids[:1], never, "V1"},
@@ -303,7 +307,7 @@ func TestBulkUpdateRejectsInvalidArguments(t *testing.T) {
 		"no patch":            {sailpoint.V1, ids[:1], nil, "empty"},
 		"empty patch":         {sailpoint.V1, ids[:1], &sailpoint.PersonalAccessTokenPatch{}, "empty"},
 		"name":                {sailpoint.V1, ids[:1], sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"), "/expirationDate and /userAware"},
-		"scope besides":       {sailpoint.V1, ids[:1], sailpoint.NewPersonalAccessTokenPatch().NeverExpire().ReplaceScope("s"), "/expirationDate and /userAware"},
+		"scope in addition":   {sailpoint.V1, ids[:1], sailpoint.NewPersonalAccessTokenPatch().NeverExpire().ReplaceScope("s"), "/expirationDate and /userAware"},
 		"copied to the name":  {sailpoint.V1, ids[:1], sailpoint.NewPersonalAccessTokenPatch().With(sailpoint.PatchOperation{Op: sailpoint.OpCopy, Path: "/name", From: "/expirationDate"}), "/expirationDate and /userAware"},
 		"copied from a scope": {sailpoint.V1, ids[:1], sailpoint.NewPersonalAccessTokenPatch().With(sailpoint.PatchOperation{Op: sailpoint.OpCopy, Path: "/expirationDate", From: "/scope/0"}), "/expirationDate and /userAware"},
 		"expiry in the past":  {sailpoint.V1, ids[:1], sailpoint.NewPersonalAccessTokenPatch().ReplaceExpirationDate(time.Unix(0, 0)), "in the past"},
@@ -358,7 +362,8 @@ func TestOwnTokenCanBePatched(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// createOutcomes are responses to a Create whose secret is lost, and what is known of the token.
+// createOutcomes are responses to a Create that lose the secret, and what is
+// known about the token.
 var createOutcomes = map[string]struct {
 	reply   response
 	created bool
@@ -391,8 +396,8 @@ var createOutcomes = map[string]struct {
 	"a list of tokens":             {ok(`[` + created + `]`), false, ""},
 	"corrupt compression":          {response{body: created, cut: flate.CorruptInputError(9)}, true, "86f1dc6fe8f54414950454cbb11278fa"},
 	"checksum of the compression":  {response{body: created, cut: gzip.ErrChecksum}, true, "86f1dc6fe8f54414950454cbb11278fa"},
-	"larger than its bound":        {ok(`{"name":"` + strings.Repeat("x", 1<<20)), true, ""},
-	"HTML larger than its bound":   {ok("<html>" + strings.Repeat("x", 1<<20)), false, ""},
+	"larger than the limit":        {ok(`{"name":"` + strings.Repeat("x", 1<<20)), true, ""},
+	"HTML larger than the limit":   {ok("<html>" + strings.Repeat("x", 1<<20)), false, ""},
 	"HTML cut short":               {response{body: "<html>", cut: errReset}, false, ""},
 	"202":                          {response{status: 202, body: created}, false, ""},
 }
@@ -422,7 +427,8 @@ func TestCreateOutcome(t *testing.T) {
 	}
 }
 
-// TestWholeIDAndSecretAreKept: they can't be had again. Whatever else is wrong is zero in the result.
+// TestWholeIDAndSecretAreKept matters because the secret is shown only once.
+// Any other invalid member is zero in the result.
 func TestWholeIDAndSecretAreKept(t *testing.T) {
 	const id, secret = `"id":"abc"`, `"secret":"the-new-secret"`
 	type result = sailpoint.CreatePersonalAccessTokenResponse
@@ -430,28 +436,28 @@ func TestWholeIDAndSecretAreKept(t *testing.T) {
 		reply response
 		want  result
 	}{
-		"cut behind the token":      {response{body: `{` + id + `,` + secret + `}`, cut: io.ErrUnexpectedEOF}, result{}},
-		"reset behind the token":    {response{body: `{` + id + `,` + secret + `}`, cut: errReset}, result{}},
-		"timeout behind the token":  {response{body: `{` + id + `,` + secret + `}`, cut: context.DeadlineExceeded}, result{}},
-		"cut in another member":     {response{body: `{` + id + `,` + secret + `,"name":"n","scope":["s`, cut: errReset}, result{Name: "n"}},
-		"cut without an error":      {ok(`{` + id + `,"name":"n",` + secret), result{Name: "n"}},
-		"no JSON behind the secret": {ok(`{` + id + `,` + secret + `,"name":n}`), result{}},
-		"more behind the object":    {ok(`{` + id + `,` + secret + `}{"error":"busy"}`), result{}},
-		"byte order mark":           {ok("\ufeff{" + id + `,` + secret + `}`), result{}},
-		"too large":                 {ok(`{` + id + `,` + secret + `,"x":"` + strings.Repeat("x", 1<<20)), result{}},
-		"too deep":                  {ok(`{` + id + `,` + secret + `,"x":` + strings.Repeat("[", 20_000)), result{}},
-		"date in another form":      {ok(`{"created":"yesterday","expirationDate":1,` + id + `,` + secret + `,"name":"n"}`), result{Name: "n"}},
-		"scope that is a string":    {ok(`{"scope":"a b","name":"n",` + secret + `,` + id + `}`), result{Name: "n"}},
-		"scope with a number":       {ok(`{"scope":["a",1],"name":"n",` + secret + `,` + id + `}`), result{Name: "n"}},
-		"scope not UTF-8":           {ok("{\"scope\":[\"a\",\"\xe9\"]," + secret + `,` + id + `}`), result{}},
-		"many scopes":               {ok(`{` + id + `,` + secret + `,"scope":[""` + strings.Repeat(`,""`, 300_000) + `]}`), result{}},
-		"number with a fraction":    {ok(`{"accessTokenValiditySeconds":1.5,` + secret + `,` + id + `}`), result{}},
-		"number as 3.6e3":           {ok(`{"accessTokenValiditySeconds":3.6e3,` + secret + `,` + id + `}`), result{AccessTokenValiditySeconds: 3600}},
-		"name not UTF-8":            {ok("{\"name\":\"Jos\xe9\"," + secret + `,` + id + `}`), result{}},
-		"name with half a pair":     {ok(`{"name":"\ud83d",` + secret + `,` + id + `}`), result{}},
-		"name twice":                {ok(`{"name":"n","name":"n",` + secret + `,` + id + `}`), result{}},
-		"expiry twice":              {ok(`{"expirationDate":"2030-01-01T00:00:00Z","expirationDate":null,` + secret + `,` + id + `}`), result{}},
-		"owner twice":               {ok(`{"owner":{"name":"o"},"owner":{"id":"o"},` + secret + `,` + id + `}`), result{}},
+		"cut after the token":      {response{body: `{` + id + `,` + secret + `}`, cut: io.ErrUnexpectedEOF}, result{}},
+		"reset after the token":    {response{body: `{` + id + `,` + secret + `}`, cut: errReset}, result{}},
+		"timeout after the token":  {response{body: `{` + id + `,` + secret + `}`, cut: context.DeadlineExceeded}, result{}},
+		"cut in another member":    {response{body: `{` + id + `,` + secret + `,"name":"n","scope":["s`, cut: errReset}, result{Name: "n"}},
+		"cut without an error":     {ok(`{` + id + `,"name":"n",` + secret), result{Name: "n"}},
+		"no JSON after the secret": {ok(`{` + id + `,` + secret + `,"name":n}`), result{}},
+		"more after the object":    {ok(`{` + id + `,` + secret + `}{"error":"busy"}`), result{}},
+		"byte order mark":          {ok("\ufeff{" + id + `,` + secret + `}`), result{}},
+		"too large":                {ok(`{` + id + `,` + secret + `,"x":"` + strings.Repeat("x", 1<<20)), result{}},
+		"too deep":                 {ok(`{` + id + `,` + secret + `,"x":` + strings.Repeat("[", 20_000)), result{}},
+		"date in another form":     {ok(`{"created":"yesterday","expirationDate":1,` + id + `,` + secret + `,"name":"n"}`), result{Name: "n"}},
+		"scope that is a string":   {ok(`{"scope":"a b","name":"n",` + secret + `,` + id + `}`), result{Name: "n"}},
+		"scope with a number":      {ok(`{"scope":["a",1],"name":"n",` + secret + `,` + id + `}`), result{Name: "n"}},
+		"scope not UTF-8":          {ok("{\"scope\":[\"a\",\"\xe9\"]," + secret + `,` + id + `}`), result{}},
+		"many scopes":              {ok(`{` + id + `,` + secret + `,"scope":[""` + strings.Repeat(`,""`, 300_000) + `]}`), result{}},
+		"number with a fraction":   {ok(`{"accessTokenValiditySeconds":1.5,` + secret + `,` + id + `}`), result{}},
+		"number as 3.6e3":          {ok(`{"accessTokenValiditySeconds":3.6e3,` + secret + `,` + id + `}`), result{AccessTokenValiditySeconds: 3600}},
+		"name not UTF-8":           {ok("{\"name\":\"Jos\xe9\"," + secret + `,` + id + `}`), result{}},
+		"name with half a pair":    {ok(`{"name":"\ud83d",` + secret + `,` + id + `}`), result{}},
+		"name twice":               {ok(`{"name":"n","name":"n",` + secret + `,` + id + `}`), result{}},
+		"expiry twice":             {ok(`{"expirationDate":"2030-01-01T00:00:00Z","expirationDate":null,` + secret + `,` + id + `}`), result{}},
+		"owner twice":              {ok(`{"owner":{"name":"o"},"owner":{"id":"o"},` + secret + `,` + id + `}`), result{}},
 		"owner's name twice": {
 			ok(`{"owner":{"id":"o","name":"o","name":"o"},` + secret + `,` + id + `}`),
 			result{Owner: sailpoint.PersonalAccessTokenOwner{ID: "o"}},
@@ -475,7 +481,8 @@ func TestWholeIDAndSecretAreKept(t *testing.T) {
 	}
 }
 
-// TestStartedAtIsByTheServersClock: corrected by the last Date of the API itself, if it is less than a day off.
+// TestStartedAtIsByTheServersClock corrects StartedAt by the API's last Date,
+// if that is less than a day off.
 func TestStartedAtIsByTheServersClock(t *testing.T) {
 	const (
 		aSecondLessThanADay = "Sat, 01 Jan 2000 23:59:59 GMT"
@@ -527,7 +534,8 @@ func TestStartedAtIsByTheServersClock(t *testing.T) {
 	}
 }
 
-// TestListSetsTheServersClock, while a Delete's empty response proves nothing of who sent it.
+// TestListSetsTheServersClock shows in addition that a Delete's empty response
+// sets nothing, because a proxy may have sent it.
 func TestListSetsTheServersClock(t *testing.T) {
 	for name, tt := range map[string]struct {
 		call func(context.Context, *sailpoint.Client) error
@@ -569,7 +577,8 @@ func TestCreateReturnsWhatTheResponseHolds(t *testing.T) {
 	}, got)
 }
 
-// fullList has every member, and each that may be null or absent so.
+// fullList has every member, and tokens whose optional members are null or
+// missing.
 const fullList = `[
 	{"id":"a","name":"n","scope":["x","y"],"owner":{"type":"IDENTITY","id":"o","name":"Support","more":1},
 	 "created":"2017-07-11T18:45:37.098Z","lastUsed":"2017-07-12T00:00:00Z","managed":true,
@@ -606,7 +615,7 @@ func TestListReturnsEveryMember(t *testing.T) {
 func TestAllYieldsEveryMember(t *testing.T) {
 	n := scripted(ok(fullList))
 	all := n.client(t).PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
-	for range 2 { // a range again is a request again
+	for range 2 { // each range makes a request
 		var tokens []sailpoint.PersonalAccessToken
 		for token, err := range all {
 			require.NoError(t, err)
@@ -639,7 +648,8 @@ func TestEmptyListIsNotNil(t *testing.T) {
 	require.Empty(t, tokens)
 }
 
-// TestInvalidListIsAnError: neither List nor All takes it for the whole of the tokens.
+// TestInvalidListIsAnError shows that neither List nor All treats it as the
+// complete list.
 func TestInvalidListIsAnError(t *testing.T) {
 	for name, body := range map[string]string{
 		"empty": "", "null": "null", "object": "{}", "html": "<html>", "byte order mark": "\ufeff[]",
@@ -668,9 +678,10 @@ func TestInvalidListIsAnError(t *testing.T) {
 	}
 }
 
-// TestMaxListBytes: it bounds the memory of List, whatever the tokens are made of, and not the bytes that come.
+// TestMaxListBytes limits the memory that List needs, and not the bytes of the
+// response.
 func TestMaxListBytes(t *testing.T) {
-	const limit, beside = 2 << 20, 1 << 20 // what is read with, and the ends of chunks
+	const limit, overhead = 2 << 20, 1 << 20 // buffers, and unused ends of chunks
 	for name, token := range map[string]func(i int) string{
 		"small":             func(int) string { return `{"id":"0"}` },
 		"every member":      func(int) string { return aToken },
@@ -691,7 +702,7 @@ func TestMaxListBytes(t *testing.T) {
 					body.WriteString(token(i) + ",")
 				}
 				client := scripted(ok(strings.TrimSuffix(body.String(), ",")+"]")).client(t, withoutRetries, func(cfg *sailpoint.Config) { cfg.MaxListBytes = limit })
-				requireMemory(t, limit+beside, func() {
+				requireMemory(t, limit+overhead, func() {
 					tokens, err = client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 				})
 				return tokens, err
@@ -712,7 +723,8 @@ func TestMaxListBytes(t *testing.T) {
 	}
 }
 
-// TestAllOfOneLargeToken: a few MiB are enough for a MiB, whatever it is made of.
+// TestAllOfOneLargeToken shows that All reads a token of 1 MiB with a few MiB
+// of memory.
 func TestAllOfOneLargeToken(t *testing.T) {
 	fill := func(start, part, end string) string {
 		return start + strings.Repeat(part, (1<<20-1000)/len(part)) + end
@@ -752,7 +764,8 @@ func TestAllOfOneLargeToken(t *testing.T) {
 	}
 }
 
-// TestAllFailsOnce: it yields the tokens before the failure, one error, and stops.
+// TestAllFailsOnce shows that All yields the tokens before the failure, then
+// one error.
 func TestAllFailsOnce(t *testing.T) {
 	n := scripted(response{body: `[{"id":"a"},{"id":"b"},{"i`, cut: errReset})
 	var ids []string
@@ -772,7 +785,7 @@ func TestAllFailsOnce(t *testing.T) {
 	require.ErrorAs(t, failures[0], &failure)
 	assert.Equal(t, "GET /v2024/personal-access-tokens", failure.Op)
 	assert.Equal(t, 200, failure.StatusCode)
-	require.Len(t, n.calls, 1, "not sent again after the first token")
+	require.Len(t, n.calls, 1, "not retried after the first token")
 }
 
 func TestAllIsRetriedBeforeItsFirstToken(t *testing.T) {
@@ -786,7 +799,8 @@ func TestAllIsRetriedBeforeItsFirstToken(t *testing.T) {
 	})
 }
 
-// TestAllHasNoTimeLimitButOfEachWait: the loop may take long, the server may not be silent for long.
+// TestAllHasNoTimeLimitButOfEachWait shows that the loop may take long, while
+// the server must keep sending.
 func TestAllHasNoTimeLimitButOfEachWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := make(chan string)
@@ -815,9 +829,10 @@ func TestAllHasNoTimeLimitButOfEachWait(t *testing.T) {
 	})
 }
 
-// TestAllEndsATrickle: each wait is short, and together they are too long for what came.
+// TestAllEndsATrickle covers short waits that add up to too much time for too
+// few bytes.
 func TestAllEndsATrickle(t *testing.T) {
-	// every returns a list of n tokens of so many bytes that come every interval.
+	// every returns a list of n tokens of this size, one at each interval.
 	every := func(interval time.Duration, bytes, n int) response {
 		return response{stream: func(ctx context.Context) io.Reader {
 			body := make(chan string)
@@ -847,7 +862,7 @@ func TestAllEndsATrickle(t *testing.T) {
 		timeout time.Duration
 		count   int
 		ended   time.Duration
-		err     string // "": none
+		err     string // empty for success
 	}{
 		"a few bytes each time":    {every(9*time.Second, 20, 1000), 10 * time.Second, 12, 100 * time.Second, "less than 1 KiB of the response within 1m40s"},
 		"a byte less than enough":  {every(10*time.Second-1, 102, 1000), 10 * time.Second, 11, 100 * time.Second, "less than 1 KiB of the response within 1m40s"},
@@ -859,7 +874,7 @@ func TestAllEndsATrickle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := scripted(tt.body).client(t, withoutRetries, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = tt.timeout })
-				defer func() { <-time.After(time.Hour) }() // in which the server's goroutine ends
+				defer func() { <-time.After(time.Hour) }() // by then the server's goroutine has ended
 				started, count := time.Now(), 0
 				var failure error
 				for _, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
@@ -881,7 +896,8 @@ func TestAllEndsATrickle(t *testing.T) {
 	}
 }
 
-// TestAllWaitsBrieflyAfterTheLastToken: only the end of the response is missing there.
+// TestAllWaitsBrieflyAfterTheLastToken covers a response that has all tokens
+// and does not end.
 func TestAllWaitsBrieflyAfterTheLastToken(t *testing.T) {
 	for _, timeout := range []time.Duration{time.Second, 0, -1} {
 		for _, bounded := range []bool{false, true} {
@@ -916,7 +932,7 @@ func TestAllWaitsBrieflyAfterTheLastToken(t *testing.T) {
 	}
 }
 
-// chanReader reads what is sent, until parts is closed.
+// chanReader reads what parts receives, until parts is closed.
 type chanReader struct {
 	parts chan string
 	done  <-chan struct{}
@@ -964,7 +980,7 @@ func create(ctx context.Context, client *sailpoint.Client) error {
 	return err
 }
 
-// requireOutcome returns the CreateOutcomeError that err has to be.
+// requireOutcome checks that err is a CreateOutcomeError, and returns it.
 func requireOutcome(t *testing.T, err error) *sailpoint.CreateOutcomeError {
 	t.Helper()
 	require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
@@ -977,14 +993,14 @@ func requireOutcome(t *testing.T, err error) *sailpoint.CreateOutcomeError {
 func TestCreateResponseAtItsSizeLimit(t *testing.T) {
 	whole := created + strings.Repeat(" ", 1<<20-len(created))
 	require.NoError(t, create(t.Context(), scripted(ok(whole)).client(t)))
-	require.NoError(t, create(t.Context(), scripted(ok(whole+" ")).client(t)), "id and secret are within the bound")
+	require.NoError(t, create(t.Context(), scripted(ok(whole+" ")).client(t)), "id and secret are within the limit")
 	padded := `{"id":"abc","name":"` + strings.Repeat("x", 1<<20) + `","secret":"s"}`
 	err := create(t.Context(), scripted(ok(padded)).client(t))
 	require.True(t, requireOutcome(t, err).Created)
 	require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
 }
 
-// TestNamesOfAllKinds: a name that is taken arrives byte for byte.
+// TestNamesOfAllKinds shows that a valid name arrives byte for byte.
 func TestNamesOfAllKinds(t *testing.T) {
 	for _, name := range []string{
 		"n", " n ", `"quoted" \ and \"`, "tab\tand\nline", "\x00\x1f\x7f", "\u202eright to left", "zero\u200bwidth", "ü 😀", "</script>&<>",

@@ -40,7 +40,7 @@ func TestPatchOperationOnTheWire(t *testing.T) {
 }
 
 func TestPatchIsABuilder(t *testing.T) {
-	var patch sailpoint.PersonalAccessTokenPatch // the zero value is ready
+	var patch sailpoint.PersonalAccessTokenPatch // the zero value is ready to use
 	patch.ReplaceName("a")
 	if true {
 		patch.ReplaceScope("x")
@@ -55,7 +55,8 @@ func TestPatchIsABuilder(t *testing.T) {
 	require.Equal(t, *sailpoint.NewPersonalAccessTokenPatch().ReplaceScope("x"), patch)
 }
 
-// TestPatchRejectsInvalidOperations: what can't be right, or would grant every right or take an expiry away unsaid, is not sent.
+// TestPatchRejectsInvalidOperations covers operations that can't be valid. It
+// also covers those that implicitly grant every right or remove the expiry.
 func TestPatchRejectsInvalidOperations(t *testing.T) {
 	type op = sailpoint.PatchOperation
 	ack := op{Op: sailpoint.OpReplace, Path: "/userAwareTokenNeverExpires", Value: true}
@@ -65,7 +66,7 @@ func TestPatchRejectsInvalidOperations(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		ops  []op
-		want string // "": accepted
+		want string // empty if valid
 	}{
 		"empty":             {nil, "empty"},
 		"10,000 operations": {many, "use at most 100"},
@@ -98,33 +99,33 @@ func TestPatchRejectsInvalidOperations(t *testing.T) {
 		"two names":       {[]op{{Op: sailpoint.OpReplace, Path: "/name", Value: "a"}, {Op: sailpoint.OpReplace, Path: "/name", Value: "b"}}, "an earlier operation"},
 		"add and replace": {[]op{{Op: sailpoint.OpAdd, Path: "/name", Value: "a"}, {Op: sailpoint.OpReplace, Path: "/name", Value: "b"}}, "an earlier operation"},
 
-		"scope missing":      {[]op{{Op: sailpoint.OpReplace, Path: "/scope"}}, "ScopeAll"},
-		"scope null":         {[]op{{Op: sailpoint.OpAdd, Path: "/scope", Value: []string(nil)}}, "ScopeAll"},
-		"scope empty":        {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []any{}}}, "ScopeAll"},
-		"scope of nothing":   {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{""}}}, "is not a scope"},
-		"scope a string":     {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: "a"}}, "list of strings"},
-		"scope removed":      {[]op{{Op: sailpoint.OpRemove, Path: "/scope"}}, "every right"},
-		"one scope removed":  {[]op{{Op: sailpoint.OpRemove, Path: "/scope/0"}}, "every right"},
-		"scope moved":        {[]op{{Op: sailpoint.OpMove, Path: "/name", From: "/scope/0"}}, "every right"},
-		"scope copied over":  {[]op{{Op: sailpoint.OpCopy, Path: "/scope", From: "/name"}}, "every right"},
-		"one scope blank":    {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: ""}}, "is not a scope"},
-		"one scope null":     {[]op{{Op: sailpoint.OpReplace, Path: "/scope/0"}}, "is not a scope"},
-		"one scope a list":   {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: []string{"a"}}}, "must be a string"},
-		"two scopes in one":  {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{"a b"}}}, `"a b" is not a scope`},
-		"a quoted scope":     {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{"a", `"b"`}}}, "is not a scope"},
-		"a scope's newline":  {[]op{{Op: sailpoint.OpAdd, Path: "/scope/0", Value: "a\n"}}, "is not a scope"},
-		"a scope's letters":  {[]op{{Op: sailpoint.OpAdd, Path: "/scope/0", Value: "é"}}, "is not a scope"},
-		"tested for a space": {[]op{{Op: sailpoint.OpTest, Path: "/scope/0", Value: "a b"}}, ""},
-		"one scope added":    {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: "a"}, {Op: sailpoint.OpAdd, Path: "/scope/-", Value: "b"}}, ""},
-		"one scope replaced": {[]op{{Op: sailpoint.OpReplace, Path: "/scope/0", Value: "a"}}, ""},
-		"every right, aloud": {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{sailpoint.ScopeAll}}}, ""},
+		"scope missing":               {[]op{{Op: sailpoint.OpReplace, Path: "/scope"}}, "ScopeAll"},
+		"scope null":                  {[]op{{Op: sailpoint.OpAdd, Path: "/scope", Value: []string(nil)}}, "ScopeAll"},
+		"scope empty":                 {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []any{}}}, "ScopeAll"},
+		"scope of nothing":            {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{""}}}, "is not a scope"},
+		"scope a string":              {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: "a"}}, "list of strings"},
+		"scope removed":               {[]op{{Op: sailpoint.OpRemove, Path: "/scope"}}, "every right"},
+		"one scope removed":           {[]op{{Op: sailpoint.OpRemove, Path: "/scope/0"}}, "every right"},
+		"scope moved":                 {[]op{{Op: sailpoint.OpMove, Path: "/name", From: "/scope/0"}}, "every right"},
+		"scope copied over":           {[]op{{Op: sailpoint.OpCopy, Path: "/scope", From: "/name"}}, "every right"},
+		"one scope blank":             {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: ""}}, "is not a scope"},
+		"one scope null":              {[]op{{Op: sailpoint.OpReplace, Path: "/scope/0"}}, "is not a scope"},
+		"one scope a list":            {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: []string{"a"}}}, "must be a string"},
+		"two scopes in one":           {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{"a b"}}}, `"a b" is not a scope`},
+		"a quoted scope":              {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{"a", `"b"`}}}, "is not a scope"},
+		"a scope's newline":           {[]op{{Op: sailpoint.OpAdd, Path: "/scope/0", Value: "a\n"}}, "is not a scope"},
+		"a scope's letters":           {[]op{{Op: sailpoint.OpAdd, Path: "/scope/0", Value: "é"}}, "is not a scope"},
+		"tested for a space":          {[]op{{Op: sailpoint.OpTest, Path: "/scope/0", Value: "a b"}}, ""},
+		"one scope added":             {[]op{{Op: sailpoint.OpAdd, Path: "/scope/-", Value: "a"}, {Op: sailpoint.OpAdd, Path: "/scope/-", Value: "b"}}, ""},
+		"one scope replaced":          {[]op{{Op: sailpoint.OpReplace, Path: "/scope/0", Value: "a"}}, ""},
+		"every right, set explicitly": {[]op{{Op: sailpoint.OpReplace, Path: "/scope", Value: []string{sailpoint.ScopeAll}}}, ""},
 
 		"expiry removed":               {[]op{{Op: sailpoint.OpRemove, Path: "/expirationDate"}}, "NeverExpire"},
 		"expiry null":                  {[]op{{Op: sailpoint.OpReplace, Path: "/expirationDate"}}, "NeverExpire"},
 		"expiry null, acknowledged":    {[]op{{Op: sailpoint.OpReplace, Path: "/expirationDate"}, ack}, ""},
 		"expiry removed, acknowledged": {[]op{ack, {Op: sailpoint.OpRemove, Path: "/expirationDate"}}, ""},
 		"acknowledged with false":      {[]op{{Op: sailpoint.OpReplace, Path: "/userAwareTokenNeverExpires", Value: false}, {Op: sailpoint.OpReplace, Path: "/expirationDate"}}, "NeverExpire"},
-		"acknowledged alone":           {[]op{ack}, ""},
+		"acknowledged only":            {[]op{ack}, ""},
 		"expiry in the past":           {[]op{{Op: sailpoint.OpReplace, Path: "/expirationDate", Value: "2017-07-11T18:45:37.098Z"}}, "in the past"},
 		"expiry of time.Time":          {[]op{{Op: sailpoint.OpReplace, Path: "/expirationDate", Value: time.Now().AddDate(1, 0, 0)}}, ""},
 		"expiry no date":               {[]op{{Op: sailpoint.OpReplace, Path: "/expirationDate", Value: "tomorrow"}}, "RFC 3339"},
@@ -183,8 +184,8 @@ func TestExpiryCantBePatchedBeforeV2025(t *testing.T) {
 	}
 }
 
-// FuzzPatch: whatever operation is accepted is sent as one JSON array, and a patch of replacements twice is the same
-// as once.
+// FuzzPatch shows that valid operations are sent as one JSON array. A patch
+// that replaces has the same effect twice as once.
 func FuzzPatch(f *testing.F) {
 	f.Add("replace", "/name", "", `"n"`)
 	f.Add("remove", "/scope", "", "null")

@@ -20,10 +20,11 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// TestNoSilentLoss: whatever goes wrong, and whenever the caller gives up, a success was carried out once, a definite no
-// was not, and anything else says that it is unknown. Each script is a call on a tenant of its own, with faults that its
-// requests meet one after another. What no client could see through is left out: an API that says one thing and does
-// another.
+// TestNoSilentLoss: whatever goes wrong, and whenever the caller gives up, a
+// success was carried out once, a definite no was not, and anything else says
+// that it is unknown. Each script is a call on a tenant of its own, with faults
+// that its requests meet one after another. What no client could see through is
+// left out: an API that says one thing and does another.
 func TestNoSilentLoss(t *testing.T) {
 	const batches = 100
 	perBatch := 30

@@ -99,7 +99,8 @@ func (p *cutter) serve(client *net.TCPConn, how cut) {
 	both.Wait()
 }
 
-// forward passes up to limit bytes on, and ends the connection after the last one.
+// forward passes up to limit bytes on, and ends the connection after the last
+// one.
 func (p *cutter) forward(to, from *net.TCPConn, limit int, passed *int, end func()) {
 	buffer := make([]byte, 4096)
 	if p.pause > 0 {
@@ -128,7 +129,8 @@ func (p *cutter) forward(to, from *net.TCPConn, limit int, passed *int, end func
 type cutCall struct {
 	name string
 	call func(context.Context, *sailpoint.PersonalAccessTokensService) (*sailpoint.CreatePersonalAccessTokenResponse, error)
-	// committed returns how often it was carried out, as the tenant's tokens tell.
+	// committed returns how often it was carried out, as the tenant's tokens
+	// tell.
 	committed func(tokens []sailpoint.PersonalAccessToken) int
 }
 
@@ -145,7 +147,8 @@ func named(name string) func([]sailpoint.PersonalAccessToken) int {
 	}
 }
 
-// neverExpiring returns how often the victim, which has an expiry at first, has none.
+// neverExpiring returns how often the victim, which has an expiry at first, has
+// none.
 func neverExpiring(tokens []sailpoint.PersonalAccessToken) (n int) {
 	for _, token := range tokens {
 		if token.ID == victim && token.ExpirationDate == nil {
@@ -191,7 +194,8 @@ var cutCalls = []cutCall{
 	}, nil},
 }
 
-// authority signs the certificates of the tests. An elliptic curve's, because a handshake by RSA takes ten times as long.
+// authority signs the certificates of the tests. An elliptic curve's, because a
+// handshake by RSA takes ten times as long.
 var authority = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -257,7 +261,8 @@ func endOf(err error) end {
 	return notCarriedOut
 }
 
-// checkNoSilentLoss returns what is wrong with how a call ended, given how often it was carried out in the end.
+// checkNoSilentLoss returns what is wrong with how a call ended, given how
+// often it was carried out in the end.
 func checkNoSilentLoss(tenant *sailpointtest.Tenant, got *sailpoint.CreatePersonalAccessTokenResponse, err error, committed int) error {
 	tokens := tenant.Tokens()
 	has := func(id string) bool {
@@ -283,8 +288,8 @@ func checkNoSilentLoss(tenant *sailpointtest.Tenant, got *sailpoint.CreatePerson
 	return nil
 }
 
-// through makes a call through a cutter, and checks that nothing was lost silently. It returns how it ended, and how
-// many bytes passed.
+// through makes a call through a cutter, and checks that nothing was lost
+// silently. It returns how it ended, and how many bytes passed.
 func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sailpoint.Config)) (ended end, request, reply int) {
 	t.Helper()
 	tenant := sailpointtest.NewTenant()
@@ -337,7 +342,8 @@ func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sai
 	return endOf(err), proxy.request, proxy.reply
 }
 
-// TestCuts cuts the connection of every operation at every byte of its request and of its reply, or at a sample of them.
+// TestCuts cuts the connection of every operation at every byte of its request
+// and of its reply, or at a sample of them.
 func TestCuts(t *testing.T) {
 	ignored := goleak.IgnoreCurrent()
 	t.Run("every byte", func(t *testing.T) {
@@ -348,7 +354,8 @@ func TestCuts(t *testing.T) {
 					ended, request, reply := c.through(t, http2, cut{request: whole, reply: whole})
 					require.Equal(t, success, ended)
 
-					// The lengths of a signature and of what HTTP/2 sends about itself vary by a few bytes.
+					// The lengths of a signature and of what HTTP/2 sends about
+					// itself vary by a few bytes.
 					const margin = 16
 					first, step := sample(t, 17) // odd, so that both ways to end a connection occur
 					var ends [3]int
@@ -386,8 +393,9 @@ func TestCuts(t *testing.T) {
 	goleak.VerifyNone(t, ignored)
 }
 
-// TestCutsWithRetries: what may be sent again gets over one connection that is cut, wherever that is. A Create does so
-// early in the handshake; what a Patch got a response of success to is not sent again.
+// TestCutsWithRetries: what may be sent again gets over one connection that is
+// cut, wherever that is. A Create does so early in the handshake; what a Patch
+// got a response of success to is not sent again.
 func TestCutsWithRetries(t *testing.T) {
 	for _, c := range cutCalls {
 		_, request, reply := c.through(t, true, cut{request: whole, reply: whole})

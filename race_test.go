@@ -2,5 +2,6 @@
 
 package sailpoint_test
 
-// raceDetector makes tests that are a matter of counting, not of concurrency, count less: it costs ten times the time.
+// raceDetector makes tests that are a matter of counting, not of concurrency,
+// count less: it costs ten times the time.
 const raceDetector = true

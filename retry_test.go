@@ -87,8 +87,8 @@ var bulkOperations = []operation{
 
 func inV1(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V1 }
 
-// What follows a failure that comes again and again, with three retries allowed: how often the request is sent, and
-// what the caller is told.
+// What follows a failure that comes again and again, with three retries
+// allowed: how often the request is sent, and what the caller is told.
 const (
 	omitted       = ""   // no response to this operation is that
 	fails         = "1"  // the failure is returned: not carried out
@@ -110,7 +110,8 @@ type matrixRow struct {
 	want     [7]string
 }
 
-// matrixRows are the matrix of what is sent again and what a failure means, written down a second time.
+// matrixRows are the matrix of what is sent again and what a failure means,
+// written down a second time.
 var matrixRows = []matrixRow{
 	// list, all, delete, patch that replaces, any patch, create, fetch
 	{"never sent", response{err: errRefused, unsent: true}, false, [...]string{retries, retries, retries, retries, retries, retries, retries}},
@@ -185,7 +186,8 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// TestMatrixCellsMatter: whatever cell of the table in retry.go is changed, what is written down here notices.
+// TestMatrixCellsMatter: whatever cell of the table in retry.go is changed,
+// what is written down here notices.
 func TestMatrixCellsMatter(t *testing.T) {
 	if raceDetector {
 		t.Skip("one call at a time, ten thousand times: nothing for the race detector")
@@ -193,7 +195,8 @@ func TestMatrixCellsMatter(t *testing.T) {
 	equivalent := func(cell string) bool {
 		row, rest, _ := strings.Cut(cell, ": ")
 		column, value, _ := strings.Cut(rest, ": ")
-		// An response is incomplete to a Create only. Where nothing follows doubt, gone is stop.
+		// An response is incomplete to a Create only. Where nothing follows
+		// doubt, gone is stop.
 		return row == "incomplete" && column != "create" && column != "carried out" ||
 			(column == "create" || column == "patch") && value == "stop to gone"
 	}
@@ -224,8 +227,9 @@ func TestMatrixCellsMatter(t *testing.T) {
 	require.Equal(t, 18*2+18*6*4, cells, "18 rows, with 2 other certainties and 6 cells of 4 other verdicts")
 }
 
-// difference returns what op does other than is wanted of it in this row; "": nothing. The failure comes from the first
-// request on, and then also after an attempt that may have been carried out.
+// difference returns what op does other than is wanted of it in this row; "":
+// nothing. The failure comes from the first request on, and then also after an
+// attempt that may have been carried out.
 func (row *matrixRow) difference(t *testing.T, op operation, want string) string {
 	failure := row.response
 	if row.part {
@@ -346,7 +350,8 @@ func TestDeleteGets404(t *testing.T) {
 	}
 }
 
-// TestDeleteGets404FromAGateway: a gateway that knows no route says nothing of the token.
+// TestDeleteGets404FromAGateway: a gateway that knows no route says nothing of
+// the token.
 func TestDeleteGets404FromAGateway(t *testing.T) {
 	for name, body := range map[string]string{
 		"empty":            ``,
@@ -379,7 +384,8 @@ func TestDeleteGets404FromAGateway(t *testing.T) {
 	}
 }
 
-// TestDeleteGetsABody: the API sends none, so whoever sent it may not have passed the request on.
+// TestDeleteGetsABody: the API sends none, so whoever sent it may not have
+// passed the request on.
 func TestDeleteGetsABody(t *testing.T) {
 	for _, status := range []int{200, 202, 204, 206} {
 		for _, body := range []string{" ", "{}", "null", "<html>Sign in</html>", aToken} {
@@ -395,7 +401,8 @@ func TestDeleteGetsABody(t *testing.T) {
 	}
 }
 
-// TestDoubtStays: a later definite response doesn't tell what became of the earlier attempt.
+// TestDoubtStays: a later definite response doesn't tell what became of the
+// earlier attempt.
 func TestDoubtStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(response{err: errReset}, response{status: 403})
@@ -496,7 +503,8 @@ var (
 	}
 )
 
-// TestRetryAfter: what the server asks for is waited in full, or returned at once.
+// TestRetryAfter: what the server asks for is waited in full, or returned at
+// once.
 func TestRetryAfter(t *testing.T) {
 	for _, tt := range slices.Concat(retryAfterSeconds, retryAfterTooLong, retryAfterOdd, retryAfterUnreadable, retryAfterDates) {
 		t.Run(tt.value, func(t *testing.T) {
@@ -556,7 +564,8 @@ func TestUnreadableRetryAfterIsNotReported(t *testing.T) {
 	}
 }
 
-// TestUnreadableRetryAfterAndMaxRetryWait: the call never waits longer than configured.
+// TestUnreadableRetryAfterAndMaxRetryWait: the call never waits longer than
+// configured.
 func TestUnreadableRetryAfterAndMaxRetryWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(response{status: 503, header: map[string]string{"Retry-After": "soon"}}, ok(`[]`))
@@ -692,7 +701,8 @@ func TestPauseIsShared(t *testing.T) {
 	})
 }
 
-// TestPauseLongerThanACallMayWait: calls fail as the first one did, without being sent, but not for good.
+// TestPauseLongerThanACallMayWait: calls fail as the first one did, without
+// being sent, but not for good.
 func TestPauseLongerThanACallMayWait(t *testing.T) {
 	for asked, held := range map[string]time.Duration{"61": 61 * time.Second, "18446744073709551616": time.Hour} {
 		t.Run(asked, func(t *testing.T) {
@@ -718,7 +728,8 @@ func TestPauseLongerThanACallMayWait(t *testing.T) {
 	}
 }
 
-// TestPauseThatBeginsMeanwhile: a call that waited for something else is held back too.
+// TestPauseThatBeginsMeanwhile: a call that waited for something else is held
+// back too.
 func TestPauseThatBeginsMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{api: func(a arrival) response {
@@ -751,7 +762,8 @@ func TestPauseThatBeginsMeanwhile(t *testing.T) {
 	})
 }
 
-// TestOutageCostsAboutOneRequestPerCall: the retries of all calls have one budget.
+// TestOutageCostsAboutOneRequestPerCall: the retries of all calls have one
+// budget.
 func TestOutageCostsAboutOneRequestPerCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(response{status: 503})
@@ -786,7 +798,8 @@ func TestRetriesThatSucceedCostNoBudget(t *testing.T) {
 	})
 }
 
-// TestBackoffIsBoundedAndSpread: full jitter below 250 ms, doubled each time up to 10 s.
+// TestBackoffIsBoundedAndSpread: full jitter below 250 ms, doubled each time up
+// to 10 s.
 func TestBackoffIsBoundedAndSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var waits [8]map[time.Duration]bool

@@ -10,11 +10,13 @@ import (
 
 var seed = flag.Uint64("seed", rand.Uint64(), "chooses the cases of the tests that run only a sample of them by default")
 
-// exhaustive reports whether every case of every test runs, and not only a sample.
+// exhaustive reports whether every case of every test runs, and not only a
+// sample.
 func exhaustive() bool { return os.Getenv("SAILPOINT_TEST_EXHAUSTIVE") == "1" }
 
-// sample returns which cases of a test run: the first one, and then every step-th. All of them run if
-// SAILPOINT_TEST_EXHAUSTIVE is 1. Otherwise the seed and the test's name choose the first one.
+// sample returns which cases of a test run: the first one, and then every
+// step-th. All of them run if SAILPOINT_TEST_EXHAUSTIVE is 1. Otherwise the
+// seed and the test's name choose the first one.
 func sample(t *testing.T, every int) (first, step int) {
 	t.Helper()
 	if exhaustive() {

@@ -22,13 +22,13 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// verbs are all of fmt's, and what isn't one.
+// verbs are all verbs of fmt, and %z, which does not exist.
 var verbs = []string{
 	"%v", "%+v", "%#v", "%s", "%+s", "%#s", "%q", "%+q", "%#q", "%x", "%X", "% x", "%#x", "%d", "%+d", "%o", "%O", "%b",
 	"%c", "%U", "%#U", "%e", "%E", "%f", "%g", "%t", "%p", "%#p", "%T", "%z", "%10.3v", "%-100v", "%100s", "%w",
 }
 
-// forms returns the ways in which secret could stand in a text.
+// forms returns the forms in which a text could hold secret.
 func forms(secret string) []string {
 	quoted, _ := jsonv1.Marshal(secret)
 	return []string{
@@ -46,7 +46,7 @@ func forms(secret string) []string {
 	}
 }
 
-// requireAbsent checks that text holds none of the secrets, in whatever form.
+// requireAbsent checks that text holds no secret in any form.
 func requireAbsent(t *testing.T, text string, secrets ...string) {
 	t.Helper()
 	for _, secret := range secrets {
@@ -62,14 +62,14 @@ func TestSecretPrintsAsRedactedUnderEveryVerb(t *testing.T) {
 		switch verb {
 		case "%T":
 			require.Equal(t, "sailpoint.Secret", fmt.Sprintf(verb, secret))
-		case "%p", "%#p", "%w": // fmt doesn't ask the value here, and prints what the struct holds
+		case "%p", "%#p", "%w": // fmt does not call the value's methods, and prints the struct's fields
 			requireAbsent(t, fmt.Sprintf(verb, secret), "hunter2-hunter2")
 		default:
 			require.Equal(t, "[REDACTED]", fmt.Sprintf(verb, secret), verb)
 			require.Equal(t, "[REDACTED]", fmt.Sprintf(verb, &secret), verb)
 		}
 	}
-	require.Equal(t, "[REDACTED] [REDACTED]\n", fmt.Sprintln(secret, sailpoint.Secret{}), "an empty one doesn't tell either")
+	require.Equal(t, "[REDACTED] [REDACTED]\n", fmt.Sprintln(secret, sailpoint.Secret{}), "an empty Secret prints the same")
 }
 
 func TestSecretIsAbsentWhereItIsNested(t *testing.T) {
@@ -105,7 +105,8 @@ func TestSecretIsLoggedAsRedacted(t *testing.T) {
 	assert.Contains(t, object.String(), `"with":"[REDACTED]","any":"[REDACTED]","pointer":"[REDACTED]","group":{"secret":"[REDACTED]"}`)
 }
 
-// TestMarshallingASecretFails: neither leaked nor silently lost.
+// TestMarshallingASecretFails shows that a Secret is neither leaked nor
+// silently lost.
 func TestMarshallingASecretFails(t *testing.T) {
 	type holder struct {
 		Name   string
@@ -158,7 +159,7 @@ func TestSecretIsReadFromAConfiguration(t *testing.T) {
 	var secret sailpoint.Secret
 	require.NoError(t, secret.UnmarshalText(text))
 	clear(text)
-	assert.Equal(t, "hunter2-2", secret.Reveal(), "a copy")
+	assert.Equal(t, "hunter2-2", secret.Reveal(), "Reveal returns a copy")
 	require.NoError(t, secret.UnmarshalText(nil))
 	assert.True(t, secret.IsZero())
 }
@@ -181,7 +182,8 @@ func TestSecretEqual(t *testing.T) {
 	}
 }
 
-// TestSecretIsNotEqualByReflection: the doc comment says so, to those who wonder about their tests.
+// TestSecretIsNotEqualByReflection checks what the doc comment says, for
+// readers who wonder about their own tests.
 func TestSecretIsNotEqualByReflection(t *testing.T) {
 	one := sailpoint.Config{ClientSecret: sailpoint.NewSecret("a")}
 	other := one
@@ -198,8 +200,9 @@ func TestSecretIsZeroWhereItIsEmpty(t *testing.T) {
 	assert.Equal(t, " \x00ü", sailpoint.NewSecret(" \x00ü").Reveal(), "byte for byte")
 }
 
-// TestSecretIsNotMistaken: what would compile where Reveal or Equal is meant.
-func TestSecretIsNotMistaken(t *testing.T) {
+// TestSecretHasNoTextMethods checks for methods that would compile in place of
+// Reveal or Equal.
+func TestSecretHasNoTextMethods(t *testing.T) {
 	secret := reflect.TypeFor[sailpoint.Secret]()
 	assert.False(t, secret.Comparable(), "==")
 	for _, name := range []string{"String", "GoString", "Error", "MarshalJSON"} {

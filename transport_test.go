@@ -29,7 +29,8 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// onTransport returns a client of a server on a loopback socket, on a transport of its own.
+// onTransport returns a client of a server on a loopback socket, on a transport
+// of its own.
 func onTransport(t *testing.T, baseURL string, change ...func(*http.Transport)) *sailpoint.Client {
 	t.Helper()
 	return onTransportWith(t, baseURL, func(*sailpoint.Config) {}, change...)
@@ -52,7 +53,8 @@ func onTransportWith(t *testing.T, baseURL string, configure func(*sailpoint.Con
 	return client
 }
 
-// overTLS serves handler with HTTP/2 or without, and returns what makes a transport trust it.
+// overTLS serves handler with HTTP/2 or without, and returns what makes a
+// transport trust it.
 func overTLS(t *testing.T, http2 bool, handler http.HandlerFunc) (*httptest.Server, func(*http.Transport)) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
@@ -108,7 +110,8 @@ func TestUntrustedCertificate(t *testing.T) {
 	}
 }
 
-// TestResponseHeaderIsBounded: a server can't make a client hold an endless header. What it was a header of isn't known.
+// TestResponseHeaderIsBounded: a server can't make a client hold an endless
+// header. What it was a header of isn't known.
 func TestResponseHeaderIsBounded(t *testing.T) {
 	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
@@ -148,7 +151,8 @@ func TestHeaderWithinTheBoundIsRead(t *testing.T) {
 	require.NoError(t, list(t.Context(), onTransport(t, server.URL, trust)))
 }
 
-// TestProxyRejectsTheConnection: what it responses to CONNECT means that nothing was sent.
+// TestProxyRejectsTheConnection: what it responses to CONNECT means that
+// nothing was sent.
 func TestProxyRejectsTheConnection(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -190,7 +194,8 @@ func TestProxyRejectsTheConnection(t *testing.T) {
 	}
 }
 
-// TestDefaultClientWorks: without Config.HTTPClient, over a real connection, with nothing left to close.
+// TestDefaultClientWorks: without Config.HTTPClient, over a real connection,
+// with nothing left to close.
 func TestDefaultClientWorks(t *testing.T) {
 	var paths []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -214,7 +219,8 @@ func TestDefaultClientWorks(t *testing.T) {
 // silentLog is for servers whose clients are meant to fail.
 var silentLog = log.New(io.Discard, "", 0)
 
-// hostile serves each connection on a loopback socket with handle, which gets its number from 1 on, and then closes it.
+// hostile serves each connection on a loopback socket with handle, which gets
+// its number from 1 on, and then closes it.
 func hostile(t *testing.T, handle func(conn *net.TCPConn, n int)) (address string, connections *atomic.Int64) {
 	t.Helper()
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -254,7 +260,8 @@ func readRequest(conn net.Conn) bool {
 // reset makes closing conn a reset.
 func reset(conn *net.TCPConn) { _ = conn.SetLinger(0) }
 
-// answering reads a request from each connection and writes this response to it, the last one again and again.
+// answering reads a request from each connection and writes this response to
+// it, the last one again and again.
 func serveRaw(t *testing.T, responses ...string) (address string, requests *atomic.Int64) {
 	t.Helper()
 	requests = new(atomic.Int64)
@@ -327,7 +334,8 @@ func TestDialThatHangs(t *testing.T) {
 	})
 }
 
-// requireHandshakeFails checks that a Create fails after so many attempts, before anything is sent.
+// requireHandshakeFails checks that a Create fails after so many attempts,
+// before anything is sent.
 func requireHandshakeFails(t *testing.T, client *sailpoint.Client, attempts int, requests *atomic.Int64, text string) {
 	t.Helper()
 	err := create(t.Context(), client)
@@ -390,8 +398,8 @@ func TestResetAfterTheRequest(t *testing.T) {
 	assert.EqualValues(t, 1, requests.Load())
 }
 
-// TestConnectionClosedWhileIdle: whether the client notices in time is a race. Whatever comes of it, a Create arrives
-// once at most, and once if it says so.
+// TestConnectionClosedWhileIdle: whether the client notices in time is a race.
+// Whatever comes of it, a Create arrives once at most, and once if it says so.
 func TestConnectionClosedWhileIdle(t *testing.T) {
 	for range 20 {
 		var creates atomic.Int64
@@ -438,7 +446,8 @@ func TestResponseThatIsNotHTTP(t *testing.T) {
 	}
 }
 
-// TestResponseBodyCutAtEveryByte cuts the response to a Create at every byte of its body. What is complete counts.
+// TestResponseBodyCutAtEveryByte cuts the response to a Create at every byte of
+// its body. What is complete counts.
 func TestResponseBodyCutAtEveryByte(t *testing.T) {
 	for _, framing := range []string{"length", "chunked", "closed"} {
 		t.Run(framing, func(t *testing.T) { cutBody(t, framing) })
@@ -497,8 +506,8 @@ func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 	return slices.Concat(head, payload)
 }
 
-// overHTTP2 serves the frames of HTTP/2 by hand. handle is called for every stream, and writes what responses it; ok
-// false ends the connection.
+// overHTTP2 serves the frames of HTTP/2 by hand. handle is called for every
+// stream, and writes what responses it; ok false ends the connection.
 func overHTTP2(t *testing.T, handle func(conn io.Writer, n int, stream uint32) (ok bool)) (*sailpoint.Client, *atomic.Int64) {
 	t.Helper()
 	return overHTTP2With(t, func(*sailpoint.Config) {}, handle)
@@ -559,7 +568,8 @@ func respondOverHTTP2(conn io.Writer, stream uint32, body string) {
 	_, _ = conn.Write(frame(frameData, endStream, stream, []byte(body)))
 }
 
-// TestHTTP2GoAway: a stream above the last one that the server names was not processed, and goes to a new connection.
+// TestHTTP2GoAway: a stream above the last one that the server names was not
+// processed, and goes to a new connection.
 func TestHTTP2GoAway(t *testing.T) {
 	client, streams := overHTTP2(t, func(conn io.Writer, n int, stream uint32) bool {
 		if n == 1 {
@@ -610,7 +620,8 @@ func TestContentTooLargeWhileTheRequestIsWritten(t *testing.T) {
 	assert.EqualValues(t, 1, connections.Load())
 }
 
-// pipes is a network in memory, which works in a bubble: a listener, and the dial that leads to it.
+// pipes is a network in memory, which works in a bubble: a listener, and the
+// dial that leads to it.
 type pipes struct {
 	connections chan net.Conn
 	closed      chan struct{}
@@ -687,7 +698,8 @@ func TestHugeResponseHeader(t *testing.T) {
 	assert.Less(t, written.Load(), int64(50<<20))
 }
 
-// TestProxyOfTheEnvironment runs in a process of its own, because net/http reads the environment once.
+// TestProxyOfTheEnvironment runs in a process of its own, because net/http
+// reads the environment once.
 func TestProxyOfTheEnvironment(t *testing.T) {
 	const baseURL, tokenURL = "http://127.0.0.1:1", "https://login.example/oauth/token"
 	if os.Getenv("HTTPS_PROXY") == "http://proxy.example:3128" && os.Getenv("SAILPOINT_TEST") == "proxy" {
@@ -723,8 +735,8 @@ func throughProxy(address string) func(*http.Transport) {
 	}
 }
 
-// TestServerThatReadsNothing: crypto/tls responses the KeyUpdates of TLS 1.3 inside a read, which is how long such a write
-// can hold a call.
+// TestServerThatReadsNothing: crypto/tls responses the KeyUpdates of TLS 1.3
+// inside a read, which is how long such a write can hold a call.
 func TestServerThatReadsNothing(t *testing.T) {
 	address, _ := hostile(t, func(*net.TCPConn, int) { <-t.Context().Done() })
 	conn, err := sailpoint.NewTransport().DialContext(t.Context(), "tcp", address)

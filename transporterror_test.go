@@ -34,8 +34,8 @@ func logging(log *bytes.Buffer) func(*sailpoint.Config) {
 	}
 }
 
-// requireHidden makes a List fail, and checks that the error and the log show the kind of the failure and nothing of the
-// secret.
+// requireHidden makes a List fail, and checks that the error and the log show
+// the kind of the failure and nothing of the secret.
 func requireHidden(t *testing.T, client *sailpoint.Client, log *bytes.Buffer, kind string) {
 	t.Helper()
 	err := list(t.Context(), client)
@@ -49,7 +49,8 @@ func requireHidden(t *testing.T, client *sailpoint.Client, log *bytes.Buffer, ki
 	}
 }
 
-// TestErrorsQuoteNothingOfAResponse: net/http quotes what it can't read, which may be a secret of an earlier response.
+// TestErrorsQuoteNothingOfAResponse: net/http quotes what it can't read, which
+// may be a secret of an earlier response.
 func TestErrorsQuoteNothingOfAResponse(t *testing.T) {
 	const head, chunked, secret = "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n", leakPATSecret
 	for i, row := range []struct{ kind, response string }{
@@ -84,7 +85,8 @@ func TestErrorsQuoteNothingOfAResponse(t *testing.T) {
 }
 
 func TestErrorsQuoteNothingOfHTTP2(t *testing.T) {
-	// A literal field without indexing (RFC 7541 section 6.2.2), whose name and value are shorter than 127 bytes.
+	// A literal field without indexing (RFC 7541 section 6.2.2), whose name and
+	// value are shorter than 127 bytes.
 	field := func(name, value string) []byte {
 		return []byte("\x88\x00" + string(rune(len(name))) + name + string(rune(len(value))) + value)
 	}
@@ -117,7 +119,8 @@ func TestErrorsQuoteNothingOfHTTP2(t *testing.T) {
 	}
 }
 
-// TestErrorsQuoteNothingOfAProxy: the text behind the status of its refusal is the proxy's.
+// TestErrorsQuoteNothingOfAProxy: the text behind the status of its refusal is
+// the proxy's.
 func TestErrorsQuoteNothingOfAProxy(t *testing.T) {
 	for name, tt := range map[string]struct {
 		response, kind string
@@ -143,8 +146,8 @@ type typedError struct{ reason string }
 
 func (e *typedError) Error() string { return "policy: " + e.reason }
 
-// TestErrorsOfACustomTransportStayUseful: its texts are shown up to what may be a quotation of the server, and all that
-// they matched they still match.
+// TestErrorsOfACustomTransportStayUseful: its texts are shown up to what may be
+// a quotation of the server, and all that they matched they still match.
 func TestErrorsOfACustomTransportStayUseful(t *testing.T) {
 	malformed := fmt.Errorf("malformed HTTP response %q", leakPATSecret)
 	for name, tt := range map[string]struct {
@@ -172,7 +175,8 @@ func TestErrorsOfACustomTransportStayUseful(t *testing.T) {
 	}
 }
 
-// TestErrorsOfTheNetworkKeepTheirTypes is what errors.Is and As find where the text is net/http's.
+// TestErrorsOfTheNetworkKeepTheirTypes is what errors.Is and As find where the
+// text is net/http's.
 func TestErrorsOfTheNetworkKeepTheirTypes(t *testing.T) {
 	address, _ := hostile(t, func(conn *net.TCPConn, _ int) {
 		if readRequest(conn) {
@@ -204,8 +208,9 @@ func resetWith(code byte) func(io.Writer, int, uint32) bool {
 	}
 }
 
-// TestHTTP2FailuresAreJudgedByTheMatrix: net/http sends no body again, whatever the server says. Only REFUSED_STREAM and
-// a GOAWAY that names an earlier stream as the last prove that a request was not carried out.
+// TestHTTP2FailuresAreJudgedByTheMatrix: net/http sends no body again, whatever
+// the server says. Only REFUSED_STREAM and a GOAWAY that names an earlier
+// stream as the last prove that a request was not carried out.
 func TestHTTP2FailuresAreJudgedByTheMatrix(t *testing.T) {
 	const protocolError, refusedStream, codes = 1, 7, 14
 	goAway := func(last uint32, code byte) func(io.Writer, int, uint32) bool {
@@ -243,7 +248,8 @@ func TestHTTP2FailuresAreJudgedByTheMatrix(t *testing.T) {
 	}
 }
 
-// TestRefusedStreamIsRetried: also a Create, because the server processed nothing of it.
+// TestRefusedStreamIsRetried: also a Create, because the server processed
+// nothing of it.
 func TestRefusedStreamIsRetried(t *testing.T) {
 	client, streams := overHTTP2(t, func(conn io.Writer, n int, stream uint32) bool {
 		if n == 1 {
@@ -256,8 +262,9 @@ func TestRefusedStreamIsRetried(t *testing.T) {
 	require.EqualValues(t, 2, streams.Load())
 }
 
-// TestReplaysOfTheTransportAreCounted: net/http sends a List or a Delete again for PROTOCOL_ERROR, REFUSED_STREAM and
-// GOAWAY, without end where the connection is lost each time.
+// TestReplaysOfTheTransportAreCounted: net/http sends a List or a Delete again
+// for PROTOCOL_ERROR, REFUSED_STREAM and GOAWAY, without end where the
+// connection is lost each time.
 func TestReplaysOfTheTransportAreCounted(t *testing.T) {
 	for name, handle := range map[string]func(io.Writer, int, uint32) bool{
 		"PROTOCOL_ERROR":                    resetWith(1),
@@ -275,13 +282,15 @@ func TestReplaysOfTheTransportAreCounted(t *testing.T) {
 				client, streams := overHTTP2With(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = 3 }, handle)
 				err := op.call(t.Context(), client)
 				failure := requireOneError(t, err)
-				// What was written to a connection that had ended counts too: nobody knows whether it arrived.
+				// What was written to a connection that had ended counts too:
+				// nobody knows whether it arrived.
 				assert.GreaterOrEqual(t, failure.Attempts, int(streams.Load()))
 				if !strings.HasSuffix(name, "the end of it") {
 					assert.EqualValues(t, streams.Load(), failure.Attempts)
 				}
-				// A replay counts against MaxRetries. The one that is cancelled may still leave, because net/http
-				// chooses at random between writing and the end of a context.
+				// A replay counts against MaxRetries. The one that is cancelled
+				// may still leave, because net/http chooses at random between
+				// writing and the end of a context.
 				assert.GreaterOrEqual(t, failure.Attempts, 2)
 				assert.LessOrEqual(t, failure.Attempts, 3+1+2)
 				require.NotErrorIs(t, err, context.Canceled)
@@ -290,8 +299,9 @@ func TestReplaysOfTheTransportAreCounted(t *testing.T) {
 	}
 }
 
-// TestDeleteReplayedByTheTransport: a server may have carried out a request that it ended with PROTOCOL_ERROR, and
-// the response to the next one says nothing of that.
+// TestDeleteReplayedByTheTransport: a server may have carried out a request
+// that it ended with PROTOCOL_ERROR, and the response to the next one says
+// nothing of that.
 func TestDeleteReplayedByTheTransport(t *testing.T) {
 	const status404, status400 = "\x8d", "\x8c" // HPACK's static table (RFC 7541)
 	for name, tt := range map[string]struct {
@@ -322,8 +332,9 @@ func TestDeleteReplayedByTheTransport(t *testing.T) {
 	}
 }
 
-// TestStaleConnections says who repairs a connection that the server closed while it was idle. The server takes it for
-// lost only when the second request has arrived, so that nobody can know whether it was carried out.
+// TestStaleConnections says who repairs a connection that the server closed
+// while it was idle. The server takes it for lost only when the second request
+// has arrived, so that nobody can know whether it was carried out.
 func TestStaleConnections(t *testing.T) {
 	for _, tt := range []struct {
 		op             operation
@@ -374,7 +385,8 @@ func TestStaleConnections(t *testing.T) {
 	}
 }
 
-// unwritable is a connection that can't be written to any more, once it is broken.
+// unwritable is a connection that can't be written to any more, once it is
+// broken.
 type unwritable struct {
 	net.Conn
 	broken *atomic.Bool
@@ -387,8 +399,9 @@ func (c unwritable) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// TestConnectionsThatCannotBeWritten: net/http sends a List and a Delete again by itself. What has a body is the matrix's,
-// for which the header may have left.
+// TestConnectionsThatCannotBeWritten: net/http sends a List and a Delete again
+// by itself. What has a body is the matrix's, for which the header may have
+// left.
 func TestConnectionsThatCannotBeWritten(t *testing.T) {
 	for i, op := range operations[:6] {
 		if i == 1 {
@@ -426,8 +439,9 @@ func TestConnectionsThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestSecretsStayOnTheirConnection: what a server sends behind the end of a response that holds a secret is neither
-// printed by net/http nor read as the response to the next call.
+// TestSecretsStayOnTheirConnection: what a server sends behind the end of a
+// response that holds a secret is neither printed by net/http nor read as the
+// response to the next call.
 func TestSecretsStayOnTheirConnection(t *testing.T) {
 	whole := `{"id":"86f1","secret":"` + leakPATSecret + `","name":"deploy"}`
 	bearer := `{"access_token":"` + leakBearer + `","expires_in":60}`
@@ -500,7 +514,8 @@ func TestSecretsStayOnTheirConnection(t *testing.T) {
 	}
 }
 
-// TestServerThatFloodsPings: it reads nothing, so that net/http can't write the end of the stream.
+// TestServerThatFloodsPings: it reads nothing, so that net/http can't write the
+// end of the stream.
 func TestServerThatFloodsPings(t *testing.T) {
 	client, _ := overHTTP2With(t, func(*sailpoint.Config) {}, func(conn io.Writer, _ int, stream uint32) bool {
 		_, _ = conn.Write(frame(frameHeaders, endHeaders, stream, []byte("\x88")))
