@@ -96,6 +96,10 @@ type Config struct {
 	// default is no limiter. SailPoint documents a limit of 100 requests in 10
 	// seconds for each client id and API version. The client waits after a 429
 	// with or without a Limiter.
+	//
+	// rate.NewLimiter(10, 1) of golang.org/x/time/rate keeps to that limit. With
+	// rate.NewLimiter(10, 100) the API still rejects requests with 429, because
+	// the burst of 100 comes on top of 10 requests a second.
 	Limiter Limiter
 
 	// Logger receives one record for each request at level Debug. It has the

@@ -32,13 +32,8 @@ func ExampleNewTransport() {
 	baseURL, proxyHost, caPEM, cfg, closeAll := exampleNetwork("proxy-user", "proxy-password")
 	defer closeAll()
 
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		log.Fatal(err)
-	}
-	if !pool.AppendCertsFromPEM(caPEM) { // such as of os.ReadFile("/etc/ssl/company-ca.pem")
-		log.Fatal("no certificate of the CA")
-	}
+	pool := x509.NewCertPool()     // or x509.SystemCertPool, to trust public CAs too
+	pool.AppendCertsFromPEM(caPEM) // such as of os.ReadFile("/etc/ssl/company-ca.pem")
 	transport := sailpoint.NewTransport()
 	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	transport.Proxy = http.ProxyURL(&url.URL{
@@ -50,11 +45,13 @@ func ExampleNewTransport() {
 	cfg.HTTPClient = &http.Client{Transport: transport}
 	client, err := sailpoint.NewClient(cfg)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	self, err := client.PersonalAccessTokens.Self(context.Background())
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(self.Name)
 	// Output: tenant

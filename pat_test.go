@@ -280,7 +280,7 @@ func TestSelfNeedsToKnowTheToken(t *testing.T) {
 		return sailpoint.AccessToken{}, mine
 	})).PersonalAccessTokens.Self(t.Context())
 	require.ErrorIs(t, err, mine)
-	requireOneError(t, err)
+	require.Equal(t, "POST /oauth/token", requireOneError(t, err).Op)
 }
 
 // TestBulkUpdateRejectsInvalidArguments shows that nothing is sent that the API
