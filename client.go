@@ -127,7 +127,7 @@ func (op *operation) expects(status int) bool {
 
 // call is a running operation, with the state that its attempts share:
 //
-//  1. prepare waits for a pause to end, for the Limiter and for a bearer.
+//  1. prepare waits for a pause to end, for a bearer and for the Limiter.
 //  2. RoundTrip adds the headers and sends the request, with a time limit.
 //  3. readResponse decodes the response, or returns the failure and its event.
 //  4. checkRetry ends a successful call, or looks up the event in the matrix.
