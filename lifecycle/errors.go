@@ -17,7 +17,8 @@ import (
 // token again, match it. So does the Change.Err of [Renew].
 var ErrNotAsRequested = errors.New("lifecycle: the tenant reported success but did not do what was requested")
 
-// Errors of [Issue] and [Rotate] match these.
+// Errors of [Issue] and [Rotate] match these. Those of a [TokenSource] match
+// ErrStoredCredential only.
 var (
 	// ErrInProgress says that another run's token exists and that run may be
 	// active.
@@ -135,9 +136,11 @@ func (r *run) storeError(err error) error {
 }
 
 // redactor returns a Redactor of all secrets that the run loaded or made.
-func (r *run) redactor() *redact.Redactor {
-	redactors := make([]*redact.Redactor, len(r.secrets))
-	for i, secret := range r.secrets {
+func (r *run) redactor() *redact.Redactor { return redactorOf(r.secrets) }
+
+func redactorOf(secrets []sailpoint.Secret) *redact.Redactor {
+	redactors := make([]*redact.Redactor, len(secrets))
+	for i, secret := range secrets {
 		redactors[i] = redact.New(secret.Reveal())
 	}
 	return redact.Join(redactors...)

@@ -141,3 +141,45 @@ func ExampleStore() {
 	fmt.Println(result.Outcome, vault.data["id"] == result.Token.ID, vault.version)
 	// Output: issued true 1
 }
+
+// A service that keeps working while another program rotates its token.
+func ExampleTokenSource() {
+	ctx := context.Background()
+	tenant := sailpointtest.NewTenant()
+	store := &lifecycle.MemoryStore{}
+	cfg := tenant.Config()
+	client, err := sailpoint.NewClient(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = lifecycle.Issue(ctx, client, sailpoint.CreatePersonalAccessTokenRequest{
+		Name: "nightly-report", Scope: []string{"sp:my-personal-access-tokens:read"},
+	}, store)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	cfg.ClientID, cfg.ClientSecret = "", sailpoint.Secret{}
+	cfg.TokenSource = lifecycle.TokenSource(client, store)
+	service, err := sailpoint.NewClient(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 2 {
+		if _, err := lifecycle.Rotate(ctx, client, store, lifecycle.RotateOptions{}); err != nil {
+			log.Fatal(err)
+		}
+		tokens, err := service.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{OwnerID: sailpoint.OwnerMe})
+		if err != nil {
+			log.Fatal(err)
+		}
+		stored, err := store.Load(ctx)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(len(tokens), "tokens, with the stored credential:", service.ClientID() == stored.ID)
+	}
+	// Output:
+	// 2 tokens, with the stored credential: true
+	// 2 tokens, with the stored credential: true
+}

@@ -23,6 +23,7 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 	"github.com/sailpoint-go/sailpoint/lifecycle/storetest"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
 const storedSecret = "5ecf00d15ecf00d1"
@@ -401,7 +402,12 @@ func TestNoCredentialLeaks(t *testing.T) {
 	require.NoError(t, memory.Save(t.Context(), c))
 	file := inFile(t)
 	require.NoError(t, file.Save(t.Context(), c))
-	for name, v := range map[string]any{"Credential": c, "*Credential": &c, "MemoryStore": memory, "FileStore": file} {
+	source := lifecycle.TokenSource(clientOf(t, sailpointtest.NewTenant()), memory)
+	_, err := source(t.Context(), sailpoint.Secret{})
+	require.ErrorIs(t, err, sailpoint.ErrInvalidCredentials, "the source holds the secret now")
+	for name, v := range map[string]any{
+		"Credential": c, "*Credential": &c, "MemoryStore": memory, "FileStore": file, "TokenSource": source, "its error": err,
+	} {
 		requireNoSecret(t, name, v, storedSecret)
 	}
 }
