@@ -52,11 +52,11 @@ func TestGoldenRequests(t *testing.T) {
 		path = "/base" + path
 		never := version == sailpoint.V2025 || version == sailpoint.V2026 || version == sailpoint.V1
 		for _, tt := range []struct {
-			name  string
-			call  func(*sailpoint.PersonalAccessTokensService) error
-			reply response
-			want  string
-			only  bool // in V2025 and later only
+			name     string
+			call     func(*sailpoint.PersonalAccessTokensService) error
+			response response
+			want     string
+			only     bool // in V2025 and later only
 
 			version sailpoint.APIVersion // empty for every version
 		}{
@@ -68,7 +68,7 @@ func TestGoldenRequests(t *testing.T) {
 					})
 					return err
 				},
-				reply: ok(created),
+				response: ok(created),
 				want: "POST " + path + "\n" + common + "Content-Type: application/json\n" + agent + "\n" +
 					`{"name":"NodeJS <Integration>","scope":["sp:scopes:all"],"expirationDate":"2099-12-31T22:59:59.999Z"}`,
 			},
@@ -81,7 +81,7 @@ func TestGoldenRequests(t *testing.T) {
 					})
 					return err
 				},
-				reply: ok(created), only: true,
+				response: ok(created), only: true,
 				want: "POST " + path + "\n" + common + "Content-Type: application/json\n" + agent + "\n" +
 					`{"name":"n","scope":["a","b"],"accessTokenValiditySeconds":36900,"userAwareTokenNeverExpires":true}`,
 			},
@@ -91,8 +91,8 @@ func TestGoldenRequests(t *testing.T) {
 					_, err := s.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 					return err
 				},
-				reply: ok(`[]`),
-				want:  "GET " + path + "\n" + common + agent + "\n",
+				response: ok(`[]`),
+				want:     "GET " + path + "\n" + common + agent + "\n",
 			},
 			{
 				name: "list with both parameters",
@@ -102,7 +102,7 @@ func TestGoldenRequests(t *testing.T) {
 					})
 					return err
 				},
-				reply: ok(`[]`),
+				response: ok(`[]`),
 				want: "GET " + path + "?filters=lastUsed%20le%202099-12-31T22%3A59%3A59.999Z&owner-id=me\n" +
 					common + agent + "\n",
 			},
@@ -114,7 +114,7 @@ func TestGoldenRequests(t *testing.T) {
 					}
 					return nil
 				},
-				reply: ok(`[]`),
+				response: ok(`[]`),
 				want: "GET " + path + "?filters=lastUsed%20isnull%20or%20x%20eq%20%22a%2Bb%26c%22\n" +
 					common + agent + "\n",
 			},
@@ -125,7 +125,7 @@ func TestGoldenRequests(t *testing.T) {
 						sailpoint.NewPersonalAccessTokenPatch().ReplaceName("new").ReplaceScope("a", "b"))
 					return err
 				},
-				reply: ok(aToken),
+				response: ok(aToken),
 				want: "PATCH " + path + "/86f1dc6fe8f54414950454cbb11278fa\n" + common +
 					"Content-Type: application/json-patch+json\n" + agent + "\n" +
 					`[{"op":"replace","path":"/name","value":"new"},{"op":"replace","path":"/scope","value":["a","b"]}]`,
@@ -136,7 +136,7 @@ func TestGoldenRequests(t *testing.T) {
 					_, err := s.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().NeverExpire())
 					return err
 				},
-				reply: ok(aToken), only: true,
+				response: ok(aToken), only: true,
 				want: "PATCH " + path + "/id\n" + common + "Content-Type: application/json-patch+json\n" + agent + "\n" +
 					`[{"op":"replace","path":"/userAwareTokenNeverExpires","value":true},{"op":"replace","path":"/expirationDate","value":null}]`,
 			},
@@ -147,7 +147,7 @@ func TestGoldenRequests(t *testing.T) {
 						sailpoint.NewPersonalAccessTokenPatch().ReplaceExpirationDate(expiry))
 					return err
 				},
-				reply: ok(`[` + aToken + `]`), version: sailpoint.V1,
+				response: ok(`[` + aToken + `]`), version: sailpoint.V1,
 				want: "PATCH " + path + "/bulk-update\n" + common + "Content-Type: application/json\n" + agent + "\n" +
 					`{"ids":["b","86f1dc6fe8f54414950454cbb11278fa"],"patch":[{"op":"replace","path":"/expirationDate","value":"2099-12-31T22:59:59.999Z"}]}`,
 			},
@@ -157,7 +157,7 @@ func TestGoldenRequests(t *testing.T) {
 					_, err := s.BulkUpdate(t.Context(), []string{"id"}, sailpoint.NewPersonalAccessTokenPatch().NeverExpire())
 					return err
 				},
-				reply: ok(`[` + aToken + `]`), version: sailpoint.V1,
+				response: ok(`[` + aToken + `]`), version: sailpoint.V1,
 				want: "PATCH " + path + "/bulk-update\n" + common + "Content-Type: application/json\n" + agent + "\n" +
 					`{"ids":["id"],"patch":[{"op":"replace","path":"/userAwareTokenNeverExpires","value":true},{"op":"replace","path":"/expirationDate","value":null}]}`,
 			},
@@ -166,21 +166,21 @@ func TestGoldenRequests(t *testing.T) {
 				call: func(s *sailpoint.PersonalAccessTokensService) error {
 					return s.Delete(t.Context(), "86f1dc6fe8f54414950454cbb11278fa")
 				},
-				reply: response{status: 204},
-				want:  "DELETE " + path + "/86f1dc6fe8f54414950454cbb11278fa\n" + common + agent + "\n",
+				response: response{status: 204},
+				want:     "DELETE " + path + "/86f1dc6fe8f54414950454cbb11278fa\n" + common + agent + "\n",
 			},
 			{
-				name:  "delete oneself",
-				call:  func(s *sailpoint.PersonalAccessTokensService) error { return s.DeleteSelf(t.Context()) },
-				reply: response{status: 204},
-				want:  "DELETE " + path + "/self\n" + common + agent + "\n",
+				name:     "delete oneself",
+				call:     func(s *sailpoint.PersonalAccessTokensService) error { return s.DeleteSelf(t.Context()) },
+				response: response{status: 204},
+				want:     "DELETE " + path + "/self\n" + common + agent + "\n",
 			},
 		} {
 			if tt.only && !never || tt.version != "" && tt.version != version {
 				continue
 			}
 			t.Run(string(version)+"/"+tt.name, func(t *testing.T) {
-				n := scripted(tt.reply)
+				n := scripted(tt.response)
 				client := n.client(t, func(cfg *sailpoint.Config) {
 					// A base path shows whether a request ignores it.
 					cfg.BaseURL, cfg.ClientID = "https://acme.example/base", "self"
@@ -251,8 +251,8 @@ var errReset = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection 
 
 func TestCompleteResponseCountsAfterTheContextEnded(t *testing.T) {
 	for name, tt := range map[string]struct {
-		reply response
-		call  func(context.Context, *sailpoint.PersonalAccessTokensService) error
+		response response
+		call     func(context.Context, *sailpoint.PersonalAccessTokensService) error
 	}{
 		"create": {ok(created), func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
 			got, err := s.Create(ctx, inAYear)
@@ -275,10 +275,10 @@ func TestCompleteResponseCountsAfterTheContextEnded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			tt.reply.stream = func(context.Context) io.Reader {
-				return &endsContext{Reader: strings.NewReader(tt.reply.body), end: cancel}
+			tt.response.stream = func(context.Context) io.Reader {
+				return &endsContext{Reader: strings.NewReader(tt.response.body), end: cancel}
 			}
-			n := scripted(tt.reply)
+			n := scripted(tt.response)
 			require.NoError(t, tt.call(ctx, n.client(t).PersonalAccessTokens))
 			require.Error(t, ctx.Err())
 		})

@@ -71,7 +71,7 @@ var decimal = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9
 func FuzzDecodeCreate(f *testing.F) {
 	f.Add([]byte(created), false)
 	for _, tt := range createOutcomes {
-		f.Add([]byte(tt.reply.body), tt.reply.cut != nil)
+		f.Add([]byte(tt.response.body), tt.response.cut != nil)
 	}
 	for members := range otherForms() {
 		f.Add([]byte(`{`+members+`,"id":"86f1","secret":"0123456789abcdef0123"}`), false)
@@ -79,11 +79,11 @@ func FuzzDecodeCreate(f *testing.F) {
 	f.Add([]byte(`{"id":"86f1","secret":"0123456789abcdef0123","created":"yesterday"}`), false)
 	f.Add([]byte(`{"id":"..","secret":"0123456789abcdef0123"}`), true)
 	f.Fuzz(func(t *testing.T, body []byte, cut bool) {
-		reply := ok(string(body))
+		resp := ok(string(body))
 		if cut {
-			reply.cut = io.ErrUnexpectedEOF
+			resp.cut = io.ErrUnexpectedEOF
 		}
-		got, err := scripted(reply).client(t, withoutRetries).PersonalAccessTokens.Create(t.Context(), newToken())
+		got, err := scripted(resp).client(t, withoutRetries).PersonalAccessTokens.Create(t.Context(), newToken())
 		id, secret := idAndSecret(body)
 		if err == nil {
 			require.NotEmpty(t, id)
@@ -295,56 +295,69 @@ func FuzzRedact(f *testing.F) {
 	f.Add("0123456789abcdef0123456789abcdef", "%25%25%25%25%25", 200)
 	f.Fuzz(func(t *testing.T, clientSecret, bearer string, status int) {
 		if status < 200 || status > 999 || len(clientSecret) < 8 || len(bearer) < 8 || !utf8.ValidString(clientSecret) {
-			t.Skip("no status, or no secret")
+			t.Skip("not a status, or not a secret")
 		}
+		quotedBearer, err := json.Marshal(bearer)
+		if err != nil {
+			t.Skip("not a bearer that can be issued")
+		}
+		issue := always(ok(`{"access_token":` + string(quotedBearer) + `}`))
 		synctest.Test(t, func(t *testing.T) {
-			texts := func(clientSecretEchoed, bearerEchoed string) (texts string) {
-				for _, echoed := range []string{clientSecretEchoed, bearerEchoed} {
-					quoted, err := json.Marshal(echoed)
-					if err != nil {
-						continue
-					}
-					for _, a := range []response{
-						{status: status, body: `{"message":` + string(quoted) + `,"detailCode":` + string(quoted) + `}`},
-						{status: status, body: url.QueryEscape(echoed), header: map[string]string{"SLPT-Request-ID": echoed}},
-						{status: status, body: `{"error":` + jsonString(echoed) + `}`, header: map[string]string{"Location": "https://evil.example/?" + url.QueryEscape(echoed)}},
-						{err: fmt.Errorf("header %s, and quoted %q", echoed, echoed)},
-						{err: &url.Error{Op: "Get", URL: "https://acme.example/?" + echoed, Err: io.EOF}},
-						{body: `[`, cut: fmt.Errorf("in form %s", url.QueryEscape(echoed))},
-					} {
-						quotedBearer, err := json.Marshal(bearer)
-						if err != nil {
-							t.Skip("no bearer that can be issued")
-						}
-						networks := []*network{{api: always(a), token: always(ok(`{"access_token":` + string(quotedBearer) + `}`))}}
-						if echoed == clientSecretEchoed { // a bearer isn't known there yet
-							networks = append(networks, &network{token: always(a)})
-						}
-						for _, n := range networks {
-							cfg := n.config()
-							cfg.ClientSecret, cfg.MaxRetries = sailpoint.NewSecret(clientSecret), -1
-							client, err := sailpoint.NewClient(cfg)
-							if err != nil {
-								t.Skip("no secret that is taken")
-							}
-							_, err = client.PersonalAccessTokens.Create(context.WithoutCancel(t.Context()), newToken())
-							if err != nil {
-								texts += fmt.Sprintf("%v %+v %#v\n", err, err, errors.Unwrap(err))
-							}
-						}
-					}
-				}
-				return texts
-			}
-			innocent, got := texts("", ""), texts(clientSecret, bearer)
+			// A text that appears without any echo is not a leak.
+			harmless := echoErrors(t, clientSecret, issue, status, "", "")
+			got := echoErrors(t, clientSecret, issue, status, clientSecret, bearer)
 			for _, secret := range []string{clientSecret, bearer} {
 				for i := range len(secret) - 7 {
 					window := secret[i : i+8]
-					if at := strings.Index(got, window); at >= 0 && !strings.Contains(innocent, window) {
+					if at := strings.Index(got, window); at >= 0 && !strings.Contains(harmless, window) {
 						t.Fatalf("%q in %q", window, got[max(0, at-200):min(len(got), at+200)])
 					}
 				}
 			}
 		})
 	})
+}
+
+// echoErrors returns the texts of all errors if the API and the token endpoint
+// echo these values. The token endpoint knows no bearer that it could echo.
+func echoErrors(t *testing.T, clientSecret string, issue func(arrival) response, status int, clientSecretEcho, bearerEcho string) (texts string) {
+	for _, r := range echoingResponses(status, clientSecretEcho) {
+		texts += createError(t, clientSecret, &network{api: always(r), token: issue})
+		texts += createError(t, clientSecret, &network{token: always(r)})
+	}
+	for _, r := range echoingResponses(status, bearerEcho) {
+		texts += createError(t, clientSecret, &network{api: always(r), token: issue})
+	}
+	return texts
+}
+
+// echoingResponses returns responses and errors that hold the echoed text.
+func echoingResponses(status int, echoed string) []response {
+	quoted, err := json.Marshal(echoed)
+	if err != nil {
+		return nil
+	}
+	return []response{
+		{status: status, body: `{"message":` + string(quoted) + `,"detailCode":` + string(quoted) + `}`},
+		{status: status, body: url.QueryEscape(echoed), header: map[string]string{"SLPT-Request-ID": echoed}},
+		{status: status, body: `{"error":` + jsonString(echoed) + `}`, header: map[string]string{"Location": "https://evil.example/?" + url.QueryEscape(echoed)}},
+		{err: fmt.Errorf("header %s, and quoted %q", echoed, echoed)},
+		{err: &url.Error{Op: "Get", URL: "https://acme.example/?" + echoed, Err: io.EOF}},
+		{body: `[`, cut: fmt.Errorf("in form %s", url.QueryEscape(echoed))},
+	}
+}
+
+// createError makes a Create and returns the text of its error, if any.
+func createError(t *testing.T, clientSecret string, n *network) string {
+	cfg := n.config()
+	cfg.ClientSecret, cfg.MaxRetries = sailpoint.NewSecret(clientSecret), -1
+	client, err := sailpoint.NewClient(cfg)
+	if err != nil {
+		t.Skip("not a valid client secret")
+	}
+	_, err = client.PersonalAccessTokens.Create(context.WithoutCancel(t.Context()), newToken())
+	if err == nil {
+		return ""
+	}
+	return fmt.Sprintf("%v %+v %#v\n", err, err, errors.Unwrap(err))
 }

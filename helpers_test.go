@@ -91,30 +91,7 @@ func scripted(list ...response) *network { return &network{api: inTurn(list...)}
 func always(a response) func(arrival) response { return inTurn(a) }
 
 func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
-	a := arrival{at: time.Now(), method: req.Method, url: req.URL.String(), header: req.Header.Clone()}
-	if req.Body != nil {
-		sent, _ := io.ReadAll(req.Body)
-		_ = req.Body.Close()
-		a.body = string(sent)
-	}
-	log, respond := &n.calls, n.api
-	if strings.HasSuffix(req.URL.Path, "/token") {
-		log, respond = &n.fetches, n.token
-	}
-	n.mu.Lock()
-	a.n = len(*log) + 1
-	*log = append(*log, a)
-	n.mu.Unlock()
-
-	var r response
-	switch {
-	case respond != nil:
-		r = respond(a)
-	case log == &n.fetches:
-		r = issued(fmt.Sprintf("bearer-%d", a.n), 43200)
-	default:
-		r = response{body: `[]`}
-	}
+	r := n.respond(req)
 	if r.then != nil {
 		r.then()
 	}
@@ -138,6 +115,37 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
+	return r.http(req), nil
+}
+
+// respond records the request and returns the response to it.
+func (n *network) respond(req *http.Request) response {
+	a := arrival{at: time.Now(), method: req.Method, url: req.URL.String(), header: req.Header.Clone()}
+	if req.Body != nil {
+		sent, _ := io.ReadAll(req.Body)
+		_ = req.Body.Close()
+		a.body = string(sent)
+	}
+	log, respond := &n.calls, n.api
+	if strings.HasSuffix(req.URL.Path, "/token") {
+		log, respond = &n.fetches, n.token
+	}
+	n.mu.Lock()
+	a.n = len(*log) + 1
+	*log = append(*log, a)
+	n.mu.Unlock()
+
+	switch {
+	case respond != nil:
+		return respond(a)
+	case log == &n.fetches:
+		return issued(fmt.Sprintf("bearer-%d", a.n), 43200)
+	}
+	return response{body: `[]`}
+}
+
+// http returns r as the response to req.
+func (r response) http(req *http.Request) *http.Response {
 	resp := &http.Response{StatusCode: cmp.Or(r.status, 200), Header: http.Header{}, Request: req}
 	for key, value := range r.header {
 		resp.Header.Set(key, value)
@@ -154,7 +162,7 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 		body = io.NopCloser(content)
 	}
 	resp.Body = body
-	return resp, nil
+	return resp
 }
 
 type brokenReader struct{ err error }

@@ -365,9 +365,9 @@ func TestOwnTokenCanBePatched(t *testing.T) {
 // createOutcomes are responses to a Create that lose the secret, and what is
 // known about the token.
 var createOutcomes = map[string]struct {
-	reply   response
-	created bool
-	id      string
+	response response
+	created  bool
+	id       string
 }{
 	"reset":                        {response{err: errReset}, false, ""},
 	"500":                          {response{status: 500}, false, ""},
@@ -406,7 +406,7 @@ func TestCreateOutcome(t *testing.T) {
 	for name, tt := range createOutcomes {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := scripted(tt.reply)
+				n := scripted(tt.response)
 				req := inAYear
 				req.ExpirationDate = time.Now().Add(time.Hour)
 				_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), req)
@@ -433,8 +433,8 @@ func TestWholeIDAndSecretAreKept(t *testing.T) {
 	const id, secret = `"id":"abc"`, `"secret":"the-new-secret"`
 	type result = sailpoint.CreatePersonalAccessTokenResponse
 	for name, tt := range map[string]struct {
-		reply response
-		want  result
+		response response
+		want     result
 	}{
 		"cut after the token":      {response{body: `{` + id + `,` + secret + `}`, cut: io.ErrUnexpectedEOF}, result{}},
 		"reset after the token":    {response{body: `{` + id + `,` + secret + `}`, cut: errReset}, result{}},
@@ -470,7 +470,7 @@ func TestWholeIDAndSecretAreKept(t *testing.T) {
 		"unknown twice": {ok("{\"x\":1,\"x\":\"\xe9\"," + secret + `,` + id + `}`), result{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := scripted(tt.reply)
+			n := scripted(tt.response)
 			got, err := n.client(t).PersonalAccessTokens.Create(t.Context(), newToken())
 			require.NoError(t, err)
 			assert.Equal(t, "the-new-secret", got.Secret.Reveal())

@@ -105,17 +105,22 @@ func retryAfterHeader(r *rand.Rand) http.Header {
 	return http.Header{"Retry-After": {pick(r, "", "0", "1", "7", "60", "61", "86400", "-1", "18446744073709551616", "soon")}}
 }
 
-// fault draws one that a request to the API may meet.
-func (s *script) fault(r *rand.Rand) sailpointtest.Fault {
-	f := sailpointtest.Fault{Method: http.MethodPost, Path: collectionPath}
+// request returns a fault that matches the requests of the script's operation.
+func (s *script) request() sailpointtest.Fault {
 	switch s.Operation {
 	case "delete":
-		f.Method, f.Path = http.MethodDelete, itemPath
+		return sailpointtest.Fault{Method: http.MethodDelete, Path: itemPath}
 	case "patch that replaces", "any patch":
-		f.Method, f.Path = http.MethodPatch, itemPath
+		return sailpointtest.Fault{Method: http.MethodPatch, Path: itemPath}
 	case "bulk update":
-		f.Method, f.Path = http.MethodPatch, bulkPath
+		return sailpointtest.Fault{Method: http.MethodPatch, Path: bulkPath}
 	}
+	return sailpointtest.Fault{Method: http.MethodPost, Path: collectionPath}
+}
+
+// fault draws one that a request to the API may meet.
+func (s *script) fault(r *rand.Rand) sailpointtest.Fault {
+	f := s.request()
 	switch r.IntN(10) {
 	case 0:
 		f.Err = pick[error](r, errRefused, &net.DNSError{IsTemporary: true}, &net.DNSError{IsTimeout: true}, &net.DNSError{IsNotFound: true})
@@ -183,42 +188,64 @@ func definite(f sailpointtest.Fault) bool {
 	return isDial && dial.Op == "dial" || isLookup
 }
 
-// run makes the call, and returns how it ended and what is wrong with that.
+// run makes the call. It returns how the call ended, and an error if that is
+// wrong.
 func (s *script) run(t *testing.T) (end, error) {
 	tenant := sailpointtest.NewTenant()
 	addVictim(tenant)
 	tenant.Inject(s.Faults...)
 	tenant.Inject(s.Token...)
 	requests := 0
+	client, err := s.client(tenant, &requests)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := s.context(t.Context())
+	defer cancel()
+	if s.Cancel > 0 {
+		defer time.AfterFunc(s.Cancel, cancel).Stop()
+	}
+	got, committed, err := s.call(ctx, client.PersonalAccessTokens)
+	<-time.After(time.Hour) // by now, late requests have been carried out
+
+	for range tenant.Unused() { // so that checkNoSilentLoss meets no fault
+		_, _ = bearerOf(tenant, "", sailpoint.Secret{})
+	}
+	if problem := checkNoSilentLoss(tenant, got, err, committed(tenant.Tokens())); problem != nil {
+		return endOf(err), problem
+	}
+	return endOf(err), s.checkRequests(requests, err)
+}
+
+// client returns a client of tenant that counts the requests to the API.
+func (s *script) client(tenant *sailpointtest.Tenant, requests *int) (*sailpoint.Client, error) {
 	cfg := tenant.Config()
 	cfg.MaxRetries = s.MaxRetries
 	cfg.HTTPClient = &http.Client{Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
 		if !strings.HasSuffix(req.URL.Path, "/token") {
-			requests++
+			*requests++
 		}
 		return tenant.RoundTrip(req)
 	})}
 	if s.Operation == "bulk update" {
 		inV1(&cfg)
 	}
-	client, err := sailpoint.NewClient(cfg)
-	if err != nil {
-		return 0, err
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	if s.Deadline > 0 {
-		ctx, cancel = context.WithTimeout(ctx, s.Deadline)
-		defer cancel()
-	}
-	if s.Cancel > 0 {
-		defer time.AfterFunc(s.Cancel, cancel).Stop()
-	}
+	return sailpoint.NewClient(cfg)
+}
 
-	var got *sailpoint.CreatePersonalAccessTokenResponse
-	service := client.PersonalAccessTokens
+func (s *script) context(parent context.Context) (context.Context, context.CancelFunc) {
+	if s.Deadline > 0 {
+		return context.WithTimeout(parent, s.Deadline)
+	}
+	return context.WithCancel(parent)
+}
+
+// call makes the call. committed returns how often the tenant carried it out.
+func (s *script) call(ctx context.Context, service *sailpoint.PersonalAccessTokensService) (
+	got *sailpoint.CreatePersonalAccessTokenResponse, committed func([]sailpoint.PersonalAccessToken) int, err error,
+) {
 	patch := sailpoint.NewPersonalAccessTokenPatch()
-	committed := named("renamed")
+	committed = named("renamed")
 	switch s.Operation {
 	case "create":
 		committed = named("deploy")
@@ -231,27 +258,24 @@ func (s *script) run(t *testing.T) (end, error) {
 	case "bulk update":
 		committed = neverExpiring
 		_, err = service.BulkUpdate(ctx, []string{victim}, patch.NeverExpire())
-	case "any patch": // which the tenant refuses the second time
+	case "any patch": // the tenant rejects it the second time
 		_, err = service.Patch(ctx, victim, patch.With(sailpoint.PatchOperation{Op: sailpoint.OpTest, Path: "/name", Value: "old"}).ReplaceName("renamed"))
 	}
-	ended := endOf(err)
-	<-time.After(time.Hour) // what is carried out late is by now
+	return got, committed, err
+}
 
-	for range tenant.Unused() { // so that the check of the secret meets none
-		_, _ = bearerOf(tenant, "", sailpoint.Secret{})
-	}
-	if err := checkNoSilentLoss(tenant, got, err, committed(tenant.Tokens())); err != nil {
-		return ended, err
-	}
+// checkRequests returns an error if a call was wrongly retried, or failed
+// without a fault.
+func (s *script) checkRequests(requests int, err error) error {
 	if s.Operation == "create" || s.Operation == "any patch" {
 		for i := range requests - 1 {
 			if i >= len(s.Faults) || !definite(s.Faults[i]) {
-				return ended, fmt.Errorf("request %d of %d may have been carried out, and another followed", i+1, requests)
+				return fmt.Errorf("request %d of %d may have been carried out, and was retried", i+1, requests)
 			}
 		}
 	}
 	if s.Cancel == 0 && s.Deadline == 0 && len(s.Faults)+len(s.Token) == 0 && err != nil {
-		return ended, fmt.Errorf("nothing went wrong, and it failed: %w", err)
+		return fmt.Errorf("the call failed without a fault: %w", err)
 	}
-	return ended, nil
+	return nil
 }

@@ -33,10 +33,10 @@ const whole = 1 << 30
 
 // cut says how a proxy treats a connection.
 type cut struct {
-	request, reply int           // bytes that pass before it ends the connection, on both sides
-	reset          bool          // rather than in an orderly way
-	pause          time.Duration // before every 16 bytes
-	once           bool          // only the first connection
+	request, response int           // bytes that pass before it ends the connection, on both sides
+	reset             bool          // rather than in an orderly way
+	pause             time.Duration // before every 16 bytes
+	once              bool          // only the first connection
 }
 
 // cutter is a TCP proxy on a loopback socket.
@@ -47,8 +47,8 @@ type cutter struct {
 	target   string
 	running  sync.WaitGroup
 
-	mu             sync.Mutex
-	request, reply int // bytes that passed
+	mu                sync.Mutex
+	request, response int // bytes that passed
 }
 
 func newCutter(t *testing.T, target string, c cut) *cutter {
@@ -64,7 +64,7 @@ func newCutter(t *testing.T, target string, c cut) *cutter {
 			}
 			how := p.cut
 			if how.once && n > 0 {
-				how.request, how.reply = whole, whole
+				how.request, how.response = whole, whole
 			}
 			p.running.Go(func() { p.serve(client, how) })
 		}
@@ -95,7 +95,7 @@ func (p *cutter) serve(client *net.TCPConn, how cut) {
 		_ = server.Close()
 	}
 	both.Go(func() { p.forward(server, client, how.request, &p.request, end) })
-	both.Go(func() { p.forward(client, server, how.reply, &p.reply, end) })
+	both.Go(func() { p.forward(client, server, how.response, &p.response, end) })
 	both.Wait()
 }
 
@@ -290,7 +290,7 @@ func checkNoSilentLoss(tenant *sailpointtest.Tenant, got *sailpoint.CreatePerson
 
 // through makes a call through a cutter, and checks that nothing was lost
 // silently. It returns how it ended, and how many bytes passed.
-func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sailpoint.Config)) (ended end, request, reply int) {
+func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sailpoint.Config)) (ended end, request, response int) {
 	t.Helper()
 	tenant := sailpointtest.NewTenant()
 	addVictim(tenant)
@@ -339,11 +339,11 @@ func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sai
 	} else {
 		require.NoError(t, checkNoSilentLoss(tenant, got, err, c.committed(tenant.Tokens())), "%+v", how)
 	}
-	return endOf(err), proxy.request, proxy.reply
+	return endOf(err), proxy.request, proxy.response
 }
 
 // TestCuts cuts the connection of every operation at every byte of its request
-// and of its reply, or at a sample of them.
+// and of its response, or at a sample of them.
 func TestCuts(t *testing.T) {
 	ignored := goleak.IgnoreCurrent()
 	t.Run("every byte", func(t *testing.T) {
@@ -351,7 +351,7 @@ func TestCuts(t *testing.T) {
 			for _, c := range cutCalls {
 				t.Run(fmt.Sprintf("%s/%s", map[bool]string{false: "HTTP1", true: "HTTP2 with TLS"}[http2], c.name), func(t *testing.T) {
 					t.Parallel()
-					ended, request, reply := c.through(t, http2, cut{request: whole, reply: whole})
+					ended, request, response := c.through(t, http2, cut{request: whole, response: whole})
 					require.Equal(t, success, ended)
 
 					// The lengths of a signature and of what HTTP/2 sends about
@@ -365,11 +365,11 @@ func TestCuts(t *testing.T) {
 						ends[ended]++
 						cuts++
 					}
-					for i, length := range []int{request, reply} {
+					for i, length := range []int{request, response} {
 						for n := first; n < length+margin+step; n += step {
-							how := cut{request: n, reply: whole}
+							how := cut{request: n, response: whole}
 							if i == 1 {
-								how = cut{request: whole, reply: n}
+								how = cut{request: whole, response: n}
 							}
 							how.reset = n%2 == 0
 							try(how)
@@ -380,7 +380,7 @@ func TestCuts(t *testing.T) {
 						}
 					}
 					t.Logf("%d cuts of %d and %d bytes: %d successes, %d not carried out, %d unknown",
-						cuts, request, reply, ends[success], ends[notCarriedOut], ends[unknown])
+						cuts, request, response, ends[success], ends[notCarriedOut], ends[unknown])
 					assert.Positive(t, ends[success])
 					assert.Equal(t, c.committed != nil, ends[unknown] > 0)
 					if c.committed == nil || http2 {
@@ -398,10 +398,10 @@ func TestCuts(t *testing.T) {
 // got a response of success to is not sent again.
 func TestCutsWithRetries(t *testing.T) {
 	for _, c := range cutCalls {
-		_, request, reply := c.through(t, true, cut{request: whole, reply: whole})
+		_, request, response := c.through(t, true, cut{request: whole, response: whole})
 		const samples = 8
 		for i := range samples {
-			for _, how := range []cut{{request: request * i / samples, reply: whole}, {request: whole, reply: reply * i / samples}} {
+			for _, how := range []cut{{request: request * i / samples, response: whole}, {request: whole, response: response * i / samples}} {
 				how.once, how.reset = true, i%2 == 0
 				t.Run(fmt.Sprintf("%s/%+v", c.name, how), func(t *testing.T) {
 					t.Parallel() // they wait for the backoff most of the time
@@ -419,7 +419,7 @@ func TestCutsWithRetries(t *testing.T) {
 
 // TestSlowConnection: slow is no failure until the attempt's time is over.
 func TestSlowConnection(t *testing.T) {
-	slow := cut{request: whole, reply: whole, pause: time.Millisecond}
+	slow := cut{request: whole, response: whole, pause: time.Millisecond}
 	for _, http2 := range []bool{false, true} {
 		for _, c := range cutCalls {
 			t.Run(fmt.Sprintf("%s/HTTP2 %t", c.name, http2), func(t *testing.T) {
