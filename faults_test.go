@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// kindOfFault is a kind of fault that the client gets over or reports, and the
-// tests that show it. Package lifecycle tests how a run recovers.
+// kindOfFault is a kind of fault and the tests that cover it. The client
+// recovers from it or reports it. Package lifecycle tests how a run recovers.
 type kindOfFault struct {
 	name     string
 	tests    []func(*testing.T)
@@ -20,7 +20,7 @@ func by(tests ...func(*testing.T)) []func(*testing.T) { return tests }
 
 var kindsOfFaults = []kindOfFault{
 	// The transport
-	{name: "dial refused", tests: by(TestDialRefused), matrix: []string{"never sent"}},
+	{name: "connection refused", tests: by(TestDialRefused), matrix: []string{"never sent"}},
 	{name: "unknown host", tests: by(TestUnknownHost), matrix: []string{"host unknown"}},
 	{name: "temporary DNS failure", tests: by(TestTemporaryDNSFailure), matrix: []string{"temporary failure of DNS"}},
 	{name: "dial that hangs", tests: by(TestDialThatHangs)},
@@ -43,7 +43,7 @@ var kindsOfFaults = []kindOfFault{
 	{name: "stream reset and GOAWAY", tests: by(TestHTTP2StreamReset, TestHTTP2GoAway)},
 	{name: "HTTP/2 server silent", tests: by(TestSilentHTTP2Server)},
 	{name: "413 while the request is written", tests: by(TestContentTooLargeWhileTheRequestIsWritten)},
-	{name: "proxy refuses", tests: by(TestProxyRejectsTheConnection)},
+	{name: "error response of a proxy", tests: by(TestProxyRejectsTheConnection)},
 	{name: "connections under retries", tests: by(TestRetriesReuseConnections)},
 	{name: "context ends at any instant", tests: by(TestContextThatEndsAtAnyInstant, TestCompleteResponseCountsAfterTheContextEnded)},
 	// The status
@@ -59,8 +59,8 @@ var kindsOfFaults = []kindOfFault{
 	{name: "401 once", tests: by(TestRejectedBearerIsRenewedOnce)},
 	{name: "401 always", tests: by(TestBearerThatIsAlwaysRejected), matrix: []string{"401"}},
 	{name: "401 to many calls", tests: by(TestBearerRejectedForManyCalls)},
-	{name: "the same bearer again", tests: by(TestSameBearerIsNotRetried)},
-	{name: "definite statuses", matrix: []string{"403", "404", "409", "418", "431", "451"}},
+	{name: "renewal returns the same bearer", tests: by(TestSameBearerIsNotRetried)},
+	{name: "statuses that are final", matrix: []string{"403", "404", "409", "418", "431", "451"}},
 	{name: "408 and 425", matrix: []string{"408", "425"}},
 	{name: "unexpected statuses", matrix: []string{"999", "101", "202", "204", "206"}, outcomes: []string{"202"}},
 	{name: "redirect of the API", tests: by(TestAPIRedirectIsNotFollowed)},
@@ -68,20 +68,20 @@ var kindsOfFaults = []kindOfFault{
 	// The body
 	{name: "gzip bomb", tests: by(TestGzipBomb)},
 	{name: "endless body", tests: by(TestEndlessBody)},
-	{name: "body at its bound", tests: by(TestMaxListBytes, TestCreateResponseAtItsSizeLimit)},
+	{name: "body at its limit", tests: by(TestMaxListBytes, TestCreateResponseAtItsSizeLimit)},
 	{name: "endless header", tests: by(TestResponseHeaderIsBounded, TestHugeResponseHeader)},
 	{name: "deep JSON", tests: by(TestDeepJSON)},
 	{name: "duplicate members", tests: by(TestDuplicateMembers), outcomes: []string{"two secrets"}},
-	{name: "broken UTF-8", outcomes: []string{"secret not UTF-8", "secret with a replacement", "secret with half a surrogate"}},
+	{name: "invalid UTF-8", outcomes: []string{"secret not UTF-8", "secret with a replacement", "secret with half a surrogate"}},
 	{name: "body that is not one object", tests: by(TestBodyThatIsNotOneObject), outcomes: []string{"a list of tokens", "null", "empty"}},
-	{name: "responses of a proxy", tests: by(TestResponsesOfAProxy), outcomes: []string{"HTML"}},
-	{name: "huge error", tests: by(TestErrorOfAHugeBody)},
-	{name: "shapes of errors", tests: by(TestErrorHoldsWhatTheResponseSays)},
+	{name: "response of a proxy", tests: by(TestResponsesOfAProxy), outcomes: []string{"HTML"}},
+	{name: "huge error body", tests: by(TestErrorOfAHugeBody)},
+	{name: "forms of errors", tests: by(TestErrorHoldsWhatTheResponseSays)},
 	{name: "unexpected members", tests: by(TestUnexpectedMembers)},
 	{name: "lists of any length", tests: by(TestListsOfAnyLength)},
 	// The token endpoint
-	{name: "credentials refused", tests: by(TestRejectedCredentialsAreTriedOnce)},
-	{name: "temporary failure", tests: by(TestTemporaryTokenEndpointFailure)},
+	{name: "credentials rejected", tests: by(TestRejectedCredentialsAreTriedOnce)},
+	{name: "temporary failure of the token endpoint", tests: by(TestTemporaryTokenEndpointFailure)},
 	{name: "token response without a token", tests: by(TestTokenResponseWithoutAToken)},
 	{name: "any expires_in", tests: by(TestBearerLifetime)},
 	{name: "any token_type", tests: by(TestTokenType)},
@@ -94,12 +94,12 @@ var kindsOfFaults = []kindOfFault{
 	{name: "clocks that jump", tests: by(TestClocksThatJump)},
 	{name: "renewal fails", tests: by(TestRenewalThatFails)},
 	{name: "429 of the token endpoint", tests: by(TestRetryAfterOfTheTokenEndpoint)},
-	// What the caller passes
+	// The caller's arguments
 	{name: "invalid ids", tests: by(TestUnsafeIDs)},
 	{name: "the client's own id", tests: by(TestDeleteOfTheOwnToken)},
-	{name: "names of all kinds", tests: by(TestNamesOfAllKinds)},
+	{name: "unusual names", tests: by(TestNamesOfAllKinds)},
 	{name: "invalid base URLs", tests: by(TestInvalidURLs)},
-	{name: "two hosts", tests: by(TestSecretsGoToTheirOwnHostOnly)},
+	{name: "API and token endpoint on two hosts", tests: by(TestSecretsGoToTheirOwnHostOnly)},
 	{name: "credentials with spaces", tests: by(TestCredentials)},
 	{name: "secret with special characters", tests: by(TestTokenRequestOnTheWire)},
 	{name: "nil and zero values", tests: by(TestZeroValuesFailWithoutPanic)},
@@ -113,15 +113,15 @@ var kindsOfFaults = []kindOfFault{
 	// Secrets
 	{name: "values printed and marshalled", tests: by(TestNoValueLeaks)},
 	{name: "chains of errors", tests: by(TestNoErrorLeaks)},
-	{name: "panics", tests: by(TestPanicOfATransportLeaksNothing)},
+	{name: "transport that panics", tests: by(TestPanicOfATransportLeaksNothing)},
 }
 
-// TestEveryKindOfFaultIsTested keeps a kind from losing its tests when tests
-// are renamed or removed.
+// TestEveryKindOfFaultIsTested fails if a kind loses its tests when they are
+// renamed or removed.
 func TestEveryKindOfFaultIsTested(t *testing.T) {
 	names := map[string]bool{}
 	for _, kind := range kindsOfFaults {
-		require.False(t, names[kind.name], "%q is there twice", kind.name)
+		require.False(t, names[kind.name], "%q is listed twice", kind.name)
 		names[kind.name] = true
 		require.NotZero(t, len(kind.tests)+len(kind.matrix)+len(kind.outcomes), kind.name)
 		for _, name := range kind.matrix {

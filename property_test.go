@@ -20,11 +20,12 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// TestNoSilentLoss: whatever goes wrong, and whenever the caller gives up, a
-// success was carried out once, a definite no was not, and anything else says
-// that it is unknown. Each script is a call on a tenant of its own, with faults
-// that its requests meet one after another. What no client could see through is
-// left out: an API that says one thing and does another.
+// TestNoSilentLoss shows that the outcome of each call is reported truthfully,
+// whatever goes wrong and whenever the caller gives up. A successful call was
+// carried out once. A call that failed for certain was not carried out. Any
+// other call matches ErrOutcomeUnknown. Each script is a call to a tenant of
+// its own, whose requests meet faults in turn. No script has an API that says
+// one thing and does another, which no client could detect.
 func TestNoSilentLoss(t *testing.T) {
 	const batches = 100
 	perBatch := 30
@@ -60,14 +61,14 @@ func TestNoSilentLoss(t *testing.T) {
 	}
 }
 
-// script is a call, and what goes wrong with it.
+// script is a call and its faults.
 type script struct {
 	Operation  string
-	Faults     []sailpointtest.Fault // that the requests to the API meet, in turn
-	Token      []sailpointtest.Fault // and those to the token endpoint
+	Faults     []sailpointtest.Fault // of the requests to the API, in turn
+	Token      []sailpointtest.Fault // of the requests to the token endpoint, in turn
 	MaxRetries int
-	Deadline   time.Duration // 0: none
-	Cancel     time.Duration // 0: never
+	Deadline   time.Duration // 0 for no deadline
+	Cancel     time.Duration // 0 for never
 }
 
 const (
@@ -76,7 +77,7 @@ const (
 	bulkPath       = "/personal-access-tokens/v1/bulk-update"
 )
 
-// newScript draws a script from r.
+// newScript returns a random script.
 func newScript(r *rand.Rand) *script {
 	s := &script{
 		Operation:  pick(r, "create", "create", "delete", "patch that replaces", "any patch", "bulk update"),
@@ -118,7 +119,7 @@ func (s *script) request() sailpointtest.Fault {
 	return sailpointtest.Fault{Method: http.MethodPost, Path: collectionPath}
 }
 
-// fault draws one that a request to the API may meet.
+// fault returns a random fault for a request to the API.
 func (s *script) fault(r *rand.Rand) sailpointtest.Fault {
 	f := s.request()
 	switch r.IntN(10) {
@@ -127,7 +128,7 @@ func (s *script) fault(r *rand.Rand) sailpointtest.Fault {
 	case 1:
 		f.Err = pick[error](r, errReset, errAlert, io.EOF, io.ErrUnexpectedEOF)
 		f.Committed = r.IntN(2) == 0
-	case 2: // carried out after its response is lost
+	case 2: // carried out after the response was lost
 		f.Committed, f.Delay = true, -time.Duration(r.Int64N(int64(5*time.Minute)))
 	case 3:
 		f.Status, f.Header = pick(r, 400, 401, 403, 405, 409, 413, 422, 425, 429, 429, 429, 501, 505, 301, 307, 308), retryAfterHeader(r)
@@ -135,7 +136,7 @@ func (s *script) fault(r *rand.Rand) sailpointtest.Fault {
 		f.Status, f.Header, f.Committed = pick(r, 302, 303, 408, 500, 502, 503, 503, 504, 511, 999), retryAfterHeader(r), r.IntN(2) == 0
 	case 5:
 		f.Body = "<html>Sign in</html>"
-		if r.IntN(2) == 0 { // by something between, which didn't pass the request on
+		if r.IntN(2) == 0 { // from a proxy that did not pass the request on
 			f.Status = 200
 		}
 	case 6:
@@ -146,7 +147,7 @@ func (s *script) fault(r *rand.Rand) sailpointtest.Fault {
 	case 8:
 		f.Body = pick(r, "{}", `{"id":"`, "null", "[]", `{"secret":""}`, "\xff")
 	case 9:
-		if s.Operation != "delete" { // to which it would be a success
+		if s.Operation != "delete" { // a Delete treats these as success
 			f.Status, f.Committed = pick(r, 202, 204, 206, 404), false
 		}
 		if f.Status != 404 {
@@ -156,7 +157,7 @@ func (s *script) fault(r *rand.Rand) sailpointtest.Fault {
 	return f
 }
 
-// tokenFault draws one that a request to the token endpoint may meet.
+// tokenFault returns a random fault for a request to the token endpoint.
 func tokenFault(r *rand.Rand) sailpointtest.Fault {
 	f := sailpointtest.Fault{Path: "/oauth/token"}
 	switch r.IntN(5) {
@@ -174,7 +175,7 @@ func tokenFault(r *rand.Rand) sailpointtest.Fault {
 	return f
 }
 
-// definite reports whether a request that meets f can't have been carried out.
+// definite reports whether f proves that the request was not carried out.
 func definite(f sailpointtest.Fault) bool {
 	switch {
 	case f.Committed:

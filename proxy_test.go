@@ -28,15 +28,15 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// whole is the length of what is not cut.
+// whole is a limit that cuts nothing.
 const whole = 1 << 30
 
-// cut says how a proxy treats a connection.
+// cut describes how a proxy treats a connection.
 type cut struct {
-	request, response int           // bytes that pass before it ends the connection, on both sides
-	reset             bool          // rather than in an orderly way
+	request, response int           // bytes to pass on before it closes both sides
+	reset             bool          // resets both sides instead
 	pause             time.Duration // before every 16 bytes
-	once              bool          // only the first connection
+	once              bool          // affects the first connection only
 }
 
 // cutter is a TCP proxy on a loopback socket.
@@ -48,7 +48,7 @@ type cutter struct {
 	running  sync.WaitGroup
 
 	mu                sync.Mutex
-	request, response int // bytes that passed
+	request, response int // bytes passed on
 }
 
 func newCutter(t *testing.T, target string, c cut) *cutter {
@@ -83,7 +83,7 @@ func (p *cutter) serve(client *net.TCPConn, how cut) {
 	if err != nil {
 		return
 	}
-	server := conn.(*net.TCPConn) //nolint:forcetypeassert // it was dialled as one
+	server := conn.(*net.TCPConn) //nolint:forcetypeassert // the network is tcp
 	defer server.Close()
 	var both sync.WaitGroup
 	end := func() {
@@ -99,8 +99,7 @@ func (p *cutter) serve(client *net.TCPConn, how cut) {
 	both.Wait()
 }
 
-// forward passes up to limit bytes on, and ends the connection after the last
-// one.
+// forward passes on up to limit bytes, and then ends the connection.
 func (p *cutter) forward(to, from *net.TCPConn, limit int, passed *int, end func()) {
 	buffer := make([]byte, 4096)
 	if p.pause > 0 {
@@ -125,12 +124,12 @@ func (p *cutter) forward(to, from *net.TCPConn, limit int, passed *int, end func
 	end()
 }
 
-// cutCall is a call through a cutter, to a tenant of its own.
+// cutCall is a call to a tenant of its own, through a cutter.
 type cutCall struct {
 	name string
 	call func(context.Context, *sailpoint.PersonalAccessTokensService) (*sailpoint.CreatePersonalAccessTokenResponse, error)
-	// committed returns how often it was carried out, as the tenant's tokens
-	// tell.
+	// committed returns how often the call was carried out, from the tenant's
+	// tokens.
 	committed func(tokens []sailpoint.PersonalAccessToken) int
 }
 
@@ -147,8 +146,8 @@ func named(name string) func([]sailpoint.PersonalAccessToken) int {
 	}
 }
 
-// neverExpiring returns how often the victim, which has an expiry at first, has
-// none.
+// neverExpiring returns the number of tokens with the victim's id and without
+// an expiry. At first there is no such token.
 func neverExpiring(tokens []sailpoint.PersonalAccessToken) (n int) {
 	for _, token := range tokens {
 		if token.ID == victim && token.ExpirationDate == nil {
@@ -158,7 +157,7 @@ func neverExpiring(tokens []sailpoint.PersonalAccessToken) (n int) {
 	return n
 }
 
-// addVictim adds the token that is deleted or changed.
+// addVictim adds the token that the calls delete or change.
 func addVictim(tenant *sailpointtest.Tenant) {
 	expiry := time.Now().AddDate(1, 0, 0)
 	tenant.Add(sailpoint.PersonalAccessToken{ID: victim, Name: "old", ExpirationDate: &expiry})
@@ -174,7 +173,7 @@ var cutCalls = []cutCall{
 	{"patch", func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) (*sailpoint.CreatePersonalAccessTokenResponse, error) {
 		token, err := s.Patch(ctx, victim, sailpoint.NewPersonalAccessTokenPatch().ReplaceName("renamed"))
 		if err == nil && token.Name != "renamed" {
-			err = fmt.Errorf("not the token as it is: %+v", token)
+			err = fmt.Errorf("not the current token: %+v", token)
 		}
 		return nil, err
 	}, named("renamed")},
@@ -188,14 +187,14 @@ var cutCalls = []cutCall{
 	{"list", func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) (*sailpoint.CreatePersonalAccessTokenResponse, error) {
 		tokens, err := s.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
 		if err == nil && len(tokens) != 2 {
-			err = fmt.Errorf("a part of the list taken for the whole: %+v", tokens)
+			err = fmt.Errorf("a part of the list, as if it were complete: %+v", tokens)
 		}
 		return nil, err
 	}, nil},
 }
 
-// authority signs the certificates of the tests. An elliptic curve's, because a
-// handshake by RSA takes ten times as long.
+// authority returns the tests' certificate. Its key is an ECDSA key, because a
+// handshake with RSA takes ten times as long.
 var authority = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -236,12 +235,12 @@ func bearerOf(tenant *sailpointtest.Tenant, id string, secret sailpoint.Secret) 
 		AccessToken string `json:"access_token"`
 	}
 	if err := json.Unmarshal(body, &issued); err != nil || issued.AccessToken == "" {
-		return "", fmt.Errorf("no bearer: %s", body)
+		return "", fmt.Errorf("not a bearer: %s", body)
 	}
 	return issued.AccessToken, nil
 }
 
-// ends are how a call may end. There is no fourth way.
+// end is one of the three ways in which a call may end.
 type end int
 
 const (
@@ -261,8 +260,8 @@ func endOf(err error) end {
 	return notCarriedOut
 }
 
-// checkNoSilentLoss returns what is wrong with how a call ended, given how
-// often it was carried out in the end.
+// checkNoSilentLoss returns an error if a call's result contradicts how often
+// it was carried out.
 func checkNoSilentLoss(tenant *sailpointtest.Tenant, got *sailpoint.CreatePersonalAccessTokenResponse, err error, committed int) error {
 	tokens := tenant.Tokens()
 	has := func(id string) bool {
@@ -273,23 +272,23 @@ func checkNoSilentLoss(tenant *sailpointtest.Tenant, got *sailpoint.CreatePerson
 	case committed > 1:
 		return fmt.Errorf("carried out %d times", committed)
 	case ended == success && committed != 1:
-		return errors.New("a success that was not carried out")
+		return errors.New("the call succeeded, but was not carried out")
 	case ended == notCarriedOut && committed != 0:
-		return fmt.Errorf("a silent loss: %w", err)
+		return fmt.Errorf("carried out, but the error does not say so: %w", err)
 	case ended == success && got != nil:
 		_, err := bearerOf(tenant, got.ID, got.Secret)
 		return err
 	case !errors.As(err, &outcome):
 	case outcome.Created && committed != 1:
-		return fmt.Errorf("said to be created, and it was not: %w", err)
+		return fmt.Errorf("the error says that the token was created, but it was not: %w", err)
 	case outcome.ID != "" && !has(outcome.ID):
-		return fmt.Errorf("the id of another token: %w", err)
+		return fmt.Errorf("the error has the id of another token: %w", err)
 	}
 	return nil
 }
 
 // through makes a call through a cutter, and checks that nothing was lost
-// silently. It returns how it ended, and how many bytes passed.
+// silently. It returns how the call ended, and how many bytes were passed on.
 func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sailpoint.Config)) (ended end, request, response int) {
 	t.Helper()
 	tenant := sailpointtest.NewTenant()
@@ -304,7 +303,7 @@ func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sai
 	if http2 {
 		certificate, roots := authority()
 		server.EnableHTTP2 = true
-		// Fewer bytes to cut.
+		// This makes for fewer bytes to cut.
 		server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, SessionTicketsDisabled: true, MinVersion: tls.VersionTLS13}
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, CurvePreferences: []tls.CurveID{tls.X25519}, MinVersion: tls.VersionTLS13}
 		scheme = "https://"
@@ -329,7 +328,7 @@ func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sai
 	got, err := c.call(t.Context(), client.PersonalAccessTokens)
 
 	transport.CloseIdleConnections()
-	server.Close() // waits for what is still being carried out
+	server.Close() // waits for the requests in progress
 	proxy.close()
 	if c.committed == nil {
 		if err != nil {
@@ -342,8 +341,8 @@ func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sai
 	return endOf(err), proxy.request, proxy.response
 }
 
-// TestCuts cuts the connection of every operation at every byte of its request
-// and of its response, or at a sample of them.
+// TestCuts cuts the connection of each operation at each byte of its request
+// and response, or at a sample of them.
 func TestCuts(t *testing.T) {
 	ignored := goleak.IgnoreCurrent()
 	t.Run("every byte", func(t *testing.T) {
@@ -354,10 +353,10 @@ func TestCuts(t *testing.T) {
 					ended, request, response := c.through(t, http2, cut{request: whole, response: whole})
 					require.Equal(t, success, ended)
 
-					// The lengths of a signature and of what HTTP/2 sends about
-					// itself vary by a few bytes.
+					// The lengths of signatures and HTTP/2 control frames vary
+					// by a few bytes.
 					const margin = 16
-					first, step := sample(t, 17) // odd, so that both ways to end a connection occur
+					first, step := sample(t, 17) // odd, so that both ways to end a connection are tried
 					var ends [3]int
 					cuts := 0
 					try := func(how cut) {
@@ -373,7 +372,7 @@ func TestCuts(t *testing.T) {
 							}
 							how.reset = n%2 == 0
 							try(how)
-							if !http2 { // a handshake takes its time: there, each of the two ways is tried at every other byte
+							if !http2 { // with the slow TLS handshake, each byte gets one of the two ways only
 								how.reset = !how.reset
 								try(how)
 							}
@@ -384,7 +383,7 @@ func TestCuts(t *testing.T) {
 					assert.Positive(t, ends[success])
 					assert.Equal(t, c.committed != nil, ends[unknown] > 0)
 					if c.committed == nil || http2 {
-						assert.Positive(t, ends[notCarriedOut], "before the end of a handshake, nothing was")
+						assert.Positive(t, ends[notCarriedOut], "before the end of a handshake, no call was carried out")
 					}
 				})
 			}
@@ -393,9 +392,9 @@ func TestCuts(t *testing.T) {
 	goleak.VerifyNone(t, ignored)
 }
 
-// TestCutsWithRetries: what may be sent again gets over one connection that is
-// cut, wherever that is. A Create does so early in the handshake; what a Patch
-// got a response of success to is not sent again.
+// TestCutsWithRetries shows that a retry recovers from one cut connection,
+// wherever it is cut. A Create is retried after a cut early in the handshake
+// only. A Patch is not retried after a successful status.
 func TestCutsWithRetries(t *testing.T) {
 	for _, c := range cutCalls {
 		_, request, response := c.through(t, true, cut{request: whole, response: whole})
@@ -404,7 +403,7 @@ func TestCutsWithRetries(t *testing.T) {
 			for _, how := range []cut{{request: request * i / samples, response: whole}, {request: whole, response: response * i / samples}} {
 				how.once, how.reset = true, i%2 == 0
 				t.Run(fmt.Sprintf("%s/%+v", c.name, how), func(t *testing.T) {
-					t.Parallel() // they wait for the backoff most of the time
+					t.Parallel() // most of the time they wait for the backoff
 					ended, _, _ := c.through(t, true, how, func(cfg *sailpoint.Config) { cfg.MaxRetries = 3 })
 					if c.name == "list" || c.name == "delete" || i == 0 {
 						require.Equal(t, success, ended)
@@ -417,7 +416,8 @@ func TestCutsWithRetries(t *testing.T) {
 	}
 }
 
-// TestSlowConnection: slow is no failure until the attempt's time is over.
+// TestSlowConnection shows that a slow attempt fails only when its time is
+// over.
 func TestSlowConnection(t *testing.T) {
 	slow := cut{request: whole, response: whole, pause: time.Millisecond}
 	for _, http2 := range []bool{false, true} {

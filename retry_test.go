@@ -32,10 +32,10 @@ type operation struct {
 	column  int // in retry.go
 	call    func(context.Context, *sailpoint.Client) error
 	success response
-	part    string // how a response of success begins
+	part    string // how a successful response begins
 }
 
-// The columns in retry.go, as far as what follows from a doubt depends on them.
+// The columns in retry.go whose results differ after a doubtful attempt.
 const (
 	columnRemove = 1 + iota
 	columnPatchReplace
@@ -44,7 +44,7 @@ const (
 	columnFetch
 )
 
-// operations are the columns of the matrix, the first two being one.
+// operations are the columns of the matrix. The first two share a column.
 var operations = []operation{
 	{"list", 0, list, ok(`[` + aToken + `]`), `[{"id":"`},
 	{"all", 0, func(ctx context.Context, c *sailpoint.Client) error {
@@ -72,7 +72,8 @@ var operations = []operation{
 	{"fetch", columnFetch, list, issued("the-bearer", 60), `{"access_token":"`},
 }
 
-// bulkOperations are in the columns of the two kinds of patch, and in V1 only.
+// bulkOperations belong to the columns of the two kinds of patch. Only V1 has
+// them.
 var bulkOperations = []operation{
 	{"bulk update that replaces", columnPatchReplace, func(ctx context.Context, c *sailpoint.Client) error {
 		_, err := c.PersonalAccessTokens.BulkUpdate(ctx, []string{"id"}, sailpoint.NewPersonalAccessTokenPatch().NeverExpire())
@@ -87,31 +88,31 @@ var bulkOperations = []operation{
 
 func inV1(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V1 }
 
-// What follows a failure that comes again and again, with three retries
-// allowed: how often the request is sent, and what the caller is told.
+// These are the results of a failure that repeats, with three retries allowed.
+// Each says how many requests are sent, and what the caller learns.
 const (
-	omitted       = ""   // no response to this operation is that
-	fails         = "1"  // the failure is returned: not carried out
-	unsure        = "1?" // the failure is returned: it may have been carried out
-	exists        = "1!" // the failure is returned: the token was created
-	retries       = "4"
-	retriesUnsure = "4?"      // sent again, and in the end it may have been carried out
-	oneRetry      = "2"       // sent again once
-	renews        = "2r"      // with a new bearer
-	succeeds      = "1ok"     // no failure
-	alreadyGone   = "1 or ok" // no failure after an attempt that may have been carried out
+	omitted       = ""        // does not apply to this operation
+	fails         = "1"       // fails, not carried out
+	unsure        = "1?"      // fails, may have been carried out
+	exists        = "1!"      // fails, but the token was created
+	retries       = "4"       // retries, then fails, not carried out
+	retriesUnsure = "4?"      // retries, then fails, may have been carried out
+	oneRetry      = "2"       // retries once, then fails
+	renews        = "2r"      // retries with a new bearer, then fails
+	succeeds      = "1ok"     // succeeds
+	alreadyGone   = "1 or ok" // succeeds only after a doubtful attempt
 )
 
-// matrixRow is a failure, and what follows for each of the operations.
+// matrixRow is a failure and its result for each operation.
 type matrixRow struct {
 	name     string
 	response response
-	part     bool // behind the beginning of a response of success
+	part     bool // after the beginning of a successful response
 	want     [7]string
 }
 
-// matrixRows are the matrix of what is sent again and what a failure means,
-// written down a second time.
+// matrixRows repeat the matrix of retries and outcomes independently of
+// retry.go.
 var matrixRows = []matrixRow{
 	// list, all, delete, patch that replaces, any patch, create, fetch
 	{"never sent", response{err: errRefused, unsent: true}, false, [...]string{retries, retries, retries, retries, retries, retries, retries}},
@@ -129,7 +130,7 @@ var matrixRows = []matrixRow{
 	{"nothing of a response", response{cut: errReset}, false, [...]string{retries, retries, retriesUnsure, unsure, unsure, exists, retries}},
 	{"HTML of success", ok("<html>Sign in</html>"), false, [...]string{fails, fails, unsure, unsure, unsure, unsure, oneRetry}},
 	{"HTML of success, cut short", response{body: "<html>Sign", cut: io.ErrUnexpectedEOF}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, retries}},
-	{"a body in chunks, of which none came", response{status: 204, cut: io.ErrUnexpectedEOF}, false, [...]string{fails, fails, retriesUnsure, unsure, unsure, unsure, oneRetry}},
+	{"a chunked body without any chunk", response{status: 204, cut: io.ErrUnexpectedEOF}, false, [...]string{fails, fails, retriesUnsure, unsure, unsure, unsure, oneRetry}},
 	{"response too large", ok(strings.Repeat("x", 3<<20)), true, [...]string{fails, fails, unsure, unsure, unsure, exists, fails}},
 	{"neither id nor secret", ok(`{}`), false, [...]string{omitted, omitted, omitted, omitted, omitted, unsure, oneRetry}},
 	{"no secret", ok(`{"id":"abc"}`), false, [...]string{omitted, omitted, omitted, omitted, omitted, exists, omitted}},
@@ -186,8 +187,8 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// TestMatrixCellsMatter: whatever cell of the table in retry.go is changed,
-// what is written down here notices.
+// TestMatrixCellsMatter shows that matrixRows detect a change of any cell of
+// the table in retry.go.
 func TestMatrixCellsMatter(t *testing.T) {
 	if raceDetector {
 		t.Skip("one call at a time, ten thousand times: nothing for the race detector")
@@ -195,41 +196,40 @@ func TestMatrixCellsMatter(t *testing.T) {
 	equivalent := func(cell string) bool {
 		row, rest, _ := strings.Cut(cell, ": ")
 		column, value, _ := strings.Cut(rest, ": ")
-		// An response is incomplete to a Create only. Where nothing follows
-		// doubt, gone is stop.
+		// Only the response to a Create can be incomplete. Without a retry
+		// after doubt, gone means stop.
 		return row == "incomplete" && column != "create" && column != "carried out" ||
 			(column == "create" || column == "patch") && value == "stop to gone"
 	}
 	first, step := sample(t, 5)
 	cells := 0
-	latest := 0 // the row that noticed: most likely it notices the next cell too
+	latest := 0 // the row that detected the last change, and most likely detects the next one
 	sailpoint.FlipMatrix(func(cell string, column int) {
 		cells++
 		if cells%step != first {
 			return
 		}
-		noticed := false
+		detected := false
 		for n := range matrixRows {
 			at := (latest + n) % len(matrixRows)
 			row := matrixRows[at]
 			for i, op := range operations {
 				if row.want[i] != omitted && (column < 0 || column == op.column) {
-					noticed = noticed || row.difference(t, op, row.want[i]) != ""
+					detected = detected || row.difference(t, op, row.want[i]) != ""
 				}
 			}
-			if noticed {
+			if detected {
 				latest = at
 				break
 			}
 		}
-		assert.Equal(t, !equivalent(cell), noticed, cell)
+		assert.Equal(t, !equivalent(cell), detected, cell)
 	})
 	require.Equal(t, 18*2+18*6*4, cells, "18 rows, with 2 other certainties and 6 cells of 4 other verdicts")
 }
 
-// difference returns what op does other than is wanted of it in this row; "":
-// nothing. The failure comes from the first request on, and then also after an
-// attempt that may have been carried out.
+// difference returns how op differs from the wanted result, or "". It tries the
+// failure from the first request on, and then after a doubtful attempt.
 func (row *matrixRow) difference(t *testing.T, op operation, want string) string {
 	failure := row.response
 	if row.part {
@@ -257,7 +257,8 @@ func (row *matrixRow) difference(t *testing.T, op operation, want string) string
 	return ""
 }
 
-// follow returns what follows these responses to op, in the words of matrixRow.
+// outcomeOf returns the result of these responses to op, as matrixRow writes
+// it.
 func outcomeOf(t *testing.T, op operation, responses ...response) (got string) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(responses...)
@@ -270,7 +271,7 @@ func outcomeOf(t *testing.T, op operation, responses ...response) (got string) {
 		var err error
 		panicked := true
 		func() {
-			defer func() { _ = recover() }() // as with a verdict that doesn't fit
+			defer func() { _ = recover() }() // a verdict that doesn't fit may panic
 			err = op.call(t.Context(), client)
 			panicked = false
 		}()
@@ -301,7 +302,7 @@ func outcomeOf(t *testing.T, op operation, responses ...response) (got string) {
 	return got
 }
 
-// TestRecovery: a failure that passes is not the caller's.
+// TestRecovery shows that a retry hides a failure that does not repeat.
 func TestRecovery(t *testing.T) {
 	for _, op := range slices.Concat(operations[:6], bulkOperations) {
 		for name, failure := range map[string]response{
@@ -350,7 +351,7 @@ func TestDeleteGets404(t *testing.T) {
 	}
 }
 
-// TestDeleteGets404FromAGateway: a gateway that knows no route says nothing of
+// TestDeleteGets404FromAGateway shows that a gateway's 404 proves nothing about
 // the token.
 func TestDeleteGets404FromAGateway(t *testing.T) {
 	for name, body := range map[string]string{
@@ -384,8 +385,8 @@ func TestDeleteGets404FromAGateway(t *testing.T) {
 	}
 }
 
-// TestDeleteGetsABody: the API sends none, so whoever sent it may not have
-// passed the request on.
+// TestDeleteGetsABody matters because the API sends no body. A proxy that sent
+// it may not have passed the request on.
 func TestDeleteGetsABody(t *testing.T) {
 	for _, status := range []int{200, 202, 204, 206} {
 		for _, body := range []string{" ", "{}", "null", "<html>Sign in</html>", aToken} {
@@ -401,8 +402,8 @@ func TestDeleteGetsABody(t *testing.T) {
 	}
 }
 
-// TestDoubtStays: a later definite response doesn't tell what became of the
-// earlier attempt.
+// TestDoubtStays shows that a later definite response does not settle an
+// earlier doubtful attempt.
 func TestDoubtStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(response{err: errReset}, response{status: 403})
@@ -433,14 +434,14 @@ func TestRejectedBearerIsRenewedWithoutRetries(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// retryAfters are what a server may ask for, and how long it is waited for.
+// retryAfter is a header that a server may send, and the wait that follows.
 type retryAfter struct {
 	value, date string
-	want        time.Duration // -1: not understood, so the backoff's
-	returned    bool          // at once
+	want        time.Duration // -1 for the usual backoff
+	returned    bool          // the call fails at once
 }
 
-const anHourBehind = "Fri, 31 Dec 1999 23:00:00 GMT" // the bubble's clock
+const anHourBehind = "Fri, 31 Dec 1999 23:00:00 GMT" // an hour before the bubble's clock
 
 var (
 	retryAfterSeconds = []retryAfter{
@@ -503,8 +504,7 @@ var (
 	}
 )
 
-// TestRetryAfter: what the server asks for is waited in full, or returned at
-// once.
+// TestRetryAfter shows that a call waits in full, or fails at once.
 func TestRetryAfter(t *testing.T) {
 	for _, tt := range slices.Concat(retryAfterSeconds, retryAfterTooLong, retryAfterOdd, retryAfterUnreadable, retryAfterDates) {
 		t.Run(tt.value, func(t *testing.T) {
@@ -551,7 +551,8 @@ func TestMaxRetryWait(t *testing.T) {
 	})
 }
 
-// TestUnreadableRetryAfterIsNotReported: the wait is this package's own choice.
+// TestUnreadableRetryAfterIsNotReported matters because this package chooses
+// the wait.
 func TestUnreadableRetryAfterIsNotReported(t *testing.T) {
 	for _, tt := range retryAfterUnreadable {
 		t.Run(tt.value, func(t *testing.T) {
@@ -564,8 +565,8 @@ func TestUnreadableRetryAfterIsNotReported(t *testing.T) {
 	}
 }
 
-// TestUnreadableRetryAfterAndMaxRetryWait: the call never waits longer than
-// configured.
+// TestUnreadableRetryAfterAndMaxRetryWait shows that a call never waits longer
+// than configured.
 func TestUnreadableRetryAfterAndMaxRetryWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(response{status: 503, header: map[string]string{"Retry-After": "soon"}}, ok(`[]`))
@@ -578,7 +579,8 @@ func TestUnreadableRetryAfterAndMaxRetryWait(t *testing.T) {
 	})
 }
 
-// TestUnreadableRetryAfterHoldsBackTheOtherCalls, as one that is read does.
+// TestUnreadableRetryAfterHoldsBackTheOtherCalls shows that it does so like a
+// valid header.
 func TestUnreadableRetryAfterHoldsBackTheOtherCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(response{status: 429, header: map[string]string{"Retry-After": "soon"}}, ok(`[]`))
@@ -593,7 +595,7 @@ func TestUnreadableRetryAfterHoldsBackTheOtherCalls(t *testing.T) {
 	})
 }
 
-// TestNoWaitPastTheDeadline: a wait that can't fit is not begun.
+// TestNoWaitPastTheDeadline shows that a wait past the deadline does not begin.
 func TestNoWaitPastTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(response{status: 429, header: map[string]string{"Retry-After": "30"}}, ok(`[]`))
@@ -601,7 +603,7 @@ func TestNoWaitPastTheDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		started := time.Now()
-		for range 2 { // the second is held back by the pause, and not sent at all
+		for range 2 { // the pause holds back the second call, which sends nothing
 			_, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
 			require.ErrorIs(t, err, sailpoint.ErrRateLimited)
 			var failure *sailpoint.Error
@@ -625,7 +627,7 @@ func TestCallEndsAfterTwoMinutesWithoutADeadline(t *testing.T) {
 	})
 }
 
-// silence is no response for as long as anybody may wait.
+// silence is no response for longer than any call waits.
 var silence = response{after: 24 * time.Hour}
 
 func TestAttemptTimeout(t *testing.T) {
@@ -646,7 +648,8 @@ func TestAttemptTimeout(t *testing.T) {
 	}
 }
 
-// TestContextThatEndsLater matches the context's error and the last failure.
+// TestContextThatEndsLater shows that the error matches the context's error and
+// the last failure.
 func TestContextThatEndsLater(t *testing.T) {
 	t.Run("in the backoff", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -678,7 +681,8 @@ func TestContextThatEndsLater(t *testing.T) {
 	})
 }
 
-// TestPauseIsShared: while one call waits for a Retry-After, no other is sent.
+// TestPauseIsShared shows that no call is sent while one waits for a
+// Retry-After.
 func TestPauseIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(response{status: 429, header: map[string]string{"Retry-After": "10"}}, ok(`[]`))
@@ -701,8 +705,8 @@ func TestPauseIsShared(t *testing.T) {
 	})
 }
 
-// TestPauseLongerThanACallMayWait: calls fail as the first one did, without
-// being sent, but not for good.
+// TestPauseLongerThanACallMayWait shows that calls fail like the first one
+// without being sent, until the pause ends.
 func TestPauseLongerThanACallMayWait(t *testing.T) {
 	for asked, held := range map[string]time.Duration{"61": 61 * time.Second, "18446744073709551616": time.Hour} {
 		t.Run(asked, func(t *testing.T) {
@@ -721,15 +725,15 @@ func TestPauseLongerThanACallMayWait(t *testing.T) {
 				}
 				n.requireCounts(t, 1, 1)
 				<-time.After(held - 500*time.Millisecond)
-				require.NoError(t, list(t.Context(), client), "the rest may be waited for")
+				require.NoError(t, list(t.Context(), client), "the rest is short enough to wait for")
 				n.requireCounts(t, 2, 1)
 			})
 		})
 	}
 }
 
-// TestPauseThatBeginsMeanwhile: a call that waited for something else is held
-// back too.
+// TestPauseThatBeginsMeanwhile shows that it also holds back a call that waited
+// for its limiter.
 func TestPauseThatBeginsMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{api: func(a arrival) response {
@@ -762,8 +766,8 @@ func TestPauseThatBeginsMeanwhile(t *testing.T) {
 	})
 }
 
-// TestOutageCostsAboutOneRequestPerCall: the retries of all calls have one
-// budget.
+// TestOutageCostsAboutOneRequestPerCall shows that the retries of all calls
+// share a budget.
 func TestOutageCostsAboutOneRequestPerCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(response{status: 503})
@@ -781,7 +785,7 @@ func TestOutageCostsAboutOneRequestPerCall(t *testing.T) {
 		sent := len(n.calls)
 		n.api = always(response{status: 503})
 		require.Error(t, operations[0].call(t.Context(), client))
-		require.Len(t, n.calls, sent+4, "after as many successes the budget is back")
+		require.Len(t, n.calls, sent+4, "these successes restore the budget")
 	})
 }
 
@@ -798,8 +802,8 @@ func TestRetriesThatSucceedCostNoBudget(t *testing.T) {
 	})
 }
 
-// TestBackoffIsBoundedAndSpread: full jitter below 250 ms, doubled each time up
-// to 10 s.
+// TestBackoffIsBoundedAndSpread checks full jitter below a bound of 250 ms,
+// which doubles up to 10 s.
 func TestBackoffIsBoundedAndSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var waits [8]map[time.Duration]bool

@@ -29,8 +29,8 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// onTransport returns a client of a server on a loopback socket, on a transport
-// of its own.
+// onTransport returns a client with its own transport, for a server on a
+// loopback socket.
 func onTransport(t *testing.T, baseURL string, change ...func(*http.Transport)) *sailpoint.Client {
 	t.Helper()
 	return onTransportWith(t, baseURL, func(*sailpoint.Config) {}, change...)
@@ -53,8 +53,8 @@ func onTransportWith(t *testing.T, baseURL string, configure func(*sailpoint.Con
 	return client
 }
 
-// overTLS serves handler with HTTP/2 or without, and returns what makes a
-// transport trust it.
+// overTLS serves handler, with HTTP/2 if asked. trust makes a transport trust
+// the server.
 func overTLS(t *testing.T, http2 bool, handler http.HandlerFunc) (*httptest.Server, func(*http.Transport)) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
@@ -63,7 +63,7 @@ func overTLS(t *testing.T, http2 bool, handler http.HandlerFunc) (*httptest.Serv
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server, func(transport *http.Transport) {
-		roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs //nolint:forcetypeassert // it is httptest's
+		roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs //nolint:forcetypeassert // httptest's client has an *http.Transport
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 }
@@ -71,7 +71,7 @@ func overTLS(t *testing.T, http2 bool, handler http.HandlerFunc) (*httptest.Serv
 func TestNewTransportIsNotShared(t *testing.T) {
 	first, second := sailpoint.NewTransport(), sailpoint.NewTransport()
 	require.NotSame(t, first, second)
-	require.NotNil(t, first.Proxy, "the proxy of the environment")
+	require.NotNil(t, first.Proxy, "the proxy from the environment")
 	second.Proxy = nil
 	require.NotNil(t, first.Proxy)
 }
@@ -89,7 +89,7 @@ func TestNewTransportSpeaksHTTP2WithTLS(t *testing.T) {
 	}
 }
 
-// TestUntrustedCertificate: it is not tried again, and nothing is sent.
+// TestUntrustedCertificate shows that nothing is sent or retried.
 func TestUntrustedCertificate(t *testing.T) {
 	for name, change := range map[string]func(*tls.Config){
 		"unknown authority": func(cfg *tls.Config) { cfg.RootCAs = x509.NewCertPool() },
@@ -110,8 +110,8 @@ func TestUntrustedCertificate(t *testing.T) {
 	}
 }
 
-// TestResponseHeaderIsBounded: a server can't make a client hold an endless
-// header. What it was a header of isn't known.
+// TestResponseHeaderIsBounded shows that a client does not keep an endless
+// header. The outcome of a changing call is then unknown.
 func TestResponseHeaderIsBounded(t *testing.T) {
 	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
@@ -151,12 +151,12 @@ func TestHeaderWithinTheBoundIsRead(t *testing.T) {
 	require.NoError(t, list(t.Context(), onTransport(t, server.URL, trust)))
 }
 
-// TestProxyRejectsTheConnection: what it responses to CONNECT means that
+// TestProxyRejectsTheConnection shows that after an error response to CONNECT
 // nothing was sent.
 func TestProxyRejectsTheConnection(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		status int // 0: the connection is closed
+		status int // 0 to close the connection
 		want   int64
 		text   string
 	}{
@@ -187,15 +187,15 @@ func TestProxyRejectsTheConnection(t *testing.T) {
 			require.ErrorContains(t, err, tt.text)
 			assert.NotContains(t, err.Error(), "hunter2")
 			failure := requireOneError(t, err)
-			assert.Zero(t, failure.StatusCode, "it is not the API's response")
+			assert.Zero(t, failure.StatusCode, "the proxy's response is not the API's")
 			assert.EqualValues(t, tt.want, failure.Attempts)
 			require.Equal(t, tt.want, connects.Load())
 		})
 	}
 }
 
-// TestDefaultClientWorks: without Config.HTTPClient, over a real connection,
-// with nothing left to close.
+// TestDefaultClientWorks uses no Config.HTTPClient. The call leaves no
+// connection to close.
 func TestDefaultClientWorks(t *testing.T) {
 	var paths []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -216,11 +216,11 @@ func TestDefaultClientWorks(t *testing.T) {
 	require.Equal(t, []string{"/oauth/token", "/v2024/personal-access-tokens"}, paths)
 }
 
-// silentLog is for servers whose clients are meant to fail.
+// silentLog is for servers whose clients fail on purpose.
 var silentLog = log.New(io.Discard, "", 0)
 
-// hostile serves each connection on a loopback socket with handle, which gets
-// its number from 1 on, and then closes it.
+// hostile calls handle for each connection to a loopback socket, and then
+// closes it. n counts the connections from 1.
 func hostile(t *testing.T, handle func(conn *net.TCPConn, n int)) (address string, connections *atomic.Int64) {
 	t.Helper()
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -247,7 +247,7 @@ func hostile(t *testing.T, handle func(conn *net.TCPConn, n int)) (address strin
 	return listener.Addr().String(), connections
 }
 
-// readRequest reads one request from conn, with its body.
+// readRequest reads a request from conn, including its body.
 func readRequest(conn net.Conn) bool {
 	req, err := http.ReadRequest(bufio.NewReader(conn))
 	if err != nil {
@@ -257,11 +257,11 @@ func readRequest(conn net.Conn) bool {
 	return err == nil
 }
 
-// reset makes closing conn a reset.
+// reset makes Close reset conn.
 func reset(conn *net.TCPConn) { _ = conn.SetLinger(0) }
 
-// answering reads a request from each connection and writes this response to
-// it, the last one again and again.
+// serveRaw reads a request from each connection and writes these responses in
+// turn. It repeats the last one.
 func serveRaw(t *testing.T, responses ...string) (address string, requests *atomic.Int64) {
 	t.Helper()
 	requests = new(atomic.Int64)
@@ -287,7 +287,7 @@ func TestDialRefused(t *testing.T) {
 	assert.Equal(t, 2, requireOneError(t, err).Attempts)
 }
 
-// dialing makes a transport use this dial.
+// dialing makes a transport use dial.
 func dialing(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(*http.Transport) {
 	return func(transport *http.Transport) { transport.DialContext = dial }
 }
@@ -334,8 +334,8 @@ func TestDialThatHangs(t *testing.T) {
 	})
 }
 
-// requireHandshakeFails checks that a Create fails after so many attempts,
-// before anything is sent.
+// requireHandshakeFails checks that a Create fails after this number of
+// attempts, before a request is sent.
 func requireHandshakeFails(t *testing.T, client *sailpoint.Client, attempts int, requests *atomic.Int64, text string) {
 	t.Helper()
 	err := create(t.Context(), client)
@@ -398,8 +398,9 @@ func TestResetAfterTheRequest(t *testing.T) {
 	assert.EqualValues(t, 1, requests.Load())
 }
 
-// TestConnectionClosedWhileIdle: whether the client notices in time is a race.
-// Whatever comes of it, a Create arrives once at most, and once if it says so.
+// TestConnectionClosedWhileIdle has a race in which the client may notice the
+// end or not. In both cases a Create arrives at most once, and once if it
+// succeeds.
 func TestConnectionClosedWhileIdle(t *testing.T) {
 	for range 20 {
 		var creates atomic.Int64
@@ -419,7 +420,7 @@ func TestConnectionClosedWhileIdle(t *testing.T) {
 		require.NoError(t, list(t.Context(), client))
 		if err := create(t.Context(), client); err != nil {
 			_ = requireOutcome(t, err)
-			assert.Zero(t, creates.Load(), "the connection that was lost was the first")
+			assert.Zero(t, creates.Load(), "only the first connection was lost")
 			continue
 		}
 		assert.EqualValues(t, 1, creates.Load())
@@ -446,8 +447,8 @@ func TestResponseThatIsNotHTTP(t *testing.T) {
 	}
 }
 
-// TestResponseBodyCutAtEveryByte cuts the response to a Create at every byte of
-// its body. What is complete counts.
+// TestResponseBodyCutAtEveryByte cuts the response to a Create at each byte of
+// its body. A Create succeeds once id and secret are whole.
 func TestResponseBodyCutAtEveryByte(t *testing.T) {
 	for _, framing := range []string{"length", "chunked", "closed"} {
 		t.Run(framing, func(t *testing.T) { cutBody(t, framing) })
@@ -471,7 +472,7 @@ func cutBody(t *testing.T, framing string) {
 			continue
 		}
 		outcome := requireOutcome(t, err)
-		assert.Equal(t, n > 0 || framing != "closed", outcome.Created, "an empty response that seems whole may be a proxy's")
+		assert.Equal(t, n > 0 || framing != "closed", outcome.Created, "an empty body that seems complete may be a proxy's")
 		assert.Equal(t, n >= strings.Index(created, `,`), outcome.ID != "", "%d: %q", n, outcome.ID)
 	}
 }
@@ -491,7 +492,7 @@ func TestResetDuringTheBody(t *testing.T) {
 	require.NoError(t, list(t.Context(), onTransport(t, "http://"+address)))
 }
 
-// The frames of HTTP/2 that the tests write (RFC 9113 section 6).
+// The tests write these HTTP/2 frames (RFC 9113 section 6).
 const (
 	frameData, frameHeaders, frameReset, frameSettings, framePing, frameGoAway = 0, 1, 3, 4, 6, 7
 	endStream, endHeaders, ack                                                 = 1, 4, 1
@@ -506,8 +507,8 @@ func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 	return slices.Concat(head, payload)
 }
 
-// overHTTP2 serves the frames of HTTP/2 by hand. handle is called for every
-// stream, and writes what responses it; ok false ends the connection.
+// overHTTP2 serves raw HTTP/2 frames. It calls handle for each stream, which
+// writes the response. The connection ends if handle returns false.
 func overHTTP2(t *testing.T, handle func(conn io.Writer, n int, stream uint32) (ok bool)) (*sailpoint.Client, *atomic.Int64) {
 	t.Helper()
 	return overHTTP2With(t, func(*sailpoint.Config) {}, handle)
@@ -563,13 +564,13 @@ func TestHTTP2StreamReset(t *testing.T) {
 
 // respondOverHTTP2 writes a response of status 200.
 func respondOverHTTP2(conn io.Writer, stream uint32, body string) {
-	const status200 = "\x88" // of the static table of RFC 7541
+	const status200 = "\x88" // in the static table of RFC 7541
 	_, _ = conn.Write(frame(frameHeaders, endHeaders, stream, []byte(status200)))
 	_, _ = conn.Write(frame(frameData, endStream, stream, []byte(body)))
 }
 
-// TestHTTP2GoAway: a stream above the last one that the server names was not
-// processed, and goes to a new connection.
+// TestHTTP2GoAway shows that a stream above GOAWAY's last stream is retried on
+// a new connection. The server has not processed it.
 func TestHTTP2GoAway(t *testing.T) {
 	client, streams := overHTTP2(t, func(conn io.Writer, n int, stream uint32) bool {
 		if n == 1 {
@@ -600,7 +601,7 @@ func TestSilentHTTP2Server(t *testing.T) {
 	})
 	started := time.Now()
 	_ = requireOutcome(t, create(t.Context(), client))
-	assert.Less(t, time.Since(started), 10*time.Second, "and not AttemptTimeout")
+	assert.Less(t, time.Since(started), 10*time.Second, "long before AttemptTimeout")
 }
 
 func TestContentTooLargeWhileTheRequestIsWritten(t *testing.T) {
@@ -620,8 +621,8 @@ func TestContentTooLargeWhileTheRequestIsWritten(t *testing.T) {
 	assert.EqualValues(t, 1, connections.Load())
 }
 
-// pipes is a network in memory, which works in a bubble: a listener, and the
-// dial that leads to it.
+// pipes is a network in memory for use in a bubble. It has a listener and the
+// dial function that reaches it.
 type pipes struct {
 	connections chan net.Conn
 	closed      chan struct{}
@@ -698,8 +699,8 @@ func TestHugeResponseHeader(t *testing.T) {
 	assert.Less(t, written.Load(), int64(50<<20))
 }
 
-// TestProxyOfTheEnvironment runs in a process of its own, because net/http
-// reads the environment once.
+// TestProxyOfTheEnvironment runs itself in a new process, because net/http
+// reads the environment only once.
 func TestProxyOfTheEnvironment(t *testing.T) {
 	const baseURL, tokenURL = "http://127.0.0.1:1", "https://login.example/oauth/token"
 	if os.Getenv("HTTPS_PROXY") == "http://proxy.example:3128" && os.Getenv("SAILPOINT_TEST") == "proxy" {
@@ -735,8 +736,9 @@ func throughProxy(address string) func(*http.Transport) {
 	}
 }
 
-// TestServerThatReadsNothing: crypto/tls responses the KeyUpdates of TLS 1.3
-// inside a read, which is how long such a write can hold a call.
+// TestServerThatReadsNothing limits the time of a write. crypto/tls writes
+// during a read, in response to a KeyUpdate of TLS 1.3, which could hold up a
+// call.
 func TestServerThatReadsNothing(t *testing.T) {
 	address, _ := hostile(t, func(*net.TCPConn, int) { <-t.Context().Done() })
 	conn, err := sailpoint.NewTransport().DialContext(t.Context(), "tcp", address)
@@ -750,5 +752,5 @@ func TestServerThatReadsNothing(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	require.Less(t, time.Since(written), 20*time.Second)
 	_, err = conn.Write([]byte("more"))
-	require.ErrorIs(t, err, net.ErrClosed, "nothing waits as long again")
+	require.ErrorIs(t, err, net.ErrClosed, "the next write fails at once")
 }

@@ -26,7 +26,7 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// logging returns a configuration without retries that logs to a buffer.
+// logging configures a client without retries that logs to a buffer.
 func logging(log *bytes.Buffer) func(*sailpoint.Config) {
 	return func(cfg *sailpoint.Config) {
 		cfg.MaxRetries = -1
@@ -34,8 +34,8 @@ func logging(log *bytes.Buffer) func(*sailpoint.Config) {
 	}
 }
 
-// requireHidden makes a List fail, and checks that the error and the log show
-// the kind of the failure and nothing of the secret.
+// requireHidden makes a List fail. It checks that the error and the log show
+// the kind of failure, and nothing of the secret.
 func requireHidden(t *testing.T, client *sailpoint.Client, log *bytes.Buffer, kind string) {
 	t.Helper()
 	err := list(t.Context(), client)
@@ -49,8 +49,8 @@ func requireHidden(t *testing.T, client *sailpoint.Client, log *bytes.Buffer, ki
 	}
 }
 
-// TestErrorsQuoteNothingOfAResponse: net/http quotes what it can't read, which
-// may be a secret of an earlier response.
+// TestErrorsQuoteNothingOfAResponse matters because net/http quotes input that
+// it can't parse. That may be a secret from an earlier response.
 func TestErrorsQuoteNothingOfAResponse(t *testing.T) {
 	const head, chunked, secret = "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n", leakPATSecret
 	for i, row := range []struct{ kind, response string }{
@@ -85,8 +85,8 @@ func TestErrorsQuoteNothingOfAResponse(t *testing.T) {
 }
 
 func TestErrorsQuoteNothingOfHTTP2(t *testing.T) {
-	// A literal field without indexing (RFC 7541 section 6.2.2), whose name and
-	// value are shorter than 127 bytes.
+	// field is a literal field without indexing (RFC 7541 section 6.2.2). Its
+	// name and value must be shorter than 127 bytes.
 	field := func(name, value string) []byte {
 		return []byte("\x88\x00" + string(rune(len(name))) + name + string(rune(len(value))) + value)
 	}
@@ -119,16 +119,16 @@ func TestErrorsQuoteNothingOfHTTP2(t *testing.T) {
 	}
 }
 
-// TestErrorsQuoteNothingOfAProxy: the text behind the status of its refusal is
-// the proxy's.
+// TestErrorsQuoteNothingOfAProxy covers the proxy's text after the status of
+// its error.
 func TestErrorsQuoteNothingOfAProxy(t *testing.T) {
 	for name, tt := range map[string]struct {
 		response, kind string
 		change         func(*http.Transport)
 	}{
-		"refusal":                           {"HTTP/1.1 403 " + leakPATSecret + "\r\n\r\n", "the proxy refused to connect: 403 Forbidden", func(*http.Transport) {}},
-		"refusal, a transport of one's own": {"HTTP/1.1 403 " + leakPATSecret + "\r\n\r\n", "not shown", func(transport *http.Transport) { transport.OnProxyConnectResponse = nil }},
-		"no HTTP":                           {leakPATSecret + "\r\n\r\n", "malformed HTTP response", func(*http.Transport) {}},
+		"error status":                   {"HTTP/1.1 403 " + leakPATSecret + "\r\n\r\n", "the proxy refused to connect: 403 Forbidden", func(*http.Transport) {}},
+		"error status, custom transport": {"HTTP/1.1 403 " + leakPATSecret + "\r\n\r\n", "not shown", func(transport *http.Transport) { transport.OnProxyConnectResponse = nil }},
+		"not HTTP":                       {leakPATSecret + "\r\n\r\n", "malformed HTTP response", func(*http.Transport) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, _ := serveRaw(t, tt.response)
@@ -139,15 +139,15 @@ func TestErrorsQuoteNothingOfAProxy(t *testing.T) {
 	}
 }
 
-// errOpen and typedError are what a RoundTripper of one's own may return.
+// errOpen and typedError are errors that a custom RoundTripper may return.
 var errOpen = errors.New("the circuit breaker is open")
 
 type typedError struct{ reason string }
 
 func (e *typedError) Error() string { return "policy: " + e.reason }
 
-// TestErrorsOfACustomTransportStayUseful: its texts are shown up to what may be
-// a quotation of the server, and all that they matched they still match.
+// TestErrorsOfACustomTransportStayUseful shows their texts up to a possible
+// quotation of the server. The errors match the same targets as before.
 func TestErrorsOfACustomTransportStayUseful(t *testing.T) {
 	malformed := fmt.Errorf("malformed HTTP response %q", leakPATSecret)
 	for name, tt := range map[string]struct {
@@ -175,8 +175,8 @@ func TestErrorsOfACustomTransportStayUseful(t *testing.T) {
 	}
 }
 
-// TestErrorsOfTheNetworkKeepTheirTypes is what errors.Is and As find where the
-// text is net/http's.
+// TestErrorsOfTheNetworkKeepTheirTypes checks errors.Is and As for errors of
+// net/http.
 func TestErrorsOfTheNetworkKeepTheirTypes(t *testing.T) {
 	address, _ := hostile(t, func(conn *net.TCPConn, _ int) {
 		if readRequest(conn) {
@@ -200,7 +200,7 @@ func TestErrorsOfTheNetworkKeepTheirTypes(t *testing.T) {
 	require.True(t, timeout.Timeout())
 }
 
-// resetWith returns a handler that ends every stream with this error code.
+// resetWith returns a handler that resets each stream with this error code.
 func resetWith(code byte) func(io.Writer, int, uint32) bool {
 	return func(conn io.Writer, _ int, stream uint32) bool {
 		_, _ = conn.Write(frame(frameReset, 0, stream, []byte{0, 0, 0, code}))
@@ -208,15 +208,16 @@ func resetWith(code byte) func(io.Writer, int, uint32) bool {
 	}
 }
 
-// TestHTTP2FailuresAreJudgedByTheMatrix: net/http sends no body again, whatever
-// the server says. Only REFUSED_STREAM and a GOAWAY that names an earlier
-// stream as the last prove that a request was not carried out.
+// TestHTTP2FailuresAreJudgedByTheMatrix covers requests with a body, which
+// net/http never replays. Only two failures prove that a request was not
+// carried out: REFUSED_STREAM, and a GOAWAY whose last stream is an earlier
+// one.
 func TestHTTP2FailuresAreJudgedByTheMatrix(t *testing.T) {
 	const protocolError, refusedStream, codes = 1, 7, 14
 	goAway := func(last uint32, code byte) func(io.Writer, int, uint32) bool {
 		return func(conn io.Writer, _ int, _ uint32) bool {
 			_, _ = conn.Write(frame(frameGoAway, 0, 0, []byte{0, 0, 0, byte(last), 0, 0, 0, code}))
-			return last == 0 // an end while the body is written would hide what the GOAWAY says
+			return last == 0 // an end while the body is written would hide the GOAWAY
 		}
 	}
 	type failure struct {
@@ -238,8 +239,8 @@ func TestHTTP2FailuresAreJudgedByTheMatrix(t *testing.T) {
 			t.Run(f.name+"/"+op.name, func(t *testing.T) {
 				client, streams := overHTTP2(t, f.handle)
 				err := op.call(t.Context(), client)
-				resent := f.notProcessed || op.column == columnPatchReplace
-				want := map[bool]int{false: 1, true: 2}[resent]
+				retried := f.notProcessed || op.column == columnPatchReplace
+				want := map[bool]int{false: 1, true: 2}[retried]
 				assert.EqualValues(t, want, streams.Load())
 				assert.Equal(t, want, requireOneError(t, err).Attempts)
 				assert.Equal(t, !f.notProcessed, errors.Is(err, sailpoint.ErrOutcomeUnknown))
@@ -248,8 +249,8 @@ func TestHTTP2FailuresAreJudgedByTheMatrix(t *testing.T) {
 	}
 }
 
-// TestRefusedStreamIsRetried: also a Create, because the server processed
-// nothing of it.
+// TestRefusedStreamIsRetried includes a Create, because the server has not
+// processed it.
 func TestRefusedStreamIsRetried(t *testing.T) {
 	client, streams := overHTTP2(t, func(conn io.Writer, n int, stream uint32) bool {
 		if n == 1 {
@@ -262,35 +263,35 @@ func TestRefusedStreamIsRetried(t *testing.T) {
 	require.EqualValues(t, 2, streams.Load())
 }
 
-// TestReplaysOfTheTransportAreCounted: net/http sends a List or a Delete again
-// for PROTOCOL_ERROR, REFUSED_STREAM and GOAWAY, without end where the
-// connection is lost each time.
+// TestReplaysOfTheTransportAreCounted covers a List or Delete that net/http
+// replays after PROTOCOL_ERROR, REFUSED_STREAM or GOAWAY. It replays without
+// end if each connection is lost.
 func TestReplaysOfTheTransportAreCounted(t *testing.T) {
 	for name, handle := range map[string]func(io.Writer, int, uint32) bool{
-		"PROTOCOL_ERROR":                    resetWith(1),
-		"PROTOCOL_ERROR, and the end of it": func(conn io.Writer, n int, stream uint32) bool { resetWith(1)(conn, n, stream); return false },
-		"REFUSED_STREAM":                    resetWith(7),
-		"REFUSED_STREAM, and the end of it": func(conn io.Writer, n int, stream uint32) bool { resetWith(7)(conn, n, stream); return false },
-		"GOAWAY before the stream, and the end of it": func(conn io.Writer, _ int, _ uint32) bool {
+		"PROTOCOL_ERROR":               resetWith(1),
+		"PROTOCOL_ERROR, then the end": func(conn io.Writer, n int, stream uint32) bool { resetWith(1)(conn, n, stream); return false },
+		"REFUSED_STREAM":               resetWith(7),
+		"REFUSED_STREAM, then the end": func(conn io.Writer, n int, stream uint32) bool { resetWith(7)(conn, n, stream); return false },
+		"GOAWAY before the stream, then the end": func(conn io.Writer, _ int, _ uint32) bool {
 			_, _ = conn.Write(frame(frameGoAway, 0, 0, make([]byte, 8)))
 			return false
 		},
 	} {
 		for _, op := range []operation{operations[0], operations[2]} {
 			t.Run(name+"/"+op.name, func(t *testing.T) {
-				t.Parallel() // net/http waits a second before it sends a third time
+				t.Parallel() // net/http waits a second before its second replay
 				client, streams := overHTTP2With(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = 3 }, handle)
 				err := op.call(t.Context(), client)
 				failure := requireOneError(t, err)
-				// What was written to a connection that had ended counts too:
-				// nobody knows whether it arrived.
+				// A request written to an ended connection counts too, because
+				// it may have arrived.
 				assert.GreaterOrEqual(t, failure.Attempts, int(streams.Load()))
-				if !strings.HasSuffix(name, "the end of it") {
+				if !strings.HasSuffix(name, "then the end") {
 					assert.EqualValues(t, streams.Load(), failure.Attempts)
 				}
-				// A replay counts against MaxRetries. The one that is cancelled
-				// may still leave, because net/http chooses at random between
-				// writing and the end of a context.
+				// A replay counts against MaxRetries. A cancelled one may still
+				// be sent, because net/http chooses at random between a write
+				// and the end of a context.
 				assert.GreaterOrEqual(t, failure.Attempts, 2)
 				assert.LessOrEqual(t, failure.Attempts, 3+1+2)
 				require.NotErrorIs(t, err, context.Canceled)
@@ -299,9 +300,9 @@ func TestReplaysOfTheTransportAreCounted(t *testing.T) {
 	}
 }
 
-// TestDeleteReplayedByTheTransport: a server may have carried out a request
-// that it ended with PROTOCOL_ERROR, and the response to the next one says
-// nothing of that.
+// TestDeleteReplayedByTheTransport covers a request that ended with
+// PROTOCOL_ERROR. The server may have carried it out, and the response to the
+// replay does not tell.
 func TestDeleteReplayedByTheTransport(t *testing.T) {
 	const status404, status400 = "\x8d", "\x8c" // HPACK's static table (RFC 7541)
 	for name, tt := range map[string]struct {
@@ -332,20 +333,20 @@ func TestDeleteReplayedByTheTransport(t *testing.T) {
 	}
 }
 
-// TestStaleConnections says who repairs a connection that the server closed
-// while it was idle. The server takes it for lost only when the second request
-// has arrived, so that nobody can know whether it was carried out.
+// TestStaleConnections shows who recovers from a connection that the server
+// closes while it is idle. This server closes it after it has read the second
+// request, so that the outcome of that request is unknown.
 func TestStaleConnections(t *testing.T) {
 	for _, tt := range []struct {
 		op             operation
-		withoutRetries bool // net/http repairs it alone
-		withRetries    bool // the matrix does
+		withoutRetries bool // net/http retries
+		withRetries    bool // the client retries
 	}{
-		{operations[0], true, true},   // a List: net/http
-		{operations[2], false, true},  // a Delete: the matrix, because net/http takes only GET for idempotent
-		{operations[3], false, true},  // a Patch that replaces: the matrix
-		{operations[4], false, false}, // any other Patch: nobody
-		{operations[5], false, false}, // a Create: nobody
+		{operations[0], true, true},   // net/http retries a List
+		{operations[2], false, true},  // the client retries a Delete; for net/http only GET is idempotent
+		{operations[3], false, true},  // the client retries a Patch that replaces
+		{operations[4], false, false}, // any other Patch is not retried
+		{operations[5], false, false}, // a Create is not retried
 	} {
 		for _, retries := range []int{-1, 1} {
 			t.Run(fmt.Sprintf("%s with %d retries", tt.op.name, retries), func(t *testing.T) {
@@ -385,8 +386,7 @@ func TestStaleConnections(t *testing.T) {
 	}
 }
 
-// unwritable is a connection that can't be written to any more, once it is
-// broken.
+// unwritable is a connection whose writes fail once it is broken.
 type unwritable struct {
 	net.Conn
 	broken *atomic.Bool
@@ -399,9 +399,9 @@ func (c unwritable) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// TestConnectionsThatCannotBeWritten: net/http sends a List and a Delete again
-// by itself. What has a body is the matrix's, for which the header may have
-// left.
+// TestConnectionsThatCannotBeWritten shows that net/http replays a List and a
+// Delete. For a request with a body the matrix decides, because its header may
+// have been sent.
 func TestConnectionsThatCannotBeWritten(t *testing.T) {
 	for i, op := range operations[:6] {
 		if i == 1 {
@@ -439,9 +439,9 @@ func TestConnectionsThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestSecretsStayOnTheirConnection: what a server sends behind the end of a
-// response that holds a secret is neither printed by net/http nor read as the
-// response to the next call.
+// TestSecretsStayOnTheirConnection covers bytes after the end of a response
+// that holds a secret. net/http does not print them, and the next call does not
+// read them.
 func TestSecretsStayOnTheirConnection(t *testing.T) {
 	whole := `{"id":"86f1","secret":"` + leakPATSecret + `","name":"deploy"}`
 	bearer := `{"access_token":"` + leakBearer + `","expires_in":60}`
@@ -451,11 +451,11 @@ func TestSecretsStayOnTheirConnection(t *testing.T) {
 	twice := func(body string) string { return length(len(body), body) + length(len(body), body) }
 	for name, tt := range map[string]struct{ create, bearer string }{
 		"a Create whose length is too small":     {create: length(30, whole)},
-		"a Create answered twice":                {create: twice(whole)},
+		"a Create with two responses":            {create: twice(whole)},
 		"a Create of length 0":                   {create: length(0, whole)},
-		"a Create answered without a header":     {create: whole + "\r\n\r\n"},
+		"a Create without a response header":     {create: whole + "\r\n\r\n"},
 		"a bearer whose length is too small":     {bearer: length(30, bearer)},
-		"a bearer answered twice":                {bearer: twice(bearer)},
+		"a bearer with two responses":            {bearer: twice(bearer)},
 		"a Create with 500 and a later response": {create: "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n" + whole},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -465,7 +465,7 @@ func TestSecretsStayOnTheirConnection(t *testing.T) {
 			ended := make(chan struct{}, 10)
 			awaitEnd := func() {
 				select {
-				case <-ended: // by then net/http has printed what it prints
+				case <-ended: // by then net/http has printed anything it prints
 				case <-time.After(5 * time.Second):
 					assert.Fail(t, "the connection stays open")
 				}
@@ -496,8 +496,8 @@ func TestSecretsStayOnTheirConnection(t *testing.T) {
 			var errs []error
 			if tt.create != "" {
 				errs = append(errs, create(t.Context(), client))
-				awaitEnd() // of the bearer's
-				awaitEnd() // of the Create's
+				awaitEnd() // the bearer's connection
+				awaitEnd() // the Create's connection
 			}
 			err := list(t.Context(), client)
 			if tt.create != "" {
@@ -514,8 +514,8 @@ func TestSecretsStayOnTheirConnection(t *testing.T) {
 	}
 }
 
-// TestServerThatFloodsPings: it reads nothing, so that net/http can't write the
-// end of the stream.
+// TestServerThatFloodsPings covers a server that reads nothing, so that
+// net/http can't write the end of the stream.
 func TestServerThatFloodsPings(t *testing.T) {
 	client, _ := overHTTP2With(t, func(*sailpoint.Config) {}, func(conn io.Writer, _ int, stream uint32) bool {
 		_, _ = conn.Write(frame(frameHeaders, endHeaders, stream, []byte("\x88")))
@@ -527,12 +527,12 @@ func TestServerThatFloodsPings(t *testing.T) {
 			}
 		}
 	}, func(transport *http.Transport) {
-		transport.HTTP2.SendPingTimeout = 0 // it would end the connection as well, but later
+		transport.HTTP2.SendPingTimeout = 0 // it would end the connection too, but later
 		transport.HTTP2.WriteByteTimeout = 500 * time.Millisecond
 		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, network, address)
 			if err == nil {
-				err = conn.(*net.TCPConn).SetWriteBuffer(4 << 10) //nolint:forcetypeassert // it was dialled as one
+				err = conn.(*net.TCPConn).SetWriteBuffer(4 << 10) //nolint:forcetypeassert // network is tcp
 			}
 			return conn, err
 		}
@@ -541,5 +541,5 @@ func TestServerThatFloodsPings(t *testing.T) {
 	defer cancel()
 	started := time.Now()
 	require.Error(t, list(ctx, client))
-	require.Less(t, time.Since(started), 15*time.Second, "with nothing to end a write, it would not end at all")
+	require.Less(t, time.Since(started), 15*time.Second, "without a limit for writes, the call would never end")
 }

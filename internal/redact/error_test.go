@@ -14,7 +14,7 @@ import (
 	"github.com/sailpoint-go/sailpoint/internal/redact/redacttest"
 )
 
-// hiding is an error whose text says less than the one that it wraps.
+// hiding is an error whose text is not that of the error it wraps.
 type hiding struct{ error }
 
 func (hiding) Error() string   { return "hidden" }
@@ -28,11 +28,11 @@ func TestErrorKeepsWhatItMatches(t *testing.T) {
 		want string
 		kept bool
 	}{
-		"nothing secret": {fmt.Errorf("a: %w", io.EOF), "a: EOF", true},
-		"in the text":    {fmt.Errorf("PUT /%s: %w", secret, io.EOF), "PUT /[REDACTED]: EOF", false},
-		"joined":         {errors.Join(io.EOF, errors.New(secret)), "EOF\n[REDACTED]", false},
-		"below a text":   {hiding{fmt.Errorf("%s: %w", secret, io.EOF)}, "hidden", false},
-		"in one of two":  {hiding{errors.Join(io.EOF, errors.New(secret))}, "hidden", false},
+		"nothing secret":               {fmt.Errorf("a: %w", io.EOF), "a: EOF", true},
+		"in the text":                  {fmt.Errorf("PUT /%s: %w", secret, io.EOF), "PUT /[REDACTED]: EOF", false},
+		"joined":                       {errors.Join(io.EOF, errors.New(secret)), "EOF\n[REDACTED]", false},
+		"wrapped, and not in the text": {hiding{fmt.Errorf("%s: %w", secret, io.EOF)}, "hidden", false},
+		"joined, and not in the text":  {hiding{errors.Join(io.EOF, errors.New(secret))}, "hidden", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := redactor.Error(tt.err)
@@ -44,7 +44,7 @@ func TestErrorKeepsWhatItMatches(t *testing.T) {
 				assert.Empty(t, redacttest.Readable(fmt.Sprintf(verb, err), secret))
 			}
 			if !tt.kept {
-				assert.NoError(t, errors.Unwrap(err), "what it wraps repeats the secret")
+				assert.NoError(t, errors.Unwrap(err), "the wrapped error quotes the secret")
 			}
 		})
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/sailpoint-go/sailpoint/internal/redact/redacttest"
 )
 
-// The secrets have the forms of a PAT's secret, a bearer and a password.
+// secrets look like a PAT's secret, a bearer and passwords.
 var secrets = []string{
 	"5ecf00d15ecf00d1a7b3c9e24f60718293a4b5c6d7e8f9011223344556677889",
 	"eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJwYXQifQ.bearer-value_1-c2lnbmF0dXJl",
@@ -32,7 +32,7 @@ func TestNoWindowOfASecretStaysReadable(t *testing.T) {
 			for _, secret := range secrets {
 				redactor := redact.New(secret)
 				spelled := spell(secret)
-				require.NotEmpty(t, redacttest.Readable(spelled, secret), "what is hidden can be read: %s", spelled)
+				require.NotEmpty(t, redacttest.Readable(spelled, secret), "before redaction the secret can be read: %s", spelled)
 				check := func(text string) {
 					tried++
 					out := redactor.Text(text)
@@ -40,8 +40,8 @@ func TestNoWindowOfASecretStaysReadable(t *testing.T) {
 				}
 				check(spelled)
 				for i := range len(spelled) {
-					check("a " + spelled[i:])                           // cut in front
-					check(spelled[:i])                                  // cut behind
+					check("a " + spelled[i:])                           // cut at its start
+					check(spelled[:i])                                  // cut at its end
 					check("<" + spelled[:i] + spelled[i+1:] + ">, end") // without one character
 				}
 			}
@@ -53,18 +53,18 @@ func TestNoWindowOfASecretStaysReadable(t *testing.T) {
 func TestOnlyTheSecretIsReplaced(t *testing.T) {
 	const secret = "Correct.Horse-9"
 	for name, tt := range map[string]struct{ text, want string }{
-		"alone":                 {secret, "[REDACTED]"},
-		"twice":                 {secret + " and " + secret + "!", "[REDACTED] and [REDACTED]!"},
-		"twice in a row":        {secret + secret, "[REDACTED]"},
-		"escaped":               {`a\u0043orrect.Horse-9b`, "a[REDACTED]b"},
-		"cut":                   {"...rrect.Hors.", "...[REDACTED]."},
-		"seven bytes":           {"Correct. Hors... orse-9", "[REDACTED]... orse-9"},
-		"fewer than the window": {"Correct, orse-9, ct.Hors", "Correct, orse-9, ct.Hors"},
-		"base64":                {"Basic " + base64.StdEncoding.EncodeToString([]byte(secret)) + " end", "Basic [REDACTED] end"},
-		"hex":                   {"0x" + hex.EncodeToString([]byte(secret)) + ";", "0x[REDACTED];"},
-		"in letters beyond":     {"größer" + secret + "größer", "größer[REDACTED]größer"},
-		"not UTF-8":             {"\xff" + secret + "\xc3", "\xff[REDACTED]\xc3"},
-		"empty":                 {"", ""},
+		"alone":                              {secret, "[REDACTED]"},
+		"twice":                              {secret + " and " + secret + "!", "[REDACTED] and [REDACTED]!"},
+		"twice in a row":                     {secret + secret, "[REDACTED]"},
+		"escaped":                            {`a\u0043orrect.Horse-9b`, "a[REDACTED]b"},
+		"cut":                                {"...rrect.Hors.", "...[REDACTED]."},
+		"seven bytes":                        {"Correct. Hors... orse-9", "[REDACTED]... orse-9"},
+		"fewer than the window":              {"Correct, orse-9, ct.Hors", "Correct, orse-9, ct.Hors"},
+		"base64":                             {"Basic " + base64.StdEncoding.EncodeToString([]byte(secret)) + " end", "Basic [REDACTED] end"},
+		"hex":                                {"0x" + hex.EncodeToString([]byte(secret)) + ";", "0x[REDACTED];"},
+		"between letters that are not ASCII": {"größer" + secret + "größer", "größer[REDACTED]größer"},
+		"not UTF-8":                          {"\xff" + secret + "\xc3", "\xff[REDACTED]\xc3"},
+		"empty":                              {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, tt.want, redact.New(secret).Text(tt.text))
@@ -72,7 +72,7 @@ func TestOnlyTheSecretIsReplaced(t *testing.T) {
 	}
 }
 
-// TestShortSecrets are replaced as a whole, or not at all.
+// TestShortSecrets shows that they are replaced whole, or not at all.
 func TestShortSecrets(t *testing.T) {
 	redactor := redact.Join(redact.New("sesame"), redact.New("1234567"), redact.New("short"), redact.New(""), redact.New("much-longer-than-those"))
 	for text, want := range map[string]string{
@@ -93,7 +93,8 @@ func TestShortSecrets(t *testing.T) {
 	assert.Equal(t, "anything", redact.Join().Text("anything"))
 }
 
-// TestSecretThatLooksEscaped: it is found as it is, and as each text is read that holds it.
+// TestSecretThatLooksEscaped shows that a secret with escapes is found
+// literally and in all spellings.
 func TestSecretThatLooksEscaped(t *testing.T) {
 	for _, secret := range []string{`p%41ss%77ord-12345`, `p&amp;ss&#119;ord-12345`, `p\u0041ss\word-\n12345`, `%2541&amp;lt;\\u0041-12345`} {
 		redactor := redact.New(secret)
@@ -105,7 +106,8 @@ func TestSecretThatLooksEscaped(t *testing.T) {
 	}
 }
 
-// TestIDsAreNotRedacted: 20,000 random ids, beside secrets of the same digits.
+// TestIDsAreNotRedacted tries 20,000 random ids with secrets of the same
+// digits.
 func TestIDsAreNotRedacted(t *testing.T) {
 	random := rand.New(rand.NewPCG(9, 9))
 	randomHex := func(n int) string {
@@ -124,18 +126,19 @@ func TestIDsAreNotRedacted(t *testing.T) {
 	}
 }
 
-// FuzzText: whatever stands around a secret and whichever way it is spelled, cut or mutilated, it can't be read.
+// FuzzText shows that a secret can't be read in any text, however it is
+// spelled, cut or damaged.
 func FuzzText(f *testing.F) {
 	names := slices.Sorted(maps.Keys(redacttest.Spellings))
 	for i, secret := range secrets {
-		f.Add(secret, "Bearer ", " was refused", byte(i), byte(0), byte(0), byte(0))
+		f.Add(secret, "Bearer ", " was rejected", byte(i), byte(0), byte(0), byte(0))
 		f.Add(secret, `{"message":"`, `"}`, byte(5*i), byte(1), byte(3), byte(9))
 	}
-	f.Fuzz(func(t *testing.T, secret, before, after string, spelling, front, behind, missing byte) {
+	f.Fuzz(func(t *testing.T, secret, before, after string, spelling, front, back, missing byte) {
 		sum := sha256.Sum256([]byte(secret + before + after))
 		stranger := hex.EncodeToString(sum[:])
 		text := before + secret + after
-		require.Equal(t, text, redact.New(stranger).Text(text), "it holds nothing of the secret %s", stranger)
+		require.Equal(t, text, redact.New(stranger).Text(text), "the text does not hold the secret %s", stranger)
 
 		if len(secret) < 8 || redacttest.Ambiguous(secret) || strings.EqualFold(secret, "redacted") {
 			return
@@ -143,7 +146,7 @@ func FuzzText(f *testing.F) {
 		name := names[int(spelling)%len(names)]
 		spelled := redacttest.Spellings[name](secret)
 		spelled = spelled[min(int(front), len(spelled)):]
-		spelled = spelled[:max(0, len(spelled)-int(behind))]
+		spelled = spelled[:max(0, len(spelled)-int(back))]
 		if at := int(missing); at > 0 && at < len(spelled) {
 			spelled = spelled[:at] + spelled[at+1:]
 		}
