@@ -15,19 +15,19 @@ import (
 type Kind string
 
 // The kinds of findings. The first five concern time, and the next three
-// concern rights.
+// concern rights. The limits are those of [AuditPolicy].
 const (
-	FindingNeverUsed    Kind = "never-used"
-	FindingStale        Kind = "stale"
+	FindingNeverUsed    Kind = "never-used" // and is older than NeverUsedAfter
+	FindingStale        Kind = "stale"      // unused for StaleAfter or longer
 	FindingExpired      Kind = "expired"
-	FindingExpiringSoon Kind = "expiring-soon"
-	FindingNoExpiry     Kind = "no-expiry" // it never expires, or the API omits its expiry
-	FindingEveryRight   Kind = "every-right"
-	FindingAdminScope   Kind = "admin-scope" // rights to other people's tokens
-	FindingLongBearer   Kind = "long-bearer"
-	FindingNearLimit    Kind = "near-limit" // its Token holds only the Owner
-	FindingUnfinished   Kind = "unfinished-rotation"
-	FindingManaged      Kind = "managed" // for information, and a managed token's only finding
+	FindingExpiringSoon Kind = "expiring-soon"       // within ExpiringWithin
+	FindingNoExpiry     Kind = "no-expiry"           // it never expires, or the API omits its expiry
+	FindingEveryRight   Kind = "every-right"         // no scope, or [sailpoint.ScopeAll]
+	FindingAdminScope   Kind = "admin-scope"         // rights to other people's tokens
+	FindingLongBearer   Kind = "long-bearer"         // its bearers last longer than MaxBearer
+	FindingNearLimit    Kind = "near-limit"          // the owner has at least NearLimit tokens; Token holds only the Owner
+	FindingUnfinished   Kind = "unfinished-rotation" // a temporary name for longer than Grace
+	FindingManaged      Kind = "managed"             // no fault; a managed token has no other finding
 )
 
 // Kinds returns every kind, in the order of a token's findings.
@@ -37,49 +37,53 @@ func Kinds() []Kind {
 	}
 }
 
-// AuditPolicy selects the tokens that [Audit] looks at and sets the limits.
+// AuditPolicy selects the tokens that [Audit] looks at, and sets the limits
+// from which it reports them.
 type AuditPolicy struct {
-	// OwnerID selects the tokens of one owner, by an identity's ID or
-	// [sailpoint.OwnerMe]. OwnerMe needs no right to others' tokens. The
-	// default is every owner.
+	// OwnerID selects the tokens of one owner. It is an identity's ID or
+	// [sailpoint.OwnerMe], which needs no right to others' tokens. The default
+	// is every owner.
 	OwnerID string
 	// NeverUsedAfter is the maximum age of a token that was never used. The
 	// default is 30 days.
 	NeverUsedAfter time.Duration
 	// StaleAfter is the maximum time since the last use. The default is 90
-	// days. The API updates lastUsed at most once a day, so Audit adds a day to
-	// it. It then reports only tokens that were certainly unused for this long.
+	// days. The API updates lastUsed at most once a day, so the last use may be
+	// up to a day later. Audit adds that day, and reports only tokens that were
+	// certainly unused for this long.
 	StaleAfter time.Duration
-	// ExpiringWithin is how long before its expiry a token is reported. The
-	// default is 30 days.
+	// ExpiringWithin is how long before its expiry a token is reported as
+	// expiring soon. The default is 30 days.
 	ExpiringWithin time.Duration
-	// MaxBearer is the maximum lifetime of a token's bearers. The default is
-	// the API's limit of 12 hours, which no token exceeds. Bearers are stolen
-	// most easily, and nobody can revoke a single one.
+	// MaxBearer is the maximum lifetime of a token's bearers. The default is 12
+	// hours. This is also the API's limit, so by default no token is reported.
+	// A shorter limit is safer, because bearers are easily stolen and nobody
+	// can revoke a single one.
 	MaxBearer time.Duration
-	// NearLimit is how many tokens an owner must have to be reported. The
-	// default is 8. The API allows ten, and a rotation needs a free one.
+	// NearLimit is the number of tokens from which an owner is reported. The
+	// default is 8. The API allows ten, and a rotation temporarily needs one
+	// more.
 	NearLimit int
-	// Grace is the age up to which a token with the mark of a rotation is not
-	// reported as unfinished. Set it to [RotateOptions].Grace and a margin for
-	// the next run. The default is no grace. Prune skips such a token in any
-	// case.
+	// Grace is the age up to which a token with a temporary name is not
+	// reported as an unfinished rotation. Set it to [RotateOptions].Grace plus
+	// the time until the next run. The default is 0, so every such token is
+	// reported. [Prune] skips these tokens in any case.
 	Grace time.Duration
 }
 
-// Finding is one fact about a token, or with [FindingNearLimit] about an owner.
+// Finding is one fact about a token. A [FindingNearLimit] is about an owner.
 type Finding struct {
 	Kind  Kind
 	Token sailpoint.PersonalAccessToken // as seen by the audit
-	Text  string                        // one sentence without any text from the token's owner
+	Text  string                        // one English sentence that contains nothing that the token's owner wrote
 }
 
 // Report is the result of [Audit].
 type Report struct {
-	At       time.Time   // when the audit started; ages are relative to it
-	Policy   AuditPolicy // with defaults filled in
-	Tokens   int         // number of tokens audited
-	Counts   map[Kind]int
+	At       time.Time    // when the audit started; ages are relative to it
+	Policy   AuditPolicy  // the given one, with defaults filled in
+	Tokens   int          // number of tokens audited
+	Counts   map[Kind]int // number of findings of each kind
 	Owners   []OwnerTotal // those with the most tokens first
 	Findings []Finding    // in list order, with findings about owners at the end
 }
@@ -92,7 +96,7 @@ type OwnerTotal struct {
 	Findings int // except [FindingManaged]
 }
 
-// Of returns the findings of these kinds.
+// Of returns the findings of these kinds in their order in Findings.
 func (r *Report) Of(kinds ...Kind) []Finding {
 	var some []Finding
 	for _, f := range r.Findings {
@@ -103,15 +107,18 @@ func (r *Report) Of(kinds ...Kind) []Finding {
 	return some
 }
 
-// Audit examines every token that the policy selects, and changes nothing.
+// Audit lists every token that the policy selects and reports those that exceed
+// its limits. It changes nothing. The zero policy selects the tokens of every
+// owner and has useful limits.
 //
-// Ages and expiries depend on the local clock. If it is off by minutes, the
-// default limits still work. If the list can't be read to its end, Audit
-// returns an error and no report.
+// Audit compares the dates of tokens with the local clock. The default limits
+// are days, so minutes of difference don't matter. If the list can't be read to
+// its end, Audit returns an error and no report.
 //
-// Audit holds in memory the tokens with findings and a total for each owner.
-// More than 100,000 of them together or 256 MiB is an error. This allows ten
-// tokens for each of 10,000 owners. For more, audit by OwnerID.
+// Audit keeps in memory every token with findings and one total for each owner.
+// If these are more than 100,000 together, or need more than 256 MiB, Audit
+// returns an error. This is enough for 10,000 owners with ten tokens each.
+// Audit more owners one by one, with policy.OwnerID.
 //
 // Needs sp:all-personal-access-tokens:read, or with OwnerMe
 // sp:my-personal-access-tokens:read. To see managed tokens it also needs

@@ -12,10 +12,10 @@ type Status string
 
 // The statuses.
 const (
-	StatusPlanned Status = "planned" // by a dry run; nothing was changed
+	StatusPlanned Status = "planned" // would be changed if Apply were set
 	StatusDeleted Status = "deleted"
 	StatusRenewed Status = "renewed"
-	StatusGone    Status = "gone"    // it no longer existed
+	StatusGone    Status = "gone"    // the token no longer exists
 	StatusSkipped Status = "skipped" // left unchanged; see Reason
 	StatusFailed  Status = "failed"  // not changed, or not as requested; see Err
 	StatusUnknown Status = "unknown" // perhaps changed; repeating is safe
@@ -26,7 +26,7 @@ type Change struct {
 	Token  sailpoint.PersonalAccessToken // as last seen
 	Status Status
 	Reason string // why it was skipped
-	Err    error  // set if it failed, is unknown, or was skipped because the context ended
+	Err    error  // why it failed or is unknown; also the context's error if that ended first
 }
 
 // fail sets the status of a token whose change failed with err.

@@ -1,31 +1,57 @@
-// Package lifecycle keeps personal access tokens in order over months. It
-// audits them, prunes those that nobody uses, moves expiries, issues a token
-// whose secret is certainly stored, and rotates it before it expires.
+// Package lifecycle looks after personal access tokens from their creation to
+// their deletion:
+//   - [Issue] creates a token and makes sure that its secret is stored.
+//   - [Rotate] replaces the stored token by a new one and deletes the old one.
+//   - [Renew] extends the expiry of tokens that will expire soon. Their secrets
+//     stay the same.
+//   - [Audit] finds tokens that nobody uses, that expire soon or never, or that
+//     have more rights than most jobs need. Package report writes its result as
+//     JSON, CSV or HTML.
+//   - [Prune] deletes tokens that an audit found.
+//
+// Issue a token once, and rotate it from a job that runs daily:
+//
+//	store := lifecycle.FileStore{Path: "/var/lib/nightly-report/pat.json"}
+//	result, err := lifecycle.Issue(ctx, client, req, store)
+//
+//	opts := lifecycle.RotateOptions{IfOlderThan: 30 * 24 * time.Hour}
+//	result, err := lifecycle.Rotate(ctx, client, store, opts)
+//
+// In this documentation a token is a personal access token. A bearer is the
+// short-lived OAuth2 access token that a client gets for a token's ID and
+// secret. A managed token is one that the platform itself created and uses. A
+// run is one call of Issue or Rotate.
 //
 // # Issue and Rotate
 //
-// [Issue] and [Rotate] keep one token's secret in a [Store]. Both may be
-// interrupted anywhere, by a lost response, a full disk or kill -9. Call them
-// again to continue. All their state is in the store and in the names of the
-// tokens. They promise:
-//   - The store holds a secret that the tenant accepts, from the first call of
-//     Rotate to the last.
-//   - They never delete a token that the store holds, or that a write in
-//     progress may still store.
+// [Issue] and [Rotate] keep one token's secret in a [Store], such as a file. A
+// lost response, a full disk or kill -9 may interrupt them at any point. Call
+// them again to continue. They keep their state only in the store and in the
+// names of the tokens. They promise:
+//   - From the first call of Rotate to the last, the store holds a secret that
+//     the tenant accepts.
+//   - They never delete the token whose secret is stored, nor one whose secret
+//     a late write may still store.
 //   - They never delete somebody else's token. They delete only tokens that
-//     this run made, the token that the stored one replaced, and tokens that
-//     carry the mark of an earlier run for the same token.
+//     this run made, the token that the stored one replaced, and tokens whose
+//     temporary name shows that an earlier run made them for the same purpose.
 //   - One successful call cleans up whatever earlier calls left.
-//   - An error lists every token that the run made and left, and every create
-//     that may still take effect.
+//   - An error lists every token that the run made and left. It also lists
+//     every request to create a token that may still take effect.
 //
-// A [Store] that compares versions keeps these promises even if several
-// instances of the job run at once or a write arrives late.
+// If the store compares versions, these promises hold even if several instances
+// of the job run at once, or if a write to the store takes effect late. See
+// [Store].
 //
-// A token that is not settled yet has a temporary name. It is the final name
-// followed by -new- or -next- and a mark. Such a token may hold the only
-// working secret, so leave it to the next run. [Prune] and [Renew] do.
+// A new token has a temporary name until its secret is stored and the old token
+// is deleted. Issue appends -new- and 16 hexadecimal digits to the final name,
+// and Rotate appends -next- and 24. Such a token may hold the only working
+// secret, so don't delete it. The next run deletes or renames it. [Prune] and
+// [Renew] skip it.
 //
-// The API has no conditional delete or rename. A person who deletes or renames
-// these tokens at the same moment therefore wins. Keep each token in only one store.
+// The API can't delete or rename a token on a condition. The promises therefore
+// don't hold if a person deletes or renames these tokens during a run.
+//
+// Keep each token in only one store. A copy of its secret elsewhere stops
+// working when Rotate deletes the token.
 package lifecycle

@@ -12,18 +12,21 @@ import (
 )
 
 // ErrNotAsRequested says that the tenant reported success but did something
-// else. It made a token with another name, scope, validity or expiry, or it did
-// not change an expiry. Errors of [Issue] and [Rotate], which delete such a
-// token again, match it. So does the Change.Err of [Renew].
+// else. Either it created a token with another name, scope, bearer lifetime or
+// expiry, which [Issue] and [Rotate] then delete again. Or it did not change a
+// name or an expiry as requested. Errors of Issue and Rotate match it, and so
+// does the Change.Err of [Renew].
 var ErrNotAsRequested = errors.New("lifecycle: the tenant reported success but did not do what was requested")
 
-// Errors of [Issue] and [Rotate] match these. Those of a [TokenSource] match
+// An error of [Issue] or [Rotate] matches one of these, by [errors.Is], if one
+// applies. [Error].Next says what to do. Those of a [TokenSource] match
 // ErrStoredCredential only.
 var (
-	// ErrInProgress says that another run's token exists and that run may be
-	// active.
+	// ErrInProgress says that there is a token with the temporary name of
+	// another run. That run may still be active.
 	ErrInProgress = errors.New("lifecycle: another run may be active")
-	// ErrNoFreeSlot says that the owner has as many tokens as the API allows.
+	// ErrNoFreeSlot says that the owner has ten tokens, which is the API's
+	// limit. Managed tokens don't count.
 	ErrNoFreeSlot = errors.New("lifecycle: the owner has no free token slot")
 	// ErrNameTaken says that another token has the name that the stored token
 	// needs.
@@ -31,21 +34,23 @@ var (
 	// ErrStoredCredential says that the stored credential can't be used. It is
 	// missing, its token is gone, or the tenant rejects it.
 	ErrStoredCredential = errors.New("lifecycle: the stored credential is not usable")
-	// ErrNotListed says that the stored credential works but belongs to another
-	// owner than the client's.
+	// ErrNotListed says that the stored credential works, but its token is not
+	// among those of the client's owner. It belongs to another owner, or the
+	// list is not up to date.
 	ErrNotListed = errors.New("lifecycle: the stored token is not among those of this client's owner")
-	// ErrManaged says that the platform manages the stored token.
+	// ErrManaged says that the stored token is a managed one, which only the
+	// platform itself should use.
 	ErrManaged = errors.New("lifecycle: the platform manages the stored token")
 	// ErrStoreUnknown says that it is not known which credential the store
-	// holds. No token that it may hold is deleted.
+	// holds. Every token whose secret it may hold is kept.
 	ErrStoreUnknown = errors.New("lifecycle: it is not known what the store holds")
 	// ErrSuperseded says that another run stored its own token first.
 	ErrSuperseded = errors.New("lifecycle: another run stored its token first")
 	// ErrNewSecretRejected says that the tenant rejects the secret of the token
 	// that it has just made.
 	ErrNewSecretRejected = errors.New("lifecycle: the tenant rejects the new secret")
-	// ErrClientReplaced says that the client uses a token that has been
-	// replaced.
+	// ErrClientReplaced says that the client uses a token that Rotate has
+	// replaced. Build the client from the store.
 	ErrClientReplaced = errors.New("lifecycle: the client uses a token that has been replaced")
 )
 
@@ -58,18 +63,19 @@ const (
 	StepList   Step = "list"   // list the owner's tokens
 	StepSweep  Step = "sweep"  // delete tokens that an earlier run left
 	StepCreate Step = "create" // create the new token
-	StepVerify Step = "verify" // use its secret before it is stored
+	StepVerify Step = "verify" // call the API with its secret before it is stored
 	StepSave   Step = "save"   // store the secret
-	StepProve  Step = "prove"  // use the credential that the store returns
+	StepProve  Step = "prove"  // call the API with the credential that the store returns
 	StepRetire Step = "retire" // delete the replaced token
 	StepRename Step = "rename" // give the new token its final name
 )
 
 // Error describes a failed [Issue] or [Rotate] whose arguments were valid.
 //
-// It never holds a secret that the run loaded or made. If the Store or the
-// tenant repeats a part of one, Err has the text without it, still matches the
-// same errors, and unwraps to none. Each text from the tenant or the Store is cut to 512 bytes.
+// It never holds a secret that the run loaded or made. If an error of the Store
+// or the tenant contains a part of one, Err is a copy without that part. The
+// copy matches the same errors by [errors.Is], but does not unwrap to them.
+// Each text from the tenant or the Store is cut to 512 bytes.
 type Error struct {
 	Op     string // "issue" or "rotate"
 	Step   Step
@@ -82,13 +88,13 @@ type Error struct {
 // Stored describes what the store holds, as far as a run knows.
 type Stored struct {
 	ID      string // empty if nothing is stored; see Known
-	Known   bool   // false if it may be one of Left, or for a SaveFunc
+	Known   bool   // false if the store may hold one of Left instead, or is a SaveFunc
 	Working bool   // this run fetched a bearer with it
 }
 
 // Leftover describes a token that a run left. An empty ID means that the
-// outcome of its create was never observed. The token may still appear under
-// Name.
+// request to create it had no response. A token with this Name may still
+// appear.
 type Leftover struct {
 	ID, Name string
 	Why      string // one sentence

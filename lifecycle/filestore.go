@@ -17,32 +17,36 @@ import (
 )
 
 // FileStore is a [Store] with versions that keeps a credential in a file. A
-// reader always finds the old or the new secret, even after a power loss. The
-// file holds a JSON object:
+// reader always finds either the whole old or the whole new credential, even
+// after a power loss. The file holds a JSON object:
 //
 //	{"id":"…","secret":"…","note":"…"}
 //
-// You may write the first file yourself, with id and secret, for [Rotate].
-// Other content, more than 1 MiB, a directory, a named pipe, a device or a
-// dangling link is an error, not an empty store.
+// [Issue] writes this file. To rotate a token that you already have, write the
+// first file yourself, with id and secret only. A missing file is an empty
+// store. Other content, more than 1 MiB, a directory, a named pipe, a device,
+// or a symbolic link to a missing file is an error.
 //
-// Only the owner can read and write a new file. A replaced file keeps its
-// owner, group and mode, but the mode loses all rights of other users. On Linux
-// the file also keeps its POSIX ACL. On Windows a new file inherits the
-// folder's rights. If the process may not keep these attributes, Save stores
-// nothing.
+// A new file has the mode 0600, so only its owner can read and write it. A
+// replaced file keeps its owner, group and mode, except that users outside the
+// group lose all rights. On Linux the file also keeps its POSIX ACL. On Windows
+// a new file inherits the folder's rights. If the process lacks the right to
+// set these attributes, Save stores nothing and returns an error.
 //
 // Save also returns an error for a file with several hard links, because the
-// others would keep the old secret. The same goes for a file that is mounted by
-// itself, which can't be replaced. Mount its folder instead.
+// other links would keep the old secret. It also does so for a file that is
+// mounted into a container by itself, which can't be replaced. Mount its folder
+// instead.
 //
-// Save writes a new file, Path with ".next", and renames it. It locks a third
-// file, Path with ".lock", which is empty and stays. The operating system
-// releases the lock when the process ends, so a crash leaves no lock. Save
-// returns an error if the file system has no such locks, or if the operating
-// system is neither Unix nor Windows. Programs on hosts that share a directory
-// need locks that the hosts share. Nobody else should be able to write to the
-// folder.
+// Save writes a new file, named Path followed by ".next", and renames it to
+// Path. Meanwhile it locks an empty file, named Path followed by ".lock", which
+// it never deletes. The operating system releases the lock when the process
+// ends, even after a crash. Save waits up to 30 seconds for a lock that another
+// process holds. It returns an error if the file system has no such locks, or
+// if the operating system is neither Unix nor Windows. If several hosts share
+// the folder over a network, its file system must share the locks as well.
+//
+// Nobody else should be able to write to the folder.
 type FileStore struct {
 	Path string
 }
@@ -66,8 +70,9 @@ const (
 // credential, so that a full disk is found.
 var placeholder = bytes.Repeat([]byte("-"), 1024)
 
-// Load reads the file. A missing file is an empty store. Load changes nothing
-// and needs only the right to read.
+// Load reads the file. It returns an empty store's Credential if the file is
+// missing, and an error if its folder is missing. Load changes nothing and
+// needs only the right to read.
 func (s FileStore) Load(context.Context) (Credential, error) {
 	path, err := s.resolve()
 	if err != nil {
@@ -153,9 +158,9 @@ func checkRegular(path string, info os.FileInfo) error {
 	return fmt.Errorf("%q is %s: use a regular file", path, kind)
 }
 
-// CheckSave implements [SaveChecker]. It does the same as Save with a file of
-// dashes, except for the rename. It also finds a full disk and a folder that
-// can't be synced.
+// CheckSave implements [SaveChecker]. It does the same as Save, but writes 1
+// KiB of dashes as the new file and deletes that instead of renaming it. So it
+// also finds a full disk and a folder that can't be synced.
 func (s FileStore) CheckSave(ctx context.Context) error {
 	path, unlock, err := s.lock(ctx)
 	if err != nil {
@@ -171,8 +176,8 @@ func (s FileStore) CheckSave(ctx context.Context) error {
 	return nil
 }
 
-// Save replaces the file, unless it was written since c was loaded. It always
-// stores a Credential without a Version, which no Load has returned.
+// Save replaces the file, unless it was written since Load returned c.Version.
+// If c.Version is empty, Save does not compare and always replaces the file.
 func (s FileStore) Save(ctx context.Context, c Credential) error {
 	content, err := json.Marshal(storedFile{c.ID, c.Secret.Reveal(), c.Note})
 	if err != nil {

@@ -15,11 +15,11 @@ type Outcome string
 
 // The outcomes.
 const (
-	OutcomeUnchanged Outcome = "unchanged" // nothing was due
-	OutcomeIssued    Outcome = "issued"
-	OutcomeRotated   Outcome = "rotated"
-	OutcomeFinished  Outcome = "finished" // an earlier run's work was completed
-	OutcomePending   Outcome = "pending"  // the successor is stored; the old token stays valid until RetireAt
+	OutcomeUnchanged Outcome = "unchanged" // nothing had to be done
+	OutcomeIssued    Outcome = "issued"    // a new token was created and its secret stored
+	OutcomeRotated   Outcome = "rotated"   // a new token is stored, and the old one is deleted
+	OutcomeFinished  Outcome = "finished"  // the same, but an earlier run had begun it
+	OutcomePending   Outcome = "pending"   // a new token is stored; the old one stays valid during the grace period
 )
 
 // Result describes a successful [Issue] or [Rotate].
@@ -27,14 +27,15 @@ type Result struct {
 	Outcome Outcome
 	Token   sailpoint.PersonalAccessToken // the store holds its secret
 	// Replaced is the ID of the token that the stored one replaced. It is empty
-	// if there was none, and for OutcomeUnchanged.
+	// for OutcomeUnchanged, and if the store held no token before.
 	Replaced string
-	RetireAt time.Time // set for OutcomePending only
-	// Client is the client to continue with. It is the given one, unless its
-	// own token was rotated. Then it uses the stored credential.
+	RetireAt time.Time // when to call Rotate again to delete the old token; only for OutcomePending
+	// Client is the client to continue with. It is the given one, unless the
+	// token that the given one uses was replaced. Then it is a client that uses
+	// the stored credential.
 	Client *sailpoint.Client
-	// Left lists the tokens that Issue or Rotate may not or could not delete,
-	// and those that may still appear.
+	// Left lists the tokens that Issue or Rotate must not delete or could not
+	// delete, and those that may still appear.
 	Left []Leftover
 	// Warning is a sentence that says that the tenant gave a new token an
 	// earlier expiry than requested. It is empty otherwise.
@@ -42,24 +43,32 @@ type Result struct {
 }
 
 // Issue makes sure that store holds the secret of a working token named
-// req.Name. You can always call it again safely.
+// req.Name. It is always safe to call it again. req.Scope must not be empty. To
+// grant every right, set [sailpoint.ScopeAll].
 //
 // If the store already holds a working token of that name, Issue creates
-// nothing, whatever else req requests. It replaces a stored credential that the
-// tenant rejects because its token is gone, has expired or has another secret.
-// If the token has not expired, Issue retries for seven seconds before it
-// believes the rejection.
+// nothing. It does not compare that token with the rest of req. If the tenant
+// rejects the stored credential, Issue replaces it. The token may be deleted or
+// expired, or the stored secret may be wrong. If the token has not expired,
+// Issue first retries for seven seconds. If another token has the name and its
+// secret is not in the store, Issue returns [ErrNameTaken].
 //
-// A nil error means that Issue fetched a bearer with the credential that the
-// store returned. Otherwise [*Error] says what the store holds, which tokens
-// are left, and what to do.
+// A nil error means that Issue loaded the credential from the store and fetched
+// a bearer with it. (With a [SaveFunc] it did so before the secret was stored.)
+// An invalid argument matches [sailpoint.ErrInvalidArgument], and nothing was
+// sent. Every other error is an [*Error]. It says what the store holds, which
+// tokens are left, and what to do.
 //
-// Issue deletes its own new token if the secret can no longer be stored, or if
-// the tenant shows that it differs from req ([ErrNotAsRequested]). It accepts
-// only an earlier expiry and reports it in Result.Warning.
+// Issue deletes its own new token again if the secret certainly was not stored.
+// It does the same if the tenant shows that the token differs from req
+// ([ErrNotAsRequested]). The only difference that it accepts is an earlier
+// expiry, which it reports in Result.Warning, unless the token that it replaces
+// would last longer.
 //
 // It also deletes the token that it replaced, if that has expired. One that has
-// not expired stays and keeps its name until Rotate deletes it.
+// not expired stays, because somebody may still use it. If it has the name
+// req.Name, the new token keeps a temporary name. [Rotate] then deletes the old
+// token and renames the new one.
 //
 // Needs sp:my-personal-access-tokens:manage.
 func Issue(ctx context.Context, client *sailpoint.Client, req sailpoint.CreatePersonalAccessTokenRequest, store Store) (*Result, error) {

@@ -15,7 +15,7 @@ type MemoryStore struct {
 	writes int
 }
 
-// Load returns the stored credential.
+// Load returns the stored credential with its Version.
 func (s *MemoryStore) Load(context.Context) (Credential, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -24,8 +24,8 @@ func (s *MemoryStore) Load(context.Context) (Credential, error) {
 	return c, nil
 }
 
-// Save stores c unless another Save came first. It always stores a Credential
-// without a Version, which no Load has returned.
+// Save stores c, unless another Save has taken effect since Load returned
+// c.Version. If c.Version is empty, Save does not compare and always stores c.
 func (s *MemoryStore) Save(_ context.Context, c Credential) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

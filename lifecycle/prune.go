@@ -14,17 +14,20 @@ import (
 
 // PruneOptions configures [Prune].
 type PruneOptions struct {
-	// Kinds selects tokens for deletion by their findings. It needs at least
-	// one kind. For a finer choice remove entries from Report.Findings.
+	// Kinds selects tokens for deletion by their findings, for example
+	// FindingExpired. It needs at least one kind. FindingNearLimit,
+	// FindingUnfinished and FindingManaged are not allowed. To keep some of the
+	// tokens, remove their entries from Report.Findings.
 	Kinds []Kind
-	// Apply deletes the tokens. Without it Prune is a dry run.
+	// Apply deletes the tokens. The default is a dry run, which changes
+	// nothing.
 	Apply bool
-	// MaxDeletions is the maximum number of deletions. The default is 100.
-	// Prune skips the other tokens.
+	// MaxDeletions is the maximum number of deletions in one call. The default
+	// is 100. Prune skips any further tokens.
 	MaxDeletions int
-	// Concurrency is the maximum number of deletions in progress. The default
-	// is 4. Each waits for the client's rate limiter. Jobs that share the
-	// tenant's rate limit set 1. Prune then also deletes in the order of the
+	// Concurrency is the maximum number of deletions at the same time. The
+	// default is 4. Each waits for the client's rate limiter. Set 1 if other
+	// jobs share the tenant's rate limit, or to delete in the order of the
 	// findings.
 	Concurrency int
 	// Progress is called for each selected token as soon as its Status is
@@ -32,33 +35,37 @@ type PruneOptions struct {
 	Progress func(done, total int, change Change)
 }
 
-// Prune deletes the tokens that the report's findings of opts.Kinds name, or
-// with a dry run reports which ones it would delete. It returns a [Change] for
-// each token in the order of the findings, even together with an error. The
-// error is nil even if every token failed, so check each Status and Err.
+// Prune deletes the tokens that have a finding of opts.Kinds in the report.
+// Unless opts.Apply is set, it deletes nothing and returns which tokens it
+// would delete. It returns one [Change] for each of these tokens, in the order
+// of the findings. The error is nil even if every deletion failed, so check the
+// Status and Err of each Change. An error that stops the deletions is returned
+// together with the changes.
 //
-// Prune lists the tokens again before it deletes the first. It always skips:
-//   - the client's own token
+// Before the first deletion Prune lists the tokens again. It always skips:
+//   - the token that the client itself uses
 //   - managed tokens
-//   - tokens with the mark of an unfinished rotation, and those that they
-//     replace
+//   - tokens with a temporary name, which an unfinished [Issue] or [Rotate]
+//     made, and those that an unfinished Rotate is about to replace
 //   - tokens that were used or changed since the audit
 //
-// A token can still come into use between that list and its deletion. The API
-// has no conditional delete and updates the last use only once a day.
+// Prune can still delete a token that somebody has begun to use. The API
+// updates the date of the last use only once a day, and can't delete on a
+// condition.
 //
 // After a failed deletion Prune tries the others, unless the tenant rejected
-// the client's credentials. When ctx ends, deletions in progress are canceled.
-// Their status is [StatusUnknown] or [StatusSkipped]. Deletions that were not
-// begun are skipped.
+// the client's credentials. When ctx ends, Prune cancels the deletions in
+// progress and skips the others. A canceled deletion is [StatusUnknown] if it
+// may have taken effect, and otherwise [StatusSkipped].
 //
-// Prune holds the selected tokens and those of unfinished rotations in memory.
-// More than 100,000 of them or 256 MiB is an error before anything is deleted.
-// In that case audit by OwnerID.
+// Prune keeps in memory the selected tokens and those with a temporary name. If
+// these are more than 100,000, or need more than 256 MiB, it returns an error
+// before it deletes anything. In that case audit fewer tokens at a time, with
+// [AuditPolicy].OwnerID.
 //
 // Needs the rights of [Audit] and sp:my-personal-access-tokens:manage, or
-// sp:all-personal-access-tokens:manage for others' tokens. It must know the
-// client's own token. If you use a TokenSource, also set Config.ClientID.
+// sp:all-personal-access-tokens:manage for others' tokens. Prune must know which
+// token the client uses. If you use a TokenSource, also set Config.ClientID.
 func Prune(ctx context.Context, client *sailpoint.Client, report *Report, opts PruneOptions) ([]Change, error) {
 	tokens, err := serviceOf(client)
 	if err != nil {

@@ -13,63 +13,71 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// ErrNotRenewable says that the client's API version can't move a token's
-// expiry. Rotate the token instead.
+// ErrNotRenewable says that the client's API version can't change a token's
+// expiry. Use V2025 or later, or [Rotate] the token.
 var ErrNotRenewable = errors.New("lifecycle: the expiry of a token can't be moved")
 
 // RenewOptions configures [Renew].
 type RenewOptions struct {
-	// OwnerID selects the tokens of one owner, by an identity's ID or
+	// OwnerID selects the tokens of one owner. It is an identity's ID or
 	// [sailpoint.OwnerMe]. The default in V1 is every owner. In V2025 and V2026
-	// it is OwnerMe, because nobody can change another owner's tokens there.
+	// the default is OwnerMe, because nobody can change another owner's tokens
+	// there.
 	OwnerID string
 	// Within is how long before its expiry a token is renewed. The default is
 	// 30 days.
 	Within time.Duration
-	// Lifetime is how long the tokens last from now on.
+	// Lifetime is how long the tokens last from now on. Set either Lifetime or
+	// NeverExpires.
 	Lifetime time.Duration
-	// NeverExpires removes the expiry instead of setting Lifetime, and
-	// acknowledges the risk to the API.
+	// NeverExpires removes the expiry. It also sets userAwareTokenNeverExpires,
+	// by which the API lets the caller acknowledge the risk.
 	NeverExpires bool
-	// Select reports whether to renew an expiring token. The default renews
-	// all.
+	// Select reports whether to renew a token that will expire soon. The
+	// default renews all of them.
 	Select func(sailpoint.PersonalAccessToken) bool
-	// Apply renews the tokens. Without it Renew is a dry run.
+	// Apply renews the tokens. The default is a dry run, which changes nothing.
 	Apply bool
 }
 
-// Renew moves the expiry of the tokens that will expire soon, or with a dry run
-// reports which ones it would renew. It returns a [Change] for each token in
-// the order of the list, even together with an error. The error is nil even if
-// every token failed, so check each Status and Err.
+// Renew extends the expiry of the tokens that will expire soon. Unless
+// opts.Apply is set, it changes nothing and returns which tokens it would
+// renew. It returns one [Change] for each of these tokens, in the order of the
+// list. The error is nil even if every renewal failed, so check the Status and
+// Err of each Change. An error that stops the renewals is returned together
+// with the changes.
 //
-// Secrets stay the same. Renewing is therefore easier than rotating, but it
-// also renews a leaked secret.
+// Secrets stay the same, so nothing has to be stored. But a leaked secret stays
+// valid as well. [Rotate] replaces the secret.
 //
-// A token is [StatusRenewed] only if the response shows the requested expiry to
-// the second. Another expiry is [StatusFailed] with [ErrNotAsRequested]. A
-// token that the response doesn't show is [StatusUnknown]. Renew
-// can't check the acknowledgement that a token never expires, because a bulk
-// update does not return it.
+// A token is [StatusRenewed] only if the response shows the requested expiry,
+// to the second. If the response shows another expiry, the token is
+// [StatusFailed] with [ErrNotAsRequested]. If the response does not show the
+// token, it is [StatusUnknown]. Renew does not check
+// userAwareTokenNeverExpires, because the response to a bulk update doesn't
+// have it.
 //
-// It skips managed tokens, those with the mark of an unfinished rotation, and
-// those that would expire sooner than before. It ignores expired tokens.
+// Renew skips managed tokens, tokens with a temporary name, and tokens that
+// would expire no later than before. It returns no Change for a token that has
+// expired.
 //
-// Renew needs V2025, V2026 or V1. Older versions return ErrNotRenewable, which
-// also matches ErrInvalidArgument. V1 renews 25 tokens per request, which needs
+// Renew needs the API version V2025, V2026 or V1. With an older one it returns
+// ErrNotRenewable, which also matches ErrInvalidArgument. In V1 it renews up to
+// 25 tokens with one bulk update, which needs
 // sp:all-personal-access-tokens:manage. Without that right, and in V2025 and
-// V2026, Renew sends one request per token. That needs
+// V2026, it sends one request per token. That needs
 // sp:my-personal-access-tokens:manage and fails for others' tokens. To list the
-// tokens it needs the rights of [Audit].
+// tokens Renew needs the rights of [Audit].
 //
 // After a failed token Renew tries the others, unless the tenant rejected the
-// client's credentials. If the tenant rejects a bulk update because of one of
-// its tokens, Renew retries in halves and finally one by one. If the route is
-// missing (404, 405, 501) or not allowed, it renews every token one by one.
+// client's credentials. A bulk update renews all of its tokens or none. If the
+// tenant rejects one, perhaps because of a single token, Renew retries it in
+// halves and finally one by one. If the tenant has no bulk updates (404, 405,
+// 501) or does not allow them, Renew sends one request per token.
 //
-// Renew holds the tokens that will expire soon in memory. More than 100,000 of
-// them or 256 MiB is an error before anything is changed. In that case select
-// fewer by OwnerID, Within or Select.
+// Renew keeps in memory the tokens that will expire soon. If these are more
+// than 100,000, or need more than 256 MiB, it returns an error before it
+// changes anything. In that case select fewer with OwnerID, Within or Select.
 func Renew(ctx context.Context, client *sailpoint.Client, opts RenewOptions) ([]Change, error) {
 	tokens, err := serviceOf(client)
 	if err != nil {

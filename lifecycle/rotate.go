@@ -11,59 +11,68 @@ import (
 )
 
 // RotateOptions configures [Rotate]. The zero value rotates now and gives the
-// successor the same lifetime.
+// new token, the successor, the old token's lifetime.
 type RotateOptions struct {
-	// Lifetime is that of the successor. The default is the old token's. V3,
+	// Lifetime is how long the successor lasts from now on. The default is the
+	// time from the old token's creation to its expiry. The API versions V3,
 	// Beta and V2024 allow at most six months. If the old token has no expiry,
-	// V2025 and later require Lifetime or NeverExpires. Older versions use six
-	// months.
+	// they use six months, and later versions require Lifetime or NeverExpires.
 	Lifetime time.Duration
-	// NeverExpires requests a successor without an expiry and acknowledges the
-	// risk to the API. It needs V2025 or later.
+	// NeverExpires requests a successor without an expiry. It also sets
+	// userAwareTokenNeverExpires, by which the API lets the caller acknowledge
+	// the risk. It needs V2025 or later.
 	NeverExpires bool
 	// IfOlderThan is the age from which a token is rotated. The default of 0
-	// rotates it now. A daily job that sets 30 days rotates monthly, and
-	// finishes each day what an earlier run left.
+	// rotates it now. A daily job that sets 30 days rotates about once a month.
+	// On the other days it only finishes what an earlier run left.
 	IfOlderThan time.Duration
 	// Grace is how long the old token stays valid after its successor was
-	// created, for readers that cache the secret. Rotate does not wait. It
-	// returns OutcomePending, and a call at or after RetireAt finishes the
-	// rotation.
+	// created, for programs that cache the secret. Rotate does not wait for it.
+	// It returns OutcomePending. Call it again at Result.RetireAt or later,
+	// with the same Grace, to delete the old token.
 	Grace time.Duration
-	// AbandonAfter is the age at which another run's unfinished token counts as
-	// abandoned. The default is 15 minutes. It matters only for a store without
-	// versions. Such a run also gives up if it takes longer than half of
-	// AbandonAfter from create to save.
+	// AbandonAfter matters only for a store without versions. It is the age
+	// from which another run's unfinished token is treated as abandoned and is
+	// deleted. The default is 15 minutes. So that no active run is affected, a
+	// run stores no secret if more than half of AbandonAfter has passed since
+	// it began to create the token. It then deletes the token and returns an
+	// error.
 	AbandonAfter time.Duration
 }
 
-// Rotate replaces the stored token by a successor with the same name, scope and
-// bearer validity.
+// Rotate replaces the stored token by a new one, its successor, with the same
+// name, scope and bearer lifetime. The store must already hold a credential,
+// for example from [Issue]. The client must act for the owner of that token.
+// The owner may have at most nine tokens, because the API allows ten and the
+// old and the new token exist together for a while.
 //
-// The store holds a secret that the tenant accepts from the first call to the
-// last, if it did before and if nobody else deletes that token. Rotate deletes
-// the old token only after it has fetched a bearer with the credential that the
-// store returned. It deletes the old token by its ID, and tokens that carry the
-// mark of an earlier run for this very token. It deletes nothing else, and
-// never a managed token. It needs one free token slot.
+// The stored secret works at any time during a rotation, even between two
+// calls. This requires that it worked before and that nobody else deletes its
+// token. Rotate deletes the old token only after it has loaded the new
+// credential from the store and fetched a bearer with it. Apart from the old
+// token, it deletes only tokens whose temporary name shows that an earlier run
+// made them for this rotation. It never deletes a managed token.
 //
-// Rotate deletes its successor again and keeps the old token if the tenant made
-// the successor with another scope or validity, with a later expiry or without
-// one ([ErrNotAsRequested]). It accepts an earlier expiry and reports it in
-// Result.Warning, unless the old token would last longer. It can't compare
-// values that neither the response nor the list shows.
+// If the tenant creates the successor with another scope or bearer lifetime,
+// with a later expiry or without one, Rotate deletes it again and keeps the old
+// token ([ErrNotAsRequested]). It does the same if the expiry is earlier than
+// requested and the old token would last longer. It accepts any other earlier
+// expiry and reports it in Result.Warning. It can't compare values that neither
+// the response nor the list shows.
 //
-// After a crash or an error call Rotate again. It finishes or undoes what was
-// begun. One more call is enough to leave one token with the old name and its
-// secret in the store. Without versions, make that call at least AbandonAfter
-// later.
+// After a crash or an error call Rotate again. It finishes or undoes what an
+// earlier call began. One successful call is enough. One token with the old
+// name is then left, and its secret is in the store. If the store has no
+// versions, wait at least opts.AbandonAfter before that call.
 //
-// Rotate can replace the token that client itself uses. Continue with
-// Result.Client, and build the client from the store at each start. With a
-// client whose credential has been replaced, Rotate finishes a rotation but
-// does not start one (ErrClientReplaced).
+// Rotate can replace the token that client itself uses. Afterwards use
+// Result.Client, and build the client from the store whenever your program
+// starts. A client whose token has been replaced can finish a rotation, but
+// can't start one ([ErrClientReplaced]).
 //
-// Needs sp:my-personal-access-tokens:manage. Errors are [*Error].
+// Needs sp:my-personal-access-tokens:manage. An invalid argument matches
+// [sailpoint.ErrInvalidArgument], and nothing was sent. Every other error is an
+// [*Error].
 func Rotate(ctx context.Context, client *sailpoint.Client, store Store, opts RotateOptions) (*Result, error) {
 	if err := checkArguments(ctx, client, store); err != nil {
 		return nil, err

@@ -12,29 +12,34 @@ type Credential struct {
 	ID     string // the token's ID, which is also the OAuth2 client ID
 	Secret sailpoint.Secret
 	// Note holds what a later run must know about this secret, such as the ID
-	// of the token that it replaced. It is opaque and not secret. It differs at
-	// each Save, even if the secret is the same. Store it in the same write as
-	// the secret. Allow at least 63 bytes. IDs may grow.
+	// of the token that it replaced. Treat it as opaque. It is not secret.
+	// Store it in the same write as the secret. It differs at each Save, even
+	// if the secret is the same, so that each write changes something. Allow at
+	// least 63 bytes, or more in case IDs become longer.
 	Note string
-	// Version identifies the write that Load read. Only Load sets it. Save
-	// takes effect only if the store still holds that write. An empty Version
-	// means that the store does not compare versions. See Store.
+	// Version identifies the content that Load returned, such as the version
+	// number of a Vault secret. Only Load sets it. Save must store nothing if
+	// the store has been written since. An empty Version means that the store
+	// does not compare versions. See [Store].
 	Version string
 }
 
 // Store keeps one [Credential], for example in a file, a Vault path or a
-// Kubernetes secret. Keep one token in one store. [FileStore] and [MemoryStore]
-// are stores.
+// Kubernetes secret. Use a separate store for each token. [FileStore] and
+// [MemoryStore] implement Store. The example shows one with versions for a
+// secret store such as Vault.
 //
 // Prefer a store with versions. Its Load returns a non-empty Version, even if
 // nothing is stored yet. Its Save returns ErrStoreConflict and changes nothing
-// if the given Version is no longer current. Each effective Save makes a new
-// Version. With such a store Issue and Rotate are safe with concurrent
-// instances, late writes and reads that lag. They do not depend on a clock.
+// if the given Version is no longer current. Each Save that takes effect makes
+// a new Version. With such a store several instances of a job can call Issue
+// and Rotate at once. Writes may take effect late, reads may return an old
+// credential, and clocks may be wrong.
 //
-// A store without versions has three duties. Only one instance may use it at a
-// time. Load must see the last Save. A Save that returned an error must take
-// effect within [RotateOptions].AbandonAfter (15 minutes for Issue) or never.
+// A store without versions is safe only under three conditions. Only one
+// instance of the job uses it at a time. Load returns what the last Save
+// stored. A Save that returned an error takes effect within
+// [RotateOptions].AbandonAfter (15 minutes for Issue) or never.
 //
 // If a store can tell in advance that a Save would fail, also implement
 // [SaveChecker].
@@ -42,15 +47,19 @@ type Store interface {
 	// Load returns the stored credential, or one without an ID if nothing is
 	// stored.
 	Load(ctx context.Context) (Credential, error)
-	// Save replaces the stored credential with all of c. When it returns nil, c
-	// is on stable storage. ErrStoreConflict and ErrNotStored mean that nothing
-	// was changed. After any other error c may be stored. Issue or Rotate may
-	// save an empty Credential first. Store it and give it a new Version.
+	// Save replaces the stored credential by c. It stores ID, Secret and Note
+	// unchanged. When it returns nil, c is on stable storage. ErrStoreConflict
+	// and ErrNotStored mean that nothing was changed. After any other error c
+	// may be stored, and Issue or Rotate finds out.
+	//
+	// Issue or Rotate may also save a Credential with a Note only. They do so
+	// to get a new Version, which makes late writes of other runs fail.
 	Save(ctx context.Context, c Credential) error
 }
 
 // SaveChecker is an optional interface of a [Store]. Issue and Rotate call
-// CheckSave right before they create a token, so a broken store costs no token.
+// CheckSave right before they create a token. If it returns an error, they
+// create none.
 type SaveChecker interface {
 	// CheckSave returns an error if a Save would fail now. It must change
 	// neither the stored credential nor its Version.
@@ -58,19 +67,22 @@ type SaveChecker interface {
 }
 
 var (
-	// ErrStoreConflict says that the Version given to Save is no longer
-	// current. A [Store] returns it.
+	// ErrStoreConflict is the error of a [Store]'s Save whose Version is no
+	// longer current.
 	ErrStoreConflict = errors.New("lifecycle: the store has been written since it was loaded")
-	// ErrNotStored says that a Save certainly changed nothing. A [Store] wraps
-	// it in that error.
+	// ErrNotStored says that a Save changed nothing and never will. If a
+	// [Store] is certain of that, its Save returns an error that wraps
+	// ErrNotStored.
 	ErrNotStored = errors.New("lifecycle: not stored")
 )
 
-// SaveFunc is a [Store] for [Issue] that can only be written, such as the
-// secrets of a CI system. An error from it means that nothing was stored, so
-// Issue deletes the new token again. After a crash Issue can't tell whether a
-// token that it finds was stored. It then names the token and stops. [Rotate]
-// rejects a SaveFunc.
+// SaveFunc is a [Store] for [Issue] that can be written but not read, such as
+// the secrets of a CI system. If it returns an error, it must have stored
+// nothing. Issue then deletes the new token again.
+//
+// After a crash Issue can't know whether the secret of a token that it finds
+// was stored. It then returns an error that names the token and says what to
+// do. [Rotate] rejects a SaveFunc, because it must read the stored credential.
 type SaveFunc func(ctx context.Context, c Credential) error
 
 // Load returns [errors.ErrUnsupported].
