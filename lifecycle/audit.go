@@ -26,7 +26,7 @@ const (
 	FindingAdminScope   Kind = "admin-scope"         // rights to other people's tokens
 	FindingLongBearer   Kind = "long-bearer"         // its bearers last longer than MaxBearer
 	FindingNearLimit    Kind = "near-limit"          // the owner has at least NearLimit tokens; Token holds only the Owner
-	FindingUnfinished   Kind = "unfinished-rotation" // a temporary name for longer than Grace
+	FindingUnfinished   Kind = "unfinished-rotation" // a temporary name, and older than Grace
 	FindingManaged      Kind = "managed"             // no fault; a managed token has no other finding
 )
 

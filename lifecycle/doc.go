@@ -4,9 +4,9 @@
 //   - [Rotate] replaces the stored token by a new one and deletes the old one.
 //   - [Renew] extends the expiry of tokens that will expire soon. Their secrets
 //     stay the same.
-//   - [Audit] finds tokens that nobody uses, that expire soon or never, or that
-//     have more rights than most jobs need. Package report writes its result as
-//     JSON, CSV or HTML.
+//   - [Audit] finds tokens that are unused, expired, near or without an expiry, or
+//     that have more rights than most jobs need. Package report writes its result
+//     as JSON, CSV or HTML.
 //   - [Prune] deletes tokens that an audit found.
 //
 // Issue a token once, and rotate it from a job that runs daily:

@@ -38,8 +38,8 @@ var (
 	// among those of the client's owner. It belongs to another owner, or the
 	// list is not up to date.
 	ErrNotListed = errors.New("lifecycle: the stored token is not among those of this client's owner")
-	// ErrManaged says that the stored token is a managed one, which only the
-	// platform itself should use.
+	// ErrManaged says that the stored token is a managed one, which the
+	// platform itself created and uses.
 	ErrManaged = errors.New("lifecycle: the platform manages the stored token")
 	// ErrStoreUnknown says that it is not known which credential the store
 	// holds. Every token whose secret it may hold is kept.

@@ -27,11 +27,11 @@ import (
 // store. Other content, more than 1 MiB, a directory, a named pipe, a device,
 // or a symbolic link to a missing file is an error.
 //
-// A new file has the mode 0600, so only its owner can read and write it. A
-// replaced file keeps its owner, group and mode, except that users outside the
-// group lose all rights. On Linux the file also keeps its POSIX ACL. On Windows
-// a new file inherits the folder's rights. If the process lacks the right to
-// set these attributes, Save stores nothing and returns an error.
+// On Unix a new file has the mode 0600, so only its owner can read and write
+// it. A replaced file keeps its owner, group and mode, except that users
+// outside the group lose all rights. On Linux the file also keeps its POSIX
+// ACL. On Windows a new file inherits the folder's rights. If the process lacks
+// the right to set these attributes, Save stores nothing and returns an error.
 //
 // Save also returns an error for a file with several hard links, because the
 // other links would keep the old secret. It also does so for a file that is
@@ -70,9 +70,9 @@ const (
 // credential, so that a full disk is found.
 var placeholder = bytes.Repeat([]byte("-"), 1024)
 
-// Load reads the file. It returns an empty store's Credential if the file is
-// missing, and an error if its folder is missing. Load changes nothing and
-// needs only the right to read.
+// Load reads the file. If the file is missing, it returns a Credential without
+// an ID. A missing folder is an error. Load changes nothing and needs only the
+// right to read.
 func (s FileStore) Load(context.Context) (Credential, error) {
 	path, err := s.resolve()
 	if err != nil {
@@ -160,7 +160,8 @@ func checkRegular(path string, info os.FileInfo) error {
 
 // CheckSave implements [SaveChecker]. It does the same as Save, but writes 1
 // KiB of dashes as the new file and deletes that instead of renaming it. So it
-// also finds a full disk and a folder that can't be synced.
+// also finds a full disk, and a folder that can't be written to stable storage
+// (fsync).
 func (s FileStore) CheckSave(ctx context.Context) error {
 	path, unlock, err := s.lock(ctx)
 	if err != nil {

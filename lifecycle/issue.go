@@ -48,22 +48,25 @@ type Result struct {
 //
 // If the store already holds a working token of that name, Issue creates
 // nothing. It does not compare that token with the rest of req. If the tenant
-// rejects the stored credential, Issue replaces it. The token may be deleted or
-// expired, or the stored secret may be wrong. If the token has not expired,
-// Issue first retries for seven seconds. If another token has the name and its
-// secret is not in the store, Issue returns [ErrNameTaken].
+// rejects the stored credential, Issue replaces it by a new token. The reason
+// may be that the token was deleted or has expired, or that the stored secret
+// is wrong. If the token has not expired, Issue first retries for seven
+// seconds.
+//
+// If another token has the name and its secret is not in the store, Issue
+// returns [ErrNameTaken].
 //
 // A nil error means that Issue loaded the credential from the store and fetched
 // a bearer with it. (With a [SaveFunc] it did so before the secret was stored.)
-// An invalid argument matches [sailpoint.ErrInvalidArgument], and nothing was
-// sent. Every other error is an [*Error]. It says what the store holds, which
-// tokens are left, and what to do.
+// An invalid argument is an error that matches [sailpoint.ErrInvalidArgument],
+// before anything is sent. Every other error is an [*Error]. It says what the
+// store holds, which tokens are left, and what to do.
 //
-// Issue deletes its own new token again if the secret certainly was not stored.
-// It does the same if the tenant shows that the token differs from req
-// ([ErrNotAsRequested]). The only difference that it accepts is an earlier
-// expiry, which it reports in Result.Warning, unless the token that it replaces
-// would last longer.
+// Issue deletes its own new token again if its secret is not stored and
+// certainly won't be. It does the same if the tenant shows that the token
+// differs from req ([ErrNotAsRequested]). The only difference that it accepts
+// is an earlier expiry, which it reports in Result.Warning, unless the token
+// that it replaces would last longer.
 //
 // It also deletes the token that it replaced, if that has expired. One that has
 // not expired stays, because somebody may still use it. If it has the name

@@ -67,8 +67,8 @@ type SaveChecker interface {
 }
 
 var (
-	// ErrStoreConflict is the error of a [Store]'s Save whose Version is no
-	// longer current.
+	// ErrStoreConflict says that a Save stored nothing, because the given
+	// Version is no longer current. A [Store] returns it.
 	ErrStoreConflict = errors.New("lifecycle: the store has been written since it was loaded")
 	// ErrNotStored says that a Save changed nothing and never will. If a
 	// [Store] is certain of that, its Save returns an error that wraps
