@@ -2,11 +2,12 @@
 // their deletion:
 //   - [Issue] creates a token and makes sure that its secret is stored.
 //   - [Rotate] replaces the stored token by a new one and deletes the old one.
+//   - [TokenSource] lets a service follow each rotation without a restart.
 //   - [Renew] extends the expiry of tokens that will expire soon. Their secrets
 //     stay the same.
-//   - [Audit] finds tokens that are unused, expired, near or without an expiry, or
-//     that have more rights than most jobs need. Package report writes its result
-//     as JSON, CSV or HTML.
+//   - [Audit] finds tokens that are unused, expired, near or without an expiry,
+//     or that have more rights than most jobs need. Package report writes its
+//     result as JSON, CSV or HTML.
 //   - [Prune] deletes tokens that an audit found.
 //
 // Issue a token once, and rotate it from a job that runs daily:

@@ -19,8 +19,8 @@ import (
 var ErrNotAsRequested = errors.New("lifecycle: the tenant reported success but did not do what was requested")
 
 // An error of [Issue] or [Rotate] matches one of these, by [errors.Is], if one
-// applies. [Error].Next says what to do. Those of a [TokenSource] match
-// ErrStoredCredential only.
+// applies. [Error].Next says what to do. Of these variables, an error of a
+// [TokenSource] matches only ErrStoredCredential.
 var (
 	// ErrInProgress says that there is a token with the temporary name of
 	// another run. That run may still be active.

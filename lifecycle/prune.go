@@ -64,9 +64,9 @@ type PruneOptions struct {
 // [AuditPolicy].OwnerID.
 //
 // Needs the rights of [Audit] and sp:my-personal-access-tokens:manage, or
-// sp:all-personal-access-tokens:manage for others' tokens. If the client uses a
-// TokenSource, also set Config.ClientID, because Prune must know the client's
-// token.
+// sp:all-personal-access-tokens:manage for others' tokens. If the client has a
+// Config.TokenSource, also set Config.ClientID, because Prune must know the
+// client's token.
 func Prune(ctx context.Context, client *sailpoint.Client, report *Report, opts PruneOptions) ([]Change, error) {
 	tokens, err := serviceOf(client)
 	if err != nil {

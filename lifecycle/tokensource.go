@@ -16,22 +16,25 @@ const (
 )
 
 // TokenSource returns a [sailpoint.TokenSource] that gets bearers with the
-// credential in store. A service with this Config.TokenSource keeps working
-// through every [Rotate] of that credential, with or without Grace, and needs no
-// restart.
+// credential in store. Set it as the Config.TokenSource of a service. The
+// service then keeps working whenever another program calls [Rotate] with that
+// store, even without Grace, and needs no restart.
 //
 // client provides the tenant, the transport and the settings of requests. Its
-// own credentials are not used. store must be readable, so a [SaveFunc] is
-// ErrInvalidArgument, as are a nil client and a nil store. The first call
-// returns that error.
+// own credentials are not used. A nil client, a nil store, or a [SaveFunc],
+// which can't be read, is an invalid argument. The first call of the source
+// then returns an error that matches [sailpoint.ErrInvalidArgument].
 //
-// Each call loads the credential from store, which may take 10 s. It then
-// returns the bearer of that credential, and requests one only if there is none
-// or if it is due or refused. It starts nothing that outlives the call.
+// Each call of the source loads the credential from store, and waits at most 10
+// seconds for it. It returns the bearer that it already has for that
+// credential. It requests a new one if there is none, if the old one is about
+// to expire, or if the API has rejected it. It starts no goroutine that
+// outlives the call.
 //
-// If the tenant rejects the credential, the store may lag or a rotation may be
-// in progress. The call then loads and tries again after 1, 3 and 7 s. The last
-// rejection matches [ErrStoredCredential] and [sailpoint.ErrInvalidCredentials].
+// If the tenant rejects the credential, the store may have returned an old one,
+// or a rotation may be in progress. The call then loads and tries again after
+// 1, 3 and 7 seconds. If the tenant rejects the last one as well, the error
+// matches [ErrStoredCredential] and [sailpoint.ErrInvalidCredentials].
 //
 // If Load fails or returns no usable credential, the call uses the last
 // credential that worked. If there is none, or if the tenant rejects it, the
