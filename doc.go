@@ -1,5 +1,5 @@
 // Package sailpoint manages the personal access tokens (PATs) of SailPoint
-// Identity Security Cloud.
+// Identity Security Cloud. It creates, lists, changes and deletes them.
 //
 //	cfg, err := sailpoint.LoadConfig() // or sailpoint.Config{BaseURL: …, ClientID: …, ClientSecret: …}
 //	if err != nil { … }
@@ -10,57 +10,80 @@
 //		Scope: []string{"sp:my-personal-access-tokens:read"},
 //	})
 //
+// In this documentation a token is always a PAT. The id and the secret of a PAT
+// are an OAuth2 client id and client secret. The client exchanges those of its
+// own PAT for a bearer, which is an OAuth2 access token. It sends the bearer
+// with each call, and renews it when necessary.
+//
+// The methods name the rights that they need, such as
+// sp:my-personal-access-tokens:read. The scope of the client's PAT must include
+// them.
+//
 // # Retries
 //
-// A client retries a call only if that can do no harm. It makes at most
-// Config.MaxRetries retries, with full jitter, and never one before the
-// server's Retry-After has passed.
+// A client retries a call only if a second request can do no harm. It retries
+// a call at most 3 times (Config.MaxRetries), with exponential backoff and full
+// jitter. A wait before a retry is random, of up to 250 ms at first and up to
+// 10 s later. It is never shorter than the Retry-After of the last response.
 //
 //   - Every operation is retried after 429, once after 425, and once with a new
-//     bearer after 401. It is also retried if the request was never sent, or
-//     was not processed according to HTTP/2.
-//   - List, Get, Self, Delete, All up to its first token, and a Patch or
-//     BulkUpdate that only replaces whole fields are also retried after 408,
-//     500, 502, 503, 504 and any connection failure.
+//     bearer after 401. It is also retried if the request was never sent, or if
+//     the server says by HTTP/2 that it has not processed it.
+//   - After a temporary failure, an operation is retried if it may safely be
+//     carried out twice. A temporary failure is a status of 408, 500, 502, 503
+//     or 504, or a broken connection. These operations are List, Get, Self,
+//     Delete, DeleteSelf, and a Patch or BulkUpdate that only sets whole
+//     fields. All is one of them until it yields its first token.
 //   - Create, and any other Patch or BulkUpdate, are not retried if the server
 //     may have carried out the request. The error then matches
-//     ErrOutcomeUnknown.
+//     [ErrOutcomeUnknown].
+//   - No operation is retried if the TLS handshake was rejected, or if a proxy
+//     requires authentication.
 //
 // If the wait for a retry would pass the context's deadline, the call fails at
-// once. All calls of a client share a budget of retries. During an outage each
-// call therefore sends about one request, even if the API rejects everything
-// with 401. After a 429 all calls of the client wait together.
+// once. Without a deadline a call takes at most 2 minutes. After a 429 the
+// client holds back all its calls. See Config.MaxRetryWait.
+//
+// All calls of a client share a budget, so that retries don't prolong an
+// outage. It is enough for ten retries. A successful call refunds its own
+// retries and a tenth of one more. Retries after 429 cost nothing. When the
+// budget is spent, each call sends one request.
 //
 // # Errors
 //
-// An invalid argument matches [ErrInvalidArgument], and nothing was sent. Every
-// other failed call has one [*Error] in its chain. It holds the status, the
-// token's id, and the ids that SailPoint's support asks for. Most errors match
-// one of this package's variables:
+// A call with an invalid argument sends nothing, and its error matches
+// [ErrInvalidArgument]. A Delete of the client's own token sends nothing
+// either, and its error matches [ErrSelf]. Any other failed call has one
+// [*Error] in its chain. The Error holds the status, the token's id, and the
+// ids that SailPoint's support asks for. Use [errors.Is] with this package's
+// variables to tell failures apart:
 //
 //	if errors.Is(err, sailpoint.ErrNotFound) { … }
 //
-// If no response came, the error matches [ErrUnreachable]. Some statuses have
-// no variable, such as 302, 405, 408 and 422. An error from the caller's
-// context, Limiter or TokenSource matches no variable either. See [Error].
+// If no response came, the error matches [ErrUnreachable]. Statuses such as
+// 302, 405, 408 and 422 have no variable. Compare Error.StatusCode instead.
 //
-// Prepare for [CreateOutcomeError]. It means that a token may exist, but its
-// secret is lost.
+// If the response to a Create is lost, a token may exist whose secret nobody
+// knows. The error is then a [*CreateOutcomeError]. It says how to find the
+// token.
 //
 // # Secrets
 //
-// Client secrets, bearers and PATs' secrets have the type [Secret]. No verb of
-// fmt, no logger and no encoder prints its value. Errors never contain secrets.
+// Client secrets, bearers and the secrets of PATs have the type [Secret].
+// Package fmt, loggers and encoders never write its value. Errors never contain
+// secrets.
 //
-// # Other programs
+// # Other clients and tools
 //
-// [Client.AccessToken] shares the client's bearer with other clients and SDKs,
-// and a [TokenSource] gets bearers from elsewhere. A [SharedLimiter] makes
-// several processes wait after a 429. [OperationFromContext] names the requests
-// for traces and metrics.
+// [Client.AccessToken] gives the client's bearer to other clients and SDKs. A
+// [TokenSource] gets the client's bearers from elsewhere. A [SharedLimiter]
+// makes several processes wait after a 429 to one of them.
+// [OperationFromContext] returns the name of the operation that a request
+// belongs to, for traces and metrics.
 //
-// # Tests
+// # Other packages
 //
-// Package sailpointtest provides a tenant in memory for tests of code that uses
-// this package.
+// Package lifecycle rotates tokens, audits them, deletes unused ones and renews
+// expiries. Package sailpointtest provides a tenant in memory, for tests of
+// code that uses this package.
 package sailpoint
