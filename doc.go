@@ -31,9 +31,10 @@
 //     the server says by HTTP/2 that it has not processed it.
 //   - After a temporary failure, an operation is retried if it may safely be
 //     carried out twice. A temporary failure is a status of 408, 500, 502, 503
-//     or 504, or a broken connection. These operations are List, Get, Self,
-//     Delete, DeleteSelf, and a Patch or BulkUpdate that only sets whole
-//     fields. All is one of them until it yields its first token.
+//     or 504, a broken connection, or no response within Config.AttemptTimeout.
+//     These operations are List, Get, Self, Delete, DeleteSelf, and a Patch or
+//     BulkUpdate that only sets whole fields. All is one of them until it
+//     yields its first token.
 //   - Create, and any other Patch or BulkUpdate, are not retried if the server
 //     may have carried out the request. The error then matches
 //     [ErrOutcomeUnknown].
@@ -47,7 +48,8 @@
 // All calls of a client share a budget, so that retries don't prolong an
 // outage. It is enough for ten retries. A successful call refunds its own
 // retries and a tenth of one more. Retries after 429 cost nothing. When the
-// budget is spent, each call sends one request.
+// budget is spent, each call sends one request. A retry after 401 costs nothing
+// either if the API has accepted the rejected bearer before.
 //
 // # Errors
 //

@@ -21,76 +21,82 @@ import (
 // sent.
 var ErrInvalidArgument = errors.New("sailpoint: invalid argument")
 
-// ErrSelf reports a Delete of the client's own token. Nothing was sent. Use
-// DeleteSelf instead.
+// ErrSelf reports a Delete of the client's own token. The token was not
+// deleted. Use DeleteSelf instead.
 var ErrSelf = errors.New("sailpoint: the client's own token")
 
 // errOwnToken is the error of such a Delete.
 var errOwnToken = fmt.Errorf("%w: deleting it would end this client's access: call DeleteSelf to do so", ErrSelf)
 
-// These report the status of the last response.
+// These match an [Error] by the status of its last response. ErrRateLimited and
+// ErrServer also match a call that was not sent because an earlier response
+// with such a status asked the client to wait.
 var (
 	ErrBadRequest   = errors.New("sailpoint: bad request")  // 400
 	ErrUnauthorized = errors.New("sailpoint: unauthorized") // 401
 	ErrForbidden    = errors.New("sailpoint: forbidden")    // 403
-	ErrNotFound     = errors.New("sailpoint: not found")    // 404
+	ErrNotFound     = errors.New("sailpoint: not found")    // 404, or no such token in the lists of Get and Self
 	ErrConflict     = errors.New("sailpoint: conflict")     // 409
 	ErrRateLimited  = errors.New("sailpoint: rate limited") // 429
 	ErrServer       = errors.New("sailpoint: server error") // 500 and above
 )
 
-// These report a call's outcome.
+// These match an [Error] by how its call ended.
 var (
-	// ErrUnreachable reports that the last attempt got no complete response
-	// header. The connection failed or broke, the handshake failed, a proxy
-	// refused, or AttemptTimeout passed. It doesn't report that the caller's
-	// context ended, or that Config.Limiter or Config.TokenSource failed. If a
-	// changing call may have been sent, its error also matches
-	// ErrOutcomeUnknown.
+	// ErrUnreachable reports that the last attempt got no response. The
+	// connection or the TLS handshake failed, a proxy refused to connect, or
+	// Config.AttemptTimeout passed. The error doesn't match if the caller's
+	// context ended, or if Config.Limiter or Config.TokenSource failed. The
+	// error also matches ErrOutcomeUnknown if the request may have changed a
+	// token.
 	ErrUnreachable = errors.New("sailpoint: no response")
 
 	// ErrInvalidCredentials reports that the token endpoint rejected the client
-	// id or secret. For the next 5 s the client's calls return the same error
-	// without sending the secret. The error doesn't match its status, because
-	// ErrUnauthorized is about a bearer.
+	// id or secret. For the next 5 s, calls that need a new bearer return the
+	// same error and send nothing. The error doesn't match ErrUnauthorized or
+	// ErrBadRequest, whatever the status was. ErrUnauthorized means that the
+	// API rejected a bearer.
 	ErrInvalidCredentials = errors.New("sailpoint: invalid credentials")
 
-	// ErrInvalidResponse reports that a successful response can't be trusted.
-	// It is cut short, too large, or not the API's JSON.
+	// ErrInvalidResponse reports a successful (2xx) response that the client
+	// can't use. It is cut short, too large, or not the API's JSON.
 	ErrInvalidResponse = errors.New("sailpoint: invalid response")
 
-	// ErrOutcomeUnknown reports that a changing call was or may have been
-	// carried out, and its result is lost. The error also matches its status.
-	// If the last response to a Delete was a 503, it also matches ErrServer.
+	// ErrOutcomeUnknown reports that a Create, Patch, BulkUpdate or Delete was
+	// or may have been carried out, but its result is lost. The error also
+	// matches the variable of its status. After a 503, for example, it also
+	// matches ErrServer.
 	ErrOutcomeUnknown = errors.New("sailpoint: outcome unknown")
 )
 
-// Error describes a failed call whose arguments were valid. The chain of every
-// such error has exactly one. Use [errors.As] to get its fields, and
-// [errors.Is] to compare with this package's variables.
+// Error describes a failed call whose arguments were valid. Use [errors.As] to
+// get it from the error of a call, and [errors.Is] to compare that error with
+// this package's variables. The chain of an error never has two of them.
 //
-// Statuses such as 302, 405, 408, 418 and 422 have no variable. Use StatusCode
-// for those. An error of the caller's context, of Config.Limiter or of
-// Config.TokenSource matches the error that it wraps.
-// [context.DeadlineExceeded] also matches if AttemptTimeout has passed, or the
-// two minutes of a call without a deadline. The caller's context has not ended
-// in those cases, so its Err returns nil.
+// Statuses such as 302, 405, 408, 418 and 422 have no variable. Compare
+// StatusCode instead.
 //
-// An Error holds no request and no response. It prints, logs and marshals
-// without the Body.
+// If the caller's context ended, or if Config.Limiter or Config.TokenSource
+// returned an error, Error wraps that error. [errors.Is] therefore matches
+// [context.Canceled] or [context.DeadlineExceeded]. DeadlineExceeded also
+// matches if Config.AttemptTimeout passed, or the 2 minutes of a call without a
+// deadline. To tell these cases apart, look at the Err method of your context.
+// It returns nil unless your context itself has ended.
+//
+// An Error prints, logs and marshals without its Body.
 type Error struct {
-	Op         string // such as "PATCH /v2024/personal-access-tokens/{id}" or "POST /oauth/token"
-	TokenID    string // the token of the call, or "" for List, All, Create, BulkUpdate and the request for a bearer
-	StatusCode int    // the status of the last response, or 0 if there was no response
-	DetailCode string // the API's code, or a known code of RFC 6749
-	TrackingID string // the API's id of the failure for SailPoint's support, or "" for the token endpoint
-	RequestID  string // the gateway's id of the request from SLPT-Request-ID, or "" for the token endpoint
-	Messages   []string
-	Causes     []string
-	RetryAfter time.Duration // the wait that the last response asked for, or 0 if it asked for none or was unreadable
+	Op         string        // such as "PATCH /v2024/personal-access-tokens/{id}" or "POST /oauth/token"
+	TokenID    string        // the id of the call's token, or "" for List, All, Create, BulkUpdate and the request for a bearer
+	StatusCode int           // the status of the last response, or 0 if there was no response
+	DetailCode string        // the API's detailCode, or an OAuth2 error code such as "invalid_client"
+	TrackingID string        // the API's trackingId, which SailPoint's support asks for, or "" for the token endpoint
+	RequestID  string        // the response's header SLPT-Request-ID, or "" for the token endpoint
+	Messages   []string      // the API's texts about the failure
+	Causes     []string      // the API's texts about its causes
+	RetryAfter time.Duration // how long to wait according to the server, or 0 if it sent no readable Retry-After
 	Attempts   int           // the number of requests sent, including those that net/http repeated
 	Body       []byte        `json:"-" xml:"-" yaml:"-"` // at most 64 KiB of the last response's body
-	Err        error         `json:"-" xml:"-" yaml:"-"` // from transport, context, decoding or limiter, or nil if the response is the error
+	Err        error         `json:"-" xml:"-" yaml:"-"` // from the transport, context, decoder, Limiter or TokenSource, or nil if the response itself is the failure
 
 	badCredentials bool // the token endpoint rejected the credentials
 	own            bool // the API itself responded, since an intermediary sets neither detailCode nor trackingId
@@ -176,7 +182,8 @@ func (e *Error) notes() (notes []string) {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is reports whether e matches target, one of this package's variables.
+// Is reports whether e matches target, which is one of this package's
+// variables.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrUnreachable:
@@ -208,8 +215,9 @@ func (e *Error) Is(target error) bool {
 	return max(e.StatusCode, e.heldBackBy) >= http.StatusInternalServerError && target == ErrServer
 }
 
-// Format implements [fmt.Formatter]. Every verb prints the text of Error, so
-// that no verb prints the Body. An Error that is not a pointer prints alike.
+// Format implements [fmt.Formatter]. Every verb prints the text of Error, and
+// none prints the Body. It has a value receiver, so that this is also true of
+// an Error that is not a pointer.
 func (e Error) Format(f fmt.State, verb rune) {
 	if verb == 'q' {
 		_, _ = fmt.Fprintf(f, "%q", e.Error())
@@ -232,21 +240,23 @@ func (e *Error) LogValue() slog.Value {
 }
 
 // CreateOutcomeError reports that Create made or may have made a token whose
-// secret is lost. The API returns a secret only in the response to its Create.
-// The error matches [ErrOutcomeUnknown] and everything that Err matches.
+// secret is lost. The API returns a token's secret only in the response to the
+// request that created it. The error matches [ErrOutcomeUnknown] and everything
+// that Err matches.
 //
-// Look for a token with this Name that was created at or after StartedAt, and
-// delete it before you create another. It is a live credential, and it takes
-// one of the owner's ten slots (documented limit).
+// List the tokens with [OwnerMe], and look for one with this Name that was
+// created at or after StartedAt. Delete it before you create another. It can
+// still be used by whoever got its secret, and it counts toward the ten tokens
+// that an owner may have.
 type CreateOutcomeError struct {
 	Name      string
-	StartedAt time.Time // in server time, according to the API's last Date if that is less than a day off
+	StartedAt time.Time // when Create was called, by the API's clock if that is known and by the local clock otherwise
 	Created   bool      // true if the token exists, false if it may exist
 	ID        string    // the token's id, or "" if it is unknown
 	Err       error     // wraps an *Error
 }
 
-// Error returns which token may exist and why its secret is lost.
+// Error says which token may exist and why its secret is lost.
 func (e *CreateOutcomeError) Error() string {
 	what := "a token named " + strconv.Quote(e.Name) + " may have been created"
 	if e.Created {
