@@ -24,14 +24,15 @@ import (
 // APIVersion names a version of the API.
 type APIVersion string
 
-// The versions of the API. Despite its number, V1 is the newest. It is the
-// first of the per-API versions that follow V2026. SailPoint supports all other
-// versions, V2024 included, until the second quarter of 2028. They are
-// announced to end in the first quarter of 2029 (API versioning strategy).
-// Responses of deprecated endpoints have X-Deprecated: true, and Config.Logger
-// logs that.
+// The versions of the API. V1 is the newest in spite of its number. After V2026
+// SailPoint versions each of its APIs separately, and V1 is the first such
+// version of this one. SailPoint supports all other versions until the second
+// quarter of 2028, and has announced that they stop working in the first
+// quarter of 2029. If a response says that its endpoint is deprecated
+// (X-Deprecated: true), Config.Logger logs that.
 //
-// V2025 and later allow tokens without an expiry and changes of an expiry.
+// V2025, V2026 and V1 allow tokens without an expiry, and changes of an expiry.
+// BulkUpdate needs V1.
 const (
 	V3    APIVersion = "v3"
 	Beta  APIVersion = "beta"
@@ -45,9 +46,9 @@ const (
 // token must be acknowledged.
 func (v APIVersion) hasNeverExpires() bool { return v == V2025 || v == V2026 || v == V1 }
 
-// Config selects the tenant, the credentials and the behavior of a client.
-// BaseURL is required, and so is either ClientSecret with ClientID or
-// TokenSource. The zero value of every other field selects its default.
+// Config selects the tenant, the credentials and the behavior of a client. Set
+// BaseURL, and either ClientID and ClientSecret or TokenSource. The zero value
+// of every other field selects its default.
 type Config struct {
 	// BaseURL is the address of the tenant's API without a version, such as
 	// https://{tenant}.api.identitynow.com. Plain http is allowed only for a
@@ -55,18 +56,21 @@ type Config struct {
 	BaseURL string
 
 	// ClientID is the id of the client's PAT, which is also its OAuth2
-	// client_id. With TokenSource it is optional, and a ClientID that comes
-	// with a bearer takes its place. Self, DeleteSelf and ErrSelf need one of
-	// the two to know which PAT the bearers belong to.
+	// client_id. With a TokenSource it is optional, and AccessToken.ClientID
+	// takes precedence over it. Self and DeleteSelf fail if neither is set,
+	// because the client then doesn't know its own token. Delete then can't
+	// protect it with ErrSelf.
 	ClientID string
 	// ClientSecret is that PAT's secret. It is sent only to TokenURL.
 	ClientSecret Secret
 
-	// TokenSource returns a bearer and replaces ClientSecret. The client caches
-	// the bearer until shortly before its Expiry, and makes one call for all
-	// waiting requests. ctx ends when the last waiting call gives up. If a
-	// TokenSource hasn't returned 5 s later, the client calls it again while
-	// the first call still runs.
+	// TokenSource returns the client's bearers, in place of ClientSecret. The
+	// client caches a bearer until shortly before its Expiry. If several calls
+	// wait for a new bearer, it calls TokenSource once for all of them.
+	//
+	// The ctx of a TokenSource ends when the last of these calls gives up. The
+	// TokenSource should then return. If it hasn't done so after 5 s, the next
+	// call of the client calls it again, even if the old call still runs.
 	TokenSource TokenSource
 
 	// TokenURL is the token endpoint. The default is BaseURL + "/oauth/token".
@@ -76,26 +80,31 @@ type Config struct {
 	APIVersion APIVersion
 
 	// HTTPClient sends the requests. The default uses NewTransport. The client
-	// copies it, never modifies it and never follows a redirect. A bearer is
-	// sent only to BaseURL.
+	// uses a copy and never follows a redirect. It sends bearers only to
+	// BaseURL.
 	//
-	// Your own transport should limit the size of response headers and the time
-	// of writes. Set MaxResponseHeaderBytes, HTTP2 with SendPingTimeout and
-	// WriteByteTimeout, and a DialContext whose connections have a deadline for
-	// each write. Otherwise a server that reads nothing can block a call after
-	// its context has ended. NewTransport has all of these.
+	// To change a setting of the transport, start from NewTransport. A
+	// transport made from scratch should limit the size of response headers and
+	// the time of each write. Otherwise a server that reads nothing can block a
+	// call even after its context has ended. These limits are
+	// MaxResponseHeaderBytes, HTTP2 with SendPingTimeout and WriteByteTimeout,
+	// and a DialContext whose connections have a deadline for each write.
 	//
-	// A RoundTripper other than *http.Transport should call the hooks of
-	// net/http/httptrace. Otherwise every failed request is treated as possibly
-	// sent. The texts of its errors are shown only up to the first double
-	// quote, because net/http quotes what a server sent. Error types of your
-	// own keep their text. errors.Is and errors.As match as before.
+	// A RoundTripper of your own should call the hooks of net/http/httptrace.
+	// One that passes its requests on to an *http.Transport does so already.
+	// Without the hooks, the client must assume that a request without a
+	// response was sent, and doesn't retry it if it is a Create.
+	//
+	// An Error shows the text of a RoundTripper's error only up to the first
+	// double quote, because net/http puts bytes from the server in quotes. The
+	// text of your own error types is shown whole. errors.Is and errors.As work
+	// with both.
 	HTTPClient *http.Client
 
-	// Limiter is called before every request to the API, retries included. The
-	// default is no limiter. SailPoint documents a limit of 100 requests in 10
-	// seconds for each client id and API version. The client waits after a 429
-	// with or without a Limiter.
+	// Limiter is called before every request to the API, retries included, but
+	// not before requests for bearers. The default is no limiter. SailPoint
+	// documents a limit of 100 requests in 10 seconds for each client id and
+	// API version. The client waits after a 429 with or without a Limiter.
 	//
 	// rate.NewLimiter(10, 1) of golang.org/x/time/rate keeps to that limit. With
 	// rate.NewLimiter(10, 100) the API still rejects requests with 429, because
@@ -114,50 +123,53 @@ type Config struct {
 	UserAgent string
 
 	// MaxRetries is the maximum number of retries of one call. The default is
-	// 3. A negative value disables retries. The count includes a List or Delete
-	// that net/http repeats after the server has closed the connection. It does
-	// not include the retry with a new bearer after a 401. A call has at most
-	// one such retry, and they are rare while the API rejects every bearer.
+	// 3. A negative value disables retries. Package net/http itself may repeat
+	// a List or Delete after the server has closed the connection, and that
+	// counts as a retry. The one retry with a new bearer after a 401 doesn't
+	// count, and a negative value doesn't disable it.
 	MaxRetries int
 
 	// MaxRetryWait is the longest Retry-After that the client waits for. The
-	// default is 60 s. If the server asks for more, the call fails at once and
-	// Error.RetryAfter holds the time. A shorter wait would make a rate limit
-	// worse. An unreadable Retry-After counts as 30 s, or as MaxRetryWait if
-	// that is less.
+	// default is 60 s. If the server asks for more, the call fails at once, and
+	// Error.RetryAfter says how long to wait. The client never retries earlier
+	// than the server asks. It treats an unreadable Retry-After as 30 s, or as
+	// MaxRetryWait if that is less.
 	//
-	// After a 429 the client's other calls wait too, or fail in the same way
-	// without a request. This lasts for an hour at most. Requests for bearers
-	// have a pause of their own, which begins after the token endpoint's 429,
-	// or its 503 with a Retry-After.
+	// A 429 to one call also holds back the client's other calls, for an hour
+	// at most. They wait, or fail without a request if the wait is longer than
+	// MaxRetryWait. Requests for bearers are held back separately, after a 429
+	// of the token endpoint, or after its 503 with a Retry-After.
 	MaxRetryWait time.Duration
 
 	// AttemptTimeout is the time limit of each request. The default is 30 s. A
-	// negative value means no limit. For List the limit includes the last byte
-	// of the response, and for All the first token.
+	// negative value means no limit. The limit covers the whole response,
+	// except for All. There it covers only the time until the first token.
 	//
-	// After its first token, All counts only the time that it waits for the
-	// server. Each wait may last as long as AttemptTimeout, and at least 1 KiB
-	// must arrive in ten times as long. After the last token the response must
-	// end within 5 s.
+	// After the first token, All counts only the time in which it waits for the
+	// server, and not the time that your loop takes. Each read of the response
+	// may take AttemptTimeout. At least 1 KiB must arrive in ten times that
+	// time. After the last token, the response must end within 5 s.
 	//
-	// If the context has no deadline, a call takes at most 2 minutes in all.
-	// The loop over All has no such limit.
+	// If the context has no deadline, a call with all its retries takes at most
+	// 2 minutes. A loop over All may take longer.
 	AttemptTimeout time.Duration
 
-	// MaxListBytes limits the memory for the tokens of one List or BulkUpdate,
-	// however large the response is. The default is 256 MiB. A token with a
-	// short name and a few scopes takes about 600 bytes. All needs no such
-	// limit.
+	// MaxListBytes limits the memory that the result of one List or BulkUpdate
+	// takes. A larger result is an error that matches ErrInvalidResponse. The
+	// default is 256 MiB. A token with a short name and a few scopes takes
+	// about 600 bytes. All needs no such limit.
 	MaxListBytes int64
 }
 
 // LoadConfig reads BaseURL, ClientID and ClientSecret from the environment or
 // from a file. It uses the variables SAIL_BASE_URL, SAIL_CLIENT_ID and
-// SAIL_CLIENT_SECRET if all three are set. Otherwise it uses BaseURL, ClientId
-// and ClientSecret of the file ./config.json, which must have all three. It
-// never mixes the two, so that a file in the working directory can't redirect a
-// secret from the environment to another host.
+// SAIL_CLIENT_SECRET if all three are set. Otherwise it reads the file
+// config.json in the working directory. This is a JSON object with the strings
+// BaseURL, ClientId and ClientSecret, and all three must be set.
+//
+// LoadConfig never combines values from both, so that the file can't send a
+// secret from the environment to another host. If neither has all three, the
+// error says what is missing, and matches [ErrInvalidArgument].
 func LoadConfig() (Config, error) {
 	names := []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET"}
 	values := make([]string, len(names))
