@@ -7,34 +7,38 @@ import (
 )
 
 // TokenSource returns a bearer. If the API has just rejected a bearer with 401,
-// refused is that bearer. Otherwise it is zero. [Client.AccessToken] is a
-// TokenSource.
+// refused is that bearer, and the TokenSource must return another. Otherwise
+// refused is empty. The method [Client.AccessToken] of another client can be
+// used as a TokenSource. See [Config] for when ctx ends.
 type TokenSource func(ctx context.Context, refused Secret) (AccessToken, error)
 
-// AccessToken is a bearer that a [TokenSource] returns.
+// AccessToken is a bearer with its expiry. A [TokenSource] and
+// [Client.AccessToken] return it.
 type AccessToken struct {
 	Bearer   Secret
-	Expiry   time.Time // if a TokenSource leaves it zero, it is 5 minutes from now
-	ClientID string    // the id of the PAT behind the bearer, if the source knows it
+	Expiry   time.Time // if a TokenSource leaves it zero, the client assumes 5 minutes from now
+	ClientID string    // the id of the PAT that the bearer belongs to, or "" if the TokenSource doesn't know it
 }
 
-// AccessToken returns the client's bearer, so that one client can be the
-// [TokenSource] of another client, of a cache or of another SDK. It returns the
-// bearer that the client holds. It gets a new one if there is none, or if the
-// one it holds is about to expire or is equal to refused. Waiting callers share
-// one request, as the calls of the client do.
+// AccessToken returns the client's bearer, for use in another SDK or as the
+// [TokenSource] of another client. It returns the cached bearer. If there is
+// none, or if it is about to expire, AccessToken gets a new one. Callers that
+// wait at the same time share one request.
 //
 //	POST /oauth/token
 //
-// Pass as refused the bearer that the API has just rejected with 401. If the
-// client holds none, refused is passed on to Config.TokenSource.
+// If the API has just rejected a bearer with 401, pass that bearer as refused,
+// and AccessToken returns another. Otherwise pass an empty Secret. If the
+// client has a Config.TokenSource, refused is passed on to it when a new bearer
+// is needed.
 //
-// Expiry is never zero and at most 24 h ahead. Config.Limiter is not called.
-// The request is retried as Config says. Without a deadline of ctx, AccessToken
-// takes at most 2 minutes. A failure has one [*Error] in its chain.
+// The Expiry is never zero, and at most 24 h from now. Config.Limiter is not
+// called. The request is retried after a temporary failure. If ctx has no
+// deadline, AccessToken takes at most 2 minutes. A failure has one [*Error] in
+// its chain.
 //
-// The bearer is a secret that acts for the PAT. Send it only to the tenant's
-// own host.
+// The bearer is a secret that grants the rights of the PAT. Send it only to the
+// tenant's own host.
 func (c *Client) AccessToken(ctx context.Context, refused Secret) (AccessToken, error) {
 	if c == nil || c.bearers == nil {
 		return AccessToken{}, invalidArgument("no client: make one with NewClient")
@@ -53,9 +57,9 @@ func (c *Client) AccessToken(ctx context.Context, refused Secret) (AccessToken, 
 	return AccessToken{Bearer: b.Secret, Expiry: b.expiry, ClientID: c.clientIDOf(b)}, nil
 }
 
-// ClientID returns the id of the PAT that the client uses. It is the ClientID
-// of the last bearer that came with one, or else Config.ClientID. It is empty
-// if neither is known yet.
+// ClientID returns the id of the client's own PAT. It is the last ClientID that
+// Config.TokenSource returned with a bearer, or else Config.ClientID. It is
+// empty if neither is known yet.
 func (c *Client) ClientID() string {
 	if c == nil || c.bearers == nil {
 		return ""

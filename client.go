@@ -25,8 +25,8 @@ import (
 // callTimeout bounds a call whose context has no deadline.
 const callTimeout = 2 * time.Minute
 
-// Client calls one tenant's API with one PAT's rights. Make one with
-// [NewClient]. It is safe for concurrent use and needs no closing.
+// Client calls the API of one tenant with the rights of one PAT. Make one with
+// [NewClient]. It is safe for concurrent use and doesn't have to be closed.
 type Client struct {
 	PersonalAccessTokens *PersonalAccessTokensService
 
@@ -42,9 +42,9 @@ type Client struct {
 }
 
 // NewClient returns a client for cfg. If cfg is invalid, the error lists all
-// its problems and matches ErrInvalidArgument. NewClient sends nothing and
-// doesn't read the environment. The first call uses the credentials for the
-// first time.
+// its problems and matches [ErrInvalidArgument]. NewClient sends nothing, so
+// wrong credentials are an error only of the first call. It doesn't read the
+// environment. [LoadConfig] does that.
 func NewClient(cfg Config) (*Client, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
@@ -71,9 +71,11 @@ func (c *Client) APIVersion() APIVersion {
 	return c.cfg.APIVersion
 }
 
-// WithCredentials returns a client for another PAT of the same tenant. It
-// shares the transport, limiter and logger of c and has a bearer of its own. A
-// rejection of c's credentials doesn't affect it.
+// WithCredentials returns a client for another PAT of the same tenant, for
+// example to try the secret of a token that was just created. The new client
+// has the configuration of c, with these credentials instead of c's, and
+// without its TokenSource. Both use the same transport, limiter and logger.
+// Each gets its own bearer and does its own waits and retries.
 func (c *Client) WithCredentials(clientID string, clientSecret Secret) (*Client, error) {
 	if c == nil || c.PersonalAccessTokens == nil {
 		return nil, invalidArgument("no client: make one with NewClient")

@@ -8,25 +8,27 @@ import (
 	"time"
 )
 
-// Limiter delays requests to the API. Package golang.org/x/time/rate has an
-// implementation, *rate.Limiter.
+// Limiter delays requests to the API, so that they stay below its rate limit.
+// The *rate.Limiter of package golang.org/x/time/rate implements it.
 type Limiter interface {
 	// Wait returns when the next request may be sent. An error ends the call.
 	Wait(ctx context.Context) error
 }
 
-// SharedLimiter is a Limiter that several processes share, so that all of them
-// wait after a 429 that one of them has received.
+// SharedLimiter is a Limiter for several processes, for example one that keeps
+// its state in a database. If one process receives a 429, all of them wait. Set
+// it as Config.Limiter.
 //
-// While such a wait lasts, Wait returns an [*Error] whose RetryAfter is the
-// time that is left. The client treats it as a 429 to its own call. It waits
-// and calls Wait again, or returns the error if RetryAfter is longer than
-// Config.MaxRetryWait. That wait doesn't count as a retry.
+// After a 429 the client calls RateLimited, and the SharedLimiter stores until
+// when to wait. Until then its Wait returns an [*Error] with RetryAfter set to
+// the time that is left. The client waits for that time and calls Wait again.
+// If the time is longer than Config.MaxRetryWait, the call fails as after a 429
+// of its own. This wait doesn't count as a retry.
 type SharedLimiter interface {
 	Limiter
-	// RateLimited reports a 429 and the time for which the client now sends
-	// nothing. ctx has the values of the call's context. It ends after 1 s and
-	// not with the call.
+	// RateLimited is called after a 429. For the time retryAfter the client
+	// sends nothing. ctx has the values of the call's context, but it ends
+	// after 1 s and not when the call's context ends.
 	RateLimited(ctx context.Context, retryAfter time.Duration)
 }
 

@@ -2,17 +2,19 @@ package sailpoint
 
 import "context"
 
-// Operation names a call, and counts its requests.
+// Operation tells which operation a request belongs to, and which attempt it
+// is.
 type Operation struct {
 	Name    string // as in Error.Op, such as "PATCH /v2024/personal-access-tokens/{id}"
 	Attempt int    // 1 for the first request of the call
 }
 
-// OperationFromContext returns the operation that a request belongs to. The
-// RoundTripper of Config.HTTPClient can call it with the request's context. The
-// handler of Config.Logger can call it with the context of each record about a
-// request or a wait. For any other context it reports false. The name has no
-// id, no query and no secret in it.
+// OperationFromContext returns the operation that ctx belongs to. Two kinds of
+// code can use it, such as for traces or metrics. One is the RoundTripper of
+// Config.HTTPClient, with the context of its request. The other is the handler
+// of Config.Logger, with the context of a record about a request or a wait. For
+// any other context it returns false. The name of an operation never contains
+// an id, a query or a secret, so it can be a label.
 func OperationFromContext(ctx context.Context) (Operation, bool) {
 	if ctx == nil {
 		return Operation{}, false

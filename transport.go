@@ -25,11 +25,14 @@ func (e *proxyError) Error() string {
 
 func (e *proxyError) wantsAuthentication() bool { return e.status == http.StatusProxyAuthRequired }
 
-// NewTransport returns a new transport like a client's default. It is tuned for
-// one host. It limits the time to connect and the size of response headers, and
-// uses the proxy from the environment as http.DefaultTransport does. You can
-// set its Proxy or TLSClientConfig, or wrap it for tracing:
+// NewTransport returns a new transport with the settings of a client's default
+// one. It keeps up to 100 idle connections to a host. It limits the time to
+// connect, the time of each write and the size of response headers. Like
+// [http.DefaultTransport], it uses the proxy from the environment. You can set
+// its Proxy or TLSClientConfig, or wrap it for tracing:
 //
+//	transport := sailpoint.NewTransport()
+//	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
 //	cfg.HTTPClient = &http.Client{Transport: transport}
 func NewTransport() *http.Transport {
 	return &http.Transport{
