@@ -7,7 +7,7 @@ import (
 )
 
 // TokenSource returns a bearer. If the API has just rejected a bearer with 401,
-// refused is that bearer, and the TokenSource must return another. Otherwise
+// refused is that bearer, and the TokenSource should return another. Otherwise
 // refused is empty. The method [Client.AccessToken] of another client can be
 // used as a TokenSource. See [Config] for when ctx ends.
 type TokenSource func(ctx context.Context, refused Secret) (AccessToken, error)

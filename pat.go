@@ -16,8 +16,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// PersonalAccessTokensService calls the API of personal access tokens. Get it
-// from [Client].
+// PersonalAccessTokensService calls the API of personal access tokens. It is
+// the field PersonalAccessTokens of a [Client].
 type PersonalAccessTokensService struct {
 	client *Client
 }
@@ -28,17 +28,18 @@ type PersonalAccessTokensService struct {
 //	POST /{version}/personal-access-tokens
 //
 // Needs sp:my-personal-access-tokens:manage or
-// sp:all-personal-access-tokens:manage. An owner has at most ten tokens, with
-// unique names.
+// sp:all-personal-access-tokens:manage. An owner has at most ten tokens, and
+// their names are unique. SailPoint doesn't document the status of a Create
+// that breaks this rule.
 //
-// Create is retried only if the API can't have carried it out. That is after
-// 429, once after 401, once after 425, and if it was never sent. A second
-// Create could not return the secret of the first. If the token exists or may
-// exist and its secret is lost, the error is a [CreateOutcomeError].
+// Create is retried only if the API can't have carried it out, such as after
+// 429. It is not retried after a temporary failure, because a second Create
+// could not return the secret of the first. If the token exists or may exist
+// and its secret is lost, the error is a [*CreateOutcomeError].
 //
-// A response with a complete id and a complete secret is a success, even if it
-// is cut short after them or ctx has ended. Other members that can't be read
-// are zero in the result.
+// Create succeeds if the response contains a complete id and a complete secret,
+// even if the rest is cut short or ctx has ended. Other fields that can't be
+// read are zero in the result.
 func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePersonalAccessTokenRequest) (*CreatePersonalAccessTokenResponse, error) {
 	op, err := s.collection(ctx, http.MethodPost, kindCreate)
 	if err != nil {
@@ -80,15 +81,15 @@ func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePers
 //
 //	GET /{version}/personal-access-tokens
 //
-// Needs sp:my-personal-access-tokens:read for OwnerMe, and
+// Needs sp:my-personal-access-tokens:read for [OwnerMe], and
 // sp:all-personal-access-tokens:read otherwise. Managed tokens are listed only
-// with idn:managed-personal-access-tokens:read. List is retried after any
+// with idn:managed-personal-access-tokens:read. List is retried after a
 // temporary failure.
 //
-// The error matches ErrInvalidResponse if the tokens need more memory than
-// Config.MaxListBytes. Use All then. It also matches if one token has more than
-// 1 MiB of JSON, or if a member can't be read. The error then names the token
-// and the member. In a name that isn't valid UTF-8, U+FFFD replaces the invalid
+// The error matches [ErrInvalidResponse] if the tokens need more memory than
+// Config.MaxListBytes. Use All then. It also matches if a token has more than 1
+// MiB of JSON, or if a JSON field can't be read. The error then names the token
+// and the field. In a name that isn't valid UTF-8, U+FFFD replaces the invalid
 // bytes.
 func (s *PersonalAccessTokensService) List(ctx context.Context, opts ListPersonalAccessTokensOptions) ([]PersonalAccessToken, error) {
 	op, err := s.collection(ctx, http.MethodGet, kindRead)
@@ -99,17 +100,21 @@ func (s *PersonalAccessTokensService) List(ctx context.Context, opts ListPersona
 	return s.tokens(ctx, op)
 }
 
-// All yields the tokens that List would return, each as it arrives. It holds
-// one token in memory at a time. After an error it stops.
+// All returns an iterator over the tokens that List would return. It yields
+// each token as it arrives, and holds only one in memory. A failure is yielded
+// once, as the last value.
 //
 //	GET /{version}/personal-access-tokens
 //
-// Each range over All sends a request, which is retried only before the first
-// token. The response stays open while the loop runs. After the first token,
-// only the time that All waits for the server is limited, and not the time of
-// the loop. See Config.AttemptTimeout. A token may have at most 1 MiB of JSON,
-// which takes a few MiB of memory. The rights needed and the treatment of
-// unreadable members are those of List.
+// Needs the rights of List. Each range over the iterator sends a new request.
+// It is retried after a temporary failure, but not after the first token. A
+// later failure ends the loop, and the tokens yielded before it are correct.
+//
+// The response stays open while the loop runs. Your loop may take as long as it
+// likes, because only the time in which All waits for the server is limited.
+// See Config.AttemptTimeout. A token may have at most 1 MiB of JSON, which
+// takes a few MiB of memory. A larger token, or a JSON field that can't be
+// read, is an error that matches [ErrInvalidResponse].
 func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonalAccessTokensOptions) iter.Seq2[PersonalAccessToken, error] {
 	return func(yield func(PersonalAccessToken, error) bool) {
 		op, err := s.collection(ctx, http.MethodGet, kindRead)
@@ -148,18 +153,19 @@ func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonal
 //
 //	GET /{version}/personal-access-tokens
 //
-// Needs sp:my-personal-access-tokens:read for an own token, and
-// sp:all-personal-access-tokens:read for any other. Get is retried as List is.
+// Needs sp:my-personal-access-tokens:read for one of the caller's own tokens,
+// and sp:all-personal-access-tokens:read for any other. Get is retried after a
+// temporary failure.
 //
-// The error matches ErrNotFound if the token isn't listed. If the caller may
-// list only its own tokens, the error also matches ErrForbidden, because another
-// owner may have the token. If the caller may list neither, it matches
-// ErrForbidden alone. Managed tokens are listed only with
+// The error matches [ErrNotFound] if the token isn't listed. If the caller may
+// list only its own tokens, the error also matches [ErrForbidden], because the
+// token may belong to another owner. If the caller may list neither, the error
+// matches only ErrForbidden. Managed tokens are listed only with
 // idn:managed-personal-access-tokens:read. Without it, Get can't tell a managed
 // token from one that doesn't exist.
 //
-// Get holds one token at a time, however large the tenant is. It ignores
-// unreadable members of other tokens, except their ids.
+// Get holds one token in memory at a time. In tokens with another id, it
+// ignores JSON fields that can't be read, except the id.
 func (s *PersonalAccessTokensService) Get(ctx context.Context, id string) (*PersonalAccessToken, error) {
 	own, ownErr := s.find(ctx, OwnerMe, id)
 	notOwn := errors.Is(ownErr, ErrNotFound)
@@ -179,9 +185,10 @@ func (s *PersonalAccessTokensService) Get(ctx context.Context, id string) (*Pers
 //
 //	GET /{version}/personal-access-tokens
 //
-// Needs sp:my-personal-access-tokens:read. Self is retried as List is, and its
-// errors are those of Get. It fails with ErrInvalidArgument if neither
-// Config.ClientID nor the TokenSource names the token.
+// Needs sp:my-personal-access-tokens:read. Self is retried after a temporary
+// failure. The error matches [ErrNotFound] if the token isn't listed, and
+// [ErrInvalidArgument] if neither Config.ClientID nor the TokenSource names the
+// token.
 func (s *PersonalAccessTokensService) Self(ctx context.Context) (*PersonalAccessToken, error) {
 	if _, err := s.collection(ctx, http.MethodGet, kindRead); err != nil {
 		return nil, err
@@ -201,11 +208,12 @@ func (s *PersonalAccessTokensService) Self(ctx context.Context) (*PersonalAccess
 // Needs sp:my-personal-access-tokens:manage. Nobody can patch another owner's
 // token, not even an administrator.
 //
-// A patch that only replaces whole fields is retried after any temporary
-// failure, and may overwrite a change made meanwhile. Any other patch is
-// retried only if the API can't have carried it out. If the API may have
-// carried it out and no response confirms it, the error matches
-// ErrOutcomeUnknown.
+// A patch that only sets whole fields is retried after a temporary failure. Its
+// retry may overwrite a change that somebody else made in between. The Replace
+// methods and NeverExpire set whole fields. Any other patch, such as one with
+// OpRemove, is retried only if the API can't have carried it out. If the API
+// may have carried out the patch and no response confirms it, the error matches
+// [ErrOutcomeUnknown].
 func (s *PersonalAccessTokensService) Patch(ctx context.Context, id string, patch *PersonalAccessTokenPatch) (*PersonalAccessToken, error) {
 	op, err := s.item(ctx, http.MethodPatch, id, kindPatch)
 	if err != nil {
@@ -233,19 +241,20 @@ const bulkUpdate = "bulk-update"
 // maxBulkIDs is the maximum number of tokens in one BulkUpdate.
 const maxBulkIDs = 25
 
-// BulkUpdate changes the expiry of 1 to 25 tokens of any owner. It returns the
-// changed tokens in the order of their ids. The patch may change only the
-// expiry and its acknowledgement, with ReplaceExpirationDate or NeverExpire.
+// BulkUpdate changes the expiry of 1 to 25 tokens of any owners. It returns the
+// changed tokens. The API sorts them by id, and not in the order of ids. Make
+// the patch with ReplaceExpirationDate or NeverExpire, because the API changes
+// no other fields in a bulk update.
 //
 //	PATCH /personal-access-tokens/v1/bulk-update
 //
-// Needs sp:all-personal-access-tokens:manage and V1. It is retried in the same
-// cases as Patch.
+// Needs sp:all-personal-access-tokens:manage. Config.APIVersion must be [V1].
+// BulkUpdate is retried in the same cases as Patch.
 //
 // Every id must belong to a token of the tenant, and no id may be blank or
-// repeated. SailPoint doesn't document the status for an unknown id, so compare
-// the returned tokens with the requested ones. The API stores the
-// acknowledgement but doesn't return it.
+// repeated. SailPoint doesn't document what happens to an unknown id, so check
+// that every token was returned. The API stores UserAwareTokenNeverExpires but
+// doesn't return it, so it is nil in the result.
 func (s *PersonalAccessTokensService) BulkUpdate(ctx context.Context, ids []string, patch *PersonalAccessTokenPatch) ([]PersonalAccessToken, error) {
 	op, err := s.collection(ctx, http.MethodPatch, kindPatch)
 	if err != nil {
@@ -305,13 +314,16 @@ func checkBulkIDs(ids []string) error {
 //	DELETE /{version}/personal-access-tokens/{id}
 //
 // Needs sp:my-personal-access-tokens:manage, and for other owners' tokens
-// sp:all-personal-access-tokens:manage. Delete is retried after any temporary
-// failure. After an attempt that may have deleted the token, a 404 from the API
-// itself is a success.
+// sp:all-personal-access-tokens:manage. Delete is retried after a temporary
+// failure. If an attempt may have deleted the token and its retry gets a 404,
+// Delete succeeds. A 404 to the first attempt is an error that matches
+// [ErrNotFound].
 //
-// If no response confirms the deletion, the error matches ErrOutcomeUnknown,
-// and you can safely call Delete again. A gateway's 404 does not confirm it,
-// and neither does a response with a body.
+// If the token may be deleted but no response confirms it, the error matches
+// [ErrOutcomeUnknown]. You can then safely call Delete again. Some responses
+// confirm nothing, because a proxy and not the API may have sent them. These
+// are a 404 without the API's detailCode or trackingId, and a successful
+// response with a body.
 func (s *PersonalAccessTokensService) Delete(ctx context.Context, id string) error {
 	op, err := s.item(ctx, http.MethodDelete, id, kindDelete)
 	if err != nil {
@@ -325,13 +337,14 @@ func (s *PersonalAccessTokensService) Delete(ctx context.Context, id string) err
 	return call.do()
 }
 
-// DeleteSelf permanently revokes the client's own token. The client's later
-// calls fail. It fails with ErrInvalidArgument if neither Config.ClientID nor
-// the TokenSource names the token.
+// DeleteSelf permanently revokes the client's own token, so that later calls of
+// the client fail. The error matches [ErrInvalidArgument] if neither
+// Config.ClientID nor the TokenSource names the token.
 //
 //	DELETE /{version}/personal-access-tokens/{id}
 //
-// The rights needed, the retries and the errors are those of Delete.
+// DeleteSelf needs the same right as a Delete of an own token. Its retries and
+// other errors are those of Delete.
 func (s *PersonalAccessTokensService) DeleteSelf(ctx context.Context) error {
 	op, err := s.collection(ctx, http.MethodDelete, kindDelete)
 	if err != nil {
