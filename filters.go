@@ -2,17 +2,16 @@ package sailpoint
 
 import "time"
 
-// PersonalAccessTokenFilter is an expression in the API's filter language. The
-// API filters tokens only by lastUsed, with le and isnull (parameter filters of
-// the list operation). You can also write an expression directly:
+// PersonalAccessTokenFilter is a filter expression of the API, such as
+// [LastUsedLE] returns. The API filters tokens only by lastUsed, and only with
+// the operators le and isnull. You can also write an expression yourself:
 //
 //	sailpoint.PersonalAccessTokenFilter(`lastUsed isnull or lastUsed le 2026-05-01T00:00:00.000Z`)
 type PersonalAccessTokenFilter string
 
-// LastUsedLE matches the tokens last used at or before t. The API compares
-// milliseconds, so t is cut off to those. SailPoint doesn't document whether
-// the result includes tokens that were never used. Use [LastUsedIsNull] for
-// those.
+// LastUsedLE matches the tokens that were last used at or before t, cut to
+// whole milliseconds. SailPoint doesn't document whether it also matches tokens
+// that were never used. [LastUsedIsNull] matches those.
 func LastUsedLE(t time.Time) PersonalAccessTokenFilter {
 	return "lastUsed le " + PersonalAccessTokenFilter(formatTime(t))
 }

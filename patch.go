@@ -14,9 +14,9 @@ import (
 // PatchOp names an operation of JSON Patch (RFC 6902 section 4).
 type PatchOp string
 
-// The operations of JSON Patch. The API's documents show replace, and remove of
-// /expirationDate in a bulk update. They don't say what the API does with the
-// others.
+// The operations of JSON Patch. SailPoint documents only replace, and remove of
+// /expirationDate in a bulk update. It doesn't document what the API does with
+// the others.
 const (
 	OpAdd     PatchOp = "add"
 	OpRemove  PatchOp = "remove"
@@ -26,14 +26,13 @@ const (
 	OpTest    PatchOp = "test"
 )
 
-// PatchOperation is one operation of a patch. Its JSON has the members that RFC
-// 6902 requires. These are value for add, replace and test, even if it is null,
-// and from for move and copy.
+// PatchOperation is one operation of a patch (RFC 6902 section 4). For most
+// changes use the methods of [PersonalAccessTokenPatch] instead.
 type PatchOperation struct {
 	Op    PatchOp `json:"op"`
-	Path  string  `json:"path"`
-	From  string  `json:"from,omitzero"`
-	Value any     `json:"value"`
+	Path  string  `json:"path"`          // such as "/name"
+	From  string  `json:"from,omitzero"` // sent only for move and copy
+	Value any     `json:"value"`         // sent only for add, replace and test, even if it is nil
 }
 
 func (o PatchOperation) takesValue() bool {
@@ -61,7 +60,7 @@ func (o PatchOperation) members() (patchMembers, error) {
 	return members, err
 }
 
-// MarshalJSON writes the members that RFC 6902 requires for o.Op.
+// MarshalJSON writes only the fields that RFC 6902 requires for o.Op.
 func (o PatchOperation) MarshalJSON() ([]byte, error) {
 	members, err := o.members()
 	if err != nil {
@@ -78,9 +77,15 @@ const (
 	pathNeverExpires = "/userAwareTokenNeverExpires"
 )
 
-// PersonalAccessTokenPatch collects the operations of one Patch or BulkUpdate.
-// The API applies either all of them or none. Its zero value is ready to use,
-// and every method changes the patch and returns it.
+// PersonalAccessTokenPatch collects the changes of one Patch or BulkUpdate. The
+// API applies either all of them or none. Every method adds a change to the
+// patch and returns the same patch, so that calls can be chained:
+//
+//	patch := sailpoint.NewPersonalAccessTokenPatch().
+//		ReplaceName("daily-report").
+//		ReplaceScope("sp:my-personal-access-tokens:read")
+//
+// The zero value is an empty patch. A patch may set each field only once.
 type PersonalAccessTokenPatch struct {
 	ops []PatchOperation
 }
@@ -94,26 +99,27 @@ func (p *PersonalAccessTokenPatch) ReplaceName(name string) *PersonalAccessToken
 	return p.replace(pathName, name)
 }
 
-// ReplaceScope replaces the token's whole scope. Bearers already issued keep
-// their old scope. New bearers may also have it for up to 20 minutes (note on
-// the patch operation).
+// ReplaceScope replaces the token's whole scope. Bearers that were already
+// issued keep the old scope. SailPoint documents that for up to 20 minutes, new
+// bearers may have the old scope too.
 func (p *PersonalAccessTokenPatch) ReplaceScope(scope ...string) *PersonalAccessTokenPatch {
 	return p.replace(pathScope, slices.Clone(scope))
 }
 
-// ReplaceExpirationDate changes the token's expiry, which is sent in
-// milliseconds. It needs V2025 or later.
+// ReplaceExpirationDate changes the token's expiry to t, cut to whole
+// milliseconds. It needs V2025, V2026 or V1.
 func (p *PersonalAccessTokenPatch) ReplaceExpirationDate(t time.Time) *PersonalAccessTokenPatch {
 	return p.replace(pathExpiration, formatTime(t))
 }
 
-// NeverExpire removes the token's expiry. It also sends the acknowledgement
-// that the API requires. It needs V2025 or later.
+// NeverExpire removes the token's expiry. It also sets
+// userAwareTokenNeverExpires to true, because the API requires that for a token
+// without an expiry. It needs V2025, V2026 or V1.
 func (p *PersonalAccessTokenPatch) NeverExpire() *PersonalAccessTokenPatch {
 	return p.replace(pathNeverExpires, true).replace(pathExpiration, nil)
 }
 
-// With adds operations that the other methods don't offer.
+// With adds operations for which there is no other method.
 func (p *PersonalAccessTokenPatch) With(ops ...PatchOperation) *PersonalAccessTokenPatch {
 	p.ops = append(p.ops, ops...)
 	return p

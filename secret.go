@@ -10,16 +10,16 @@ import (
 	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
-// Secret holds a client secret, a PAT's secret or a bearer. It never prints or
-// logs its value, and marshalling it fails. Only [Secret.Reveal] returns the
-// value. The zero Secret is empty.
+// Secret holds a client secret, a PAT's secret or a bearer. Printing or logging
+// it writes "[REDACTED]", and marshalling it is an error. Only [Secret.Reveal]
+// returns the value. The zero Secret is empty.
 //
 // Compare Secrets with [Secret.Equal], because == does not compile.
 // reflect.DeepEqual, and with it testify's Equal, reports any two non-empty
 // Secrets as different.
 //
-// Secret has no String method. It could be called by mistake for Reveal, and
-// "[REDACTED]" would be stored.
+// Secret has no String method, because code that stores s.String() would store
+// "[REDACTED]" instead of the secret.
 type Secret struct {
 	// A closure, because fmt and reflection can print the string in an
 	// unexported field but can't look into a func.
@@ -63,7 +63,8 @@ func (s Secret) MarshalText() ([]byte, error) {
 	return nil, errors.New("sailpoint: a Secret can't be marshalled: use Reveal to write it out")
 }
 
-// UnmarshalText reads a secret from a configuration.
+// UnmarshalText sets s to text, so that a Secret can be a field of a
+// configuration that is read from JSON or YAML.
 func (s *Secret) UnmarshalText(text []byte) error {
 	*s = NewSecret(string(text))
 	return nil
