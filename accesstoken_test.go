@@ -47,7 +47,7 @@ func TestAccessTokenIsTheBearerOfTheCalls(t *testing.T) {
 	})
 }
 
-func TestAccessTokenOfARefusedBearer(t *testing.T) {
+func TestAccessTokenReplacesARejectedBearer(t *testing.T) {
 	n := &network{}
 	client := n.client(t)
 	require.Equal(t, "bearer-1", accessToken(t, client, "another"))
@@ -59,11 +59,11 @@ func TestAccessTokenOfARefusedBearer(t *testing.T) {
 	n.requireCounts(t, 1, 2)
 }
 
-func TestAccessTokenTellsTheTokenSourceWhatWasRefused(t *testing.T) {
+func TestAccessTokenReportsTheRejectedBearerToTheTokenSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := bearers("a", "b", "c")
 		client := (&network{}).client(t, withSource(source.ask))
-		require.Equal(t, "a", accessToken(t, client, "mine"), "the client holds none")
+		require.Equal(t, "a", accessToken(t, client, "mine"), "the client has no bearer")
 		require.Equal(t, "a", accessToken(t, client, "mine"))
 		require.Equal(t, "b", accessToken(t, client, "a"))
 		<-time.After(5 * time.Minute)

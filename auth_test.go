@@ -167,9 +167,9 @@ func TestEachWaiterLeavesAtItsOwnDeadline(t *testing.T) {
 	})
 }
 
-// TestLeaderLeavesAlone shows that a fetch continues after the call that began
-// it has ended.
-func TestLeaderLeavesAlone(t *testing.T) {
+// TestFetchContinuesAfterItsFirstCallEnds shows that a fetch continues after
+// the call that began it has ended.
+func TestFetchContinuesAfterItsFirstCallEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		token := issued("the-bearer", 3600)
 		token.after = 10 * time.Second
@@ -637,7 +637,7 @@ func TestErrorObjectWithStatus200(t *testing.T) {
 func TestBearerLifetime(t *testing.T) {
 	for _, tt := range []struct {
 		expiresIn string
-		renewed   time.Duration // after the fetch; 0 if the response is an error
+		renewed   time.Duration // time after the fetch, or 0 if the response is an error
 	}{
 		{``, 4 * time.Minute},
 		{`"expires_in":null,`, 4 * time.Minute},
@@ -1081,12 +1081,12 @@ func TestBearerRejectedForManyCalls(t *testing.T) {
 	})
 }
 
-// TestRejectionOfEveryBearerCostsAboutOneRequestACall covers an outage in which
-// renewals do not help.
-func TestRejectionOfEveryBearerCostsAboutOneRequestACall(t *testing.T) {
+// TestRejectionOfEveryBearerCostsAboutOneRequestPerCall covers an outage in
+// which renewals do not help.
+func TestRejectionOfEveryBearerCostsAboutOneRequestPerCall(t *testing.T) {
 	for name, tt := range map[string]struct {
 		between time.Duration
-		retries int // with a new bearer; each successful fetch refunds a tenth of one
+		retries int // with a new bearer, of which each successful fetch refunds a tenth
 		later   int // fetches in addition, one in 5 s
 	}{
 		"at once":      {0, 11, 0},
@@ -1238,7 +1238,7 @@ func TestTokenSourceThatFailsAfterARejection(t *testing.T) {
 func TestTokenSourceExpiry(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		expiry  time.Duration // from the fetch; 0 if not reported
+		expiry  time.Duration // time from the fetch, or 0 if not reported
 		renewed time.Duration // 0 if the call fails
 	}{
 		{"not reported", 0, 4 * time.Minute},
@@ -1304,7 +1304,7 @@ func TestTokenSourceGetsTheValuesOfTheContext(t *testing.T) {
 	n.requireCounts(t, 1, 0)
 }
 
-func TestTokenSourceIsAskedOnceForAll(t *testing.T) {
+func TestTokenSourceIsAskedOnceForAllCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
 		n := &network{}

@@ -341,7 +341,7 @@ func TestLimiterErrorIsReturned(t *testing.T) {
 	require.Empty(t, n.calls)
 }
 
-func TestLoggerGetsOneRecordARequest(t *testing.T) {
+func TestLoggerGetsOneRecordPerRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		n := scripted(
@@ -375,7 +375,7 @@ func TestLoggerGetsOneRecordARequest(t *testing.T) {
 	})
 }
 
-func TestLoggerThatPanicsCostsNoSecret(t *testing.T) {
+func TestPanicOfALoggerLosesNoSecret(t *testing.T) {
 	for _, handler := range []slog.Handler{panickingHandler{}, enabledHandler{}} {
 		n := scripted(ok(created))
 		client := n.client(t, func(cfg *sailpoint.Config) { cfg.Logger = slog.New(handler) })

@@ -80,7 +80,7 @@ func TestLoadConfigReadsAllFromOnePlace(t *testing.T) {
 	}
 }
 
-func TestLoadConfigSaysWhatIsMissing(t *testing.T) {
+func TestLoadConfigReportsWhatIsMissing(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		env  map[string]string
@@ -118,7 +118,7 @@ func TestLoadConfigSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestLoadConfigRepeatsNoValueOfAMalformedFile(t *testing.T) {
+func TestLoadConfigQuotesNoValueOfAMalformedFile(t *testing.T) {
 	for name, file := range map[string]string{
 		"cut short":            `{"ClientId":"file-id","ClientSecret":"file-secret`,
 		"not JSON":             `ClientSecret=file-secret`,
@@ -317,7 +317,7 @@ func TestCredentials(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(*sailpoint.Config)
-		want   []string // the problems; empty if valid
+		want   []string // the problems, if any
 	}{
 		{"no id", set("", "secret"), []string{"ClientID is missing"}},
 		{"no secret", set("id", ""), []string{"ClientSecret is missing"}},

@@ -64,8 +64,8 @@ func strictCases() map[string]strictCase {
 		"null":                          {`null`, invalid},
 		"cut in a token":                {`[{"id":"a"`, invalid},
 		"cut in a name":                 {`[{"id":"a"},{"i`, invalid},
-		"cut behind a token":            {`[{"id":"a"}`, invalid},
-		"more behind the list":          {`[] 1`, invalid},
+		"cut after a token":             {`[{"id":"a"}`, invalid},
+		"more after the list":           {`[] 1`, invalid},
 		"no comma":                      {`[{"id":"a"}{"id":"b"}]`, invalid},
 		"a comma too much":              {`[{"id":"a"},]`, invalid},
 		"a comma in the token":          {`[{"id":"a",}]`, invalid},
@@ -161,8 +161,8 @@ func otherForms() map[string]func(*sailpoint.PersonalAccessToken) {
 	}
 }
 
-// TestFormsThatMeanOneThing tries each member alone, before and after the id.
-func TestFormsThatMeanOneThing(t *testing.T) {
+// TestUnambiguousForms tries each member alone, before and after the id.
+func TestUnambiguousForms(t *testing.T) {
 	for members, set := range otherForms() {
 		t.Run(members, func(t *testing.T) {
 			for _, list := range []string{`[{"id":"a",` + members + `}]`, `[{` + members + `,"id":"a"}]`} {
@@ -438,8 +438,8 @@ func TestListsOfManyLengths(t *testing.T) {
 	}
 }
 
-// TestAllocationsOfAToken allows three: for the strings, the scope and the
-// optional members.
+// TestAllocationsOfAToken allows one for the strings, the scope and the
+// optional members each.
 func TestAllocationsOfAToken(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector empties pools at random, which changes the count")
@@ -503,8 +503,9 @@ func TestAllYieldsWhatHasArrived(t *testing.T) {
 	}
 }
 
-// TestAllForgets shows that strings of earlier tokens do not accumulate.
-func TestAllForgets(t *testing.T) {
+// TestAllKeepsNoStringsOfEarlierTokens shows that strings of earlier tokens do
+// not accumulate.
+func TestAllKeepsNoStringsOfEarlierTokens(t *testing.T) {
 	const n, every, most = 20_000, 1_000, 1 << 20
 	for name, write := range map[string]func(b *bytes.Buffer, i int){
 		"long names": func(b *bytes.Buffer, i int) { fmt.Fprintf(b, `{"id":"a","%0200d":1}`, i) },

@@ -89,7 +89,7 @@ var kindsOfFaults = []kindOfFault{
 	{name: "redirect of the token endpoint", tests: by(TestTokenEndpointRedirectIsNotFollowed)},
 	{name: "client secret echoed", tests: by(TestNoErrorLeaks)},
 	{name: "token endpoint stalls", tests: by(TestEachWaiterLeavesAtItsOwnDeadline)},
-	{name: "leader cancelled", tests: by(TestLeaderLeavesAlone)},
+	{name: "leader cancelled", tests: by(TestFetchContinuesAfterItsFirstCallEnds)},
 	{name: "fetch panics", tests: by(TestFetchThatPanics)},
 	{name: "clocks that jump", tests: by(TestClocksThatJump)},
 	{name: "renewal fails", tests: by(TestRenewalThatFails)},
@@ -109,7 +109,7 @@ var kindsOfFaults = []kindOfFault{
 	{name: "transports that break the contract", tests: by(TestTransportsThatBreakTheContract)},
 	{name: "the caller's http.Client", tests: by(TestHTTPClientIsCopied)},
 	{name: "proxy of the environment", tests: by(TestProxyOfTheEnvironment)},
-	{name: "logger that panics", tests: by(TestLoggerThatPanicsCostsNoSecret)},
+	{name: "logger that panics", tests: by(TestPanicOfALoggerLosesNoSecret)},
 	// Secrets
 	{name: "values printed and marshalled", tests: by(TestNoValueLeaks)},
 	{name: "chains of errors", tests: by(TestNoErrorLeaks)},

@@ -66,7 +66,7 @@ type response struct {
 	status int
 	header map[string]string
 	body   string
-	stream func(ctx context.Context) io.Reader // instead of body; closed with it if it is an io.Closer
+	stream func(ctx context.Context) io.Reader // instead of body, and closed if it is an io.Closer
 	cut    error                               // ends the body instead of EOF
 	err    error                               // returned instead of a response
 	unsent bool                                // err occurred before there was a connection

@@ -133,7 +133,7 @@ func TestRateLimitedHasAContextOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestRateLimitedIsToldOfTheAPIAlone(t *testing.T) {
+func TestRateLimitedIsCalledForTheAPIOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &sharedLimiter{}
 		n := &network{token: inTurn(response{status: 429}, issued("bearer", 600)), api: inTurn(response{status: 503}, ok(`[]`))}
@@ -143,9 +143,9 @@ func TestRateLimitedIsToldOfTheAPIAlone(t *testing.T) {
 	})
 }
 
-// TestBearerIsGotBeforeTheLimiterIsAsked matters because a fetch may outlast
-// the limiter's permission.
-func TestBearerIsGotBeforeTheLimiterIsAsked(t *testing.T) {
+// TestBearerIsFetchedBeforeTheLimiterIsAsked matters because a fetch may
+// outlast the limiter's permission.
+func TestBearerIsFetchedBeforeTheLimiterIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{token: always(response{after: 3 * time.Second, body: issued("bearer-1", 600).body})}
 		var consented time.Time

@@ -30,7 +30,7 @@ func TestScopesAreNamesOfRFC6749(t *testing.T) {
 	for c := range rune(0x80) {
 		characters = append(characters, string(c))
 	}
-	taken := 0
+	accepted := 0
 	for _, c := range characters {
 		valid := len(c) == 1 && (c[0] == 0x21 || 0x23 <= c[0] && c[0] <= 0x5b || 0x5d <= c[0] && c[0] <= 0x7e)
 		for _, name := range []string{c, "sp:a" + c, c + "sp:a", "sp:" + c + "a"} {
@@ -40,7 +40,7 @@ func TestScopesAreNamesOfRFC6749(t *testing.T) {
 			_, err := n.client(t).PersonalAccessTokens.Create(t.Context(), req)
 			if valid {
 				require.NoError(t, err, "%q", name)
-				taken++
+				accepted++
 				continue
 			}
 			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, "%q", name)
@@ -48,7 +48,7 @@ func TestScopesAreNamesOfRFC6749(t *testing.T) {
 			n.requireCounts(t, 0, 0)
 		}
 	}
-	assert.Equal(t, 4*92, taken)
+	assert.Equal(t, 4*92, accepted)
 }
 
 // TestCreateRejectsInvalidRequests shows that all problems are reported at
@@ -180,8 +180,8 @@ func TestGetListsTheOwnTokensFirst(t *testing.T) {
 		"an own token":                {[]response{ok(`[` + other + `,` + aToken + `]`)}, []string{ownList}, nil, ""},
 		"another owner's":             {[]response{ok(`[` + other + `]`), ok(`[` + aToken + `,` + other + `]`)}, []string{ownList, wholeList}, nil, ""},
 		"another owner's, own denied": {[]response{denied, ok(`[` + aToken + `]`)}, []string{ownList, wholeList}, nil, ""},
-		"of nobody":                   {[]response{ok(`[]`), ok(`[` + other + `]`)}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound}, "no token with this id is listed"},
-		"of nobody, own denied":       {[]response{denied, ok(`[]`)}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound}, "no token with this id is listed"},
+		"not listed":                  {[]response{ok(`[]`), ok(`[` + other + `]`)}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound}, "no token with this id is listed"},
+		"not listed, own denied":      {[]response{denied, ok(`[]`)}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound}, "no token with this id is listed"},
 		"not own, others denied":      {[]response{ok(`[]`), denied}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound, sailpoint.ErrForbidden}, "one of the caller's own"},
 		"both denied":                 {[]response{denied}, []string{ownList, wholeList}, []error{sailpoint.ErrForbidden}, "403 Forbidden (token " + id},
 		"own list fails":              {[]response{{status: 500}}, []string{ownList}, []error{sailpoint.ErrServer}, "500"},
@@ -481,9 +481,9 @@ func TestWholeIDAndSecretAreKept(t *testing.T) {
 	}
 }
 
-// TestStartedAtIsByTheServersClock corrects StartedAt by the API's last Date,
+// TestStartedAtUsesTheServersClock corrects StartedAt by the API's last Date,
 // if that is less than a day off.
-func TestStartedAtIsByTheServersClock(t *testing.T) {
+func TestStartedAtUsesTheServersClock(t *testing.T) {
 	const (
 		aSecondLessThanADay = "Sat, 01 Jan 2000 23:59:59 GMT"
 		aDayAhead           = "Sun, 02 Jan 2000 00:00:00 GMT"
@@ -799,9 +799,9 @@ func TestAllIsRetriedBeforeItsFirstToken(t *testing.T) {
 	})
 }
 
-// TestAllHasNoTimeLimitButOfEachWait shows that the loop may take long, while
+// TestAllLimitsEachWaitOnly shows that the loop may take long, while
 // the server must keep sending.
-func TestAllHasNoTimeLimitButOfEachWait(t *testing.T) {
+func TestAllLimitsEachWaitOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := make(chan string)
 		n := scripted(response{stream: func(ctx context.Context) io.Reader { return &chanReader{parts: body, done: ctx.Done()} }})

@@ -2,6 +2,6 @@
 
 package sailpoint_test
 
-// raceDetector makes tests that are a matter of counting, not of concurrency,
-// count less: it costs ten times the time.
+// raceDetector lets tests without concurrency skip long repetitions. The race
+// detector makes them ten times as slow.
 const raceDetector = true

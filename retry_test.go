@@ -402,9 +402,9 @@ func TestDeleteGetsABody(t *testing.T) {
 	}
 }
 
-// TestDoubtStays shows that a later definite response does not settle an
-// earlier doubtful attempt.
-func TestDoubtStays(t *testing.T) {
+// TestUnknownOutcomeStaysUnknown shows that a later definite response does not
+// settle an earlier doubtful attempt.
+func TestUnknownOutcomeStaysUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(response{err: errReset}, response{status: 403})
 		_, err := n.client(t).PersonalAccessTokens.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))

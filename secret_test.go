@@ -72,7 +72,7 @@ func TestSecretPrintsAsRedactedUnderEveryVerb(t *testing.T) {
 	require.Equal(t, "[REDACTED] [REDACTED]\n", fmt.Sprintln(secret, sailpoint.Secret{}), "an empty Secret prints the same")
 }
 
-func TestSecretIsAbsentWhereItIsNested(t *testing.T) {
+func TestNestedSecretIsNotPrinted(t *testing.T) {
 	secret := sailpoint.NewSecret("hunter2-hunter2")
 	type inner struct{ secret sailpoint.Secret }
 	type outer struct {
@@ -192,7 +192,7 @@ func TestSecretIsNotEqualByReflection(t *testing.T) {
 	assert.Equal(t, one, other)
 }
 
-func TestSecretIsZeroWhereItIsEmpty(t *testing.T) {
+func TestEmptySecretIsZero(t *testing.T) {
 	assert.True(t, sailpoint.Secret{}.IsZero())
 	assert.True(t, sailpoint.NewSecret("").IsZero())
 	assert.False(t, sailpoint.NewSecret(" ").IsZero())

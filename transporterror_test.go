@@ -343,7 +343,7 @@ func TestStaleConnections(t *testing.T) {
 		withRetries    bool // the client retries
 	}{
 		{operations[0], true, true},   // net/http retries a List
-		{operations[2], false, true},  // the client retries a Delete; for net/http only GET is idempotent
+		{operations[2], false, true},  // the client retries a Delete, because net/http retries only GET
 		{operations[3], false, true},  // the client retries a Patch that replaces
 		{operations[4], false, false}, // any other Patch is not retried
 		{operations[5], false, false}, // a Create is not retried

@@ -20,7 +20,7 @@ type hiding struct{ error }
 func (hiding) Error() string   { return "hidden" }
 func (h hiding) Unwrap() error { return h.error }
 
-func TestErrorKeepsWhatItMatches(t *testing.T) {
+func TestRedactedErrorMatchesTheSameErrors(t *testing.T) {
 	const secret = "Correct.Horse-9"
 	redactor := redact.New(secret)
 	for name, tt := range map[string]struct {
