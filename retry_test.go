@@ -191,7 +191,7 @@ func TestMatrix(t *testing.T) {
 // the table in retry.go.
 func TestMatrixCellsMatter(t *testing.T) {
 	if raceDetector {
-		t.Skip("one call at a time, ten thousand times: nothing for the race detector")
+		t.Skip("ten thousand calls without concurrency are too slow with the race detector")
 	}
 	equivalent := func(cell string) bool {
 		row, rest, _ := strings.Cut(cell, ": ")
