@@ -3,11 +3,11 @@
 // The table must exist:
 //
 //	CREATE TABLE credential (
-//		name    VARCHAR(200)  PRIMARY KEY,
-//		id      VARCHAR(128)  NOT NULL,
-//		secret  VARCHAR(4000) NOT NULL,
-//		note    VARCHAR(200)  NOT NULL,
-//		version VARCHAR(32)   NOT NULL
+//		name    TEXT PRIMARY KEY,
+//		id      TEXT NOT NULL,
+//		secret  TEXT NOT NULL,
+//		note    TEXT NOT NULL,
+//		version TEXT NOT NULL
 //	)
 //
 // The database user needs the rights SELECT, INSERT and UPDATE. The database must write each commit to stable storage
