@@ -979,3 +979,49 @@ func TestTextsOfErrors(t *testing.T) {
 	assert.ErrorIs(t, err, lifecycle.ErrStoreUnknown)
 	assert.Equal(t, "lifecycle: : ; ", (&lifecycle.Error{}).Error())
 }
+
+// wronglyNotStored is a store whose first Save returns ErrNotStored although it
+// stored the credential. After it some Loads fail.
+type wronglyNotStored struct {
+	lifecycle.Store
+	failLoads int
+	saved     bool
+}
+
+func (s *wronglyNotStored) Load(ctx context.Context) (lifecycle.Credential, error) {
+	if s.saved && s.failLoads > 0 {
+		s.failLoads--
+		return lifecycle.Credential{}, errors.New("the connection was lost")
+	}
+	return s.Store.Load(ctx)
+}
+
+func (s *wronglyNotStored) Save(ctx context.Context, c lifecycle.Credential) error {
+	err := s.Store.Save(ctx, c)
+	if s.saved {
+		return err
+	}
+	s.saved = true
+	return errors.Join(lifecycle.ErrNotStored, err)
+}
+
+// TestRotateBelievesTheStoreMoreThanErrNotStored checks that a store which
+// returns a wrong ErrNotStored doesn't lose the secret that it stored.
+func TestRotateBelievesTheStoreMoreThanErrNotStored(t *testing.T) {
+	for _, failLoads := range []int{0, 1, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(true)
+			old := w.adopt()
+			store := &wronglyNotStored{Store: w.memory, failLoads: failLoads}
+			_, err := lifecycle.Rotate(t.Context(), (&process{w: w}).client(t), store, lifecycle.RotateOptions{})
+			if failLoads < 1000 {
+				require.NoError(t, err)
+				requireRotated(t, w, old)
+				return
+			}
+			requireError(t, err, lifecycle.StepSave, lifecycle.ErrStoreUnknown)
+			assert.NotEqual(t, old, w.truth().ID)
+			assert.NoError(t, w.works(), "the stored secret works")
+		})
+	}
+}

@@ -614,12 +614,23 @@ func (r *run) save(ctx context.Context, c Credential) error {
 		r.stored = Stored{ID: c.ID, Known: true}
 		return nil
 	}
-	if r.writeOnly || errors.Is(err, ErrNotStored) && !errors.Is(err, ErrStoreConflict) {
-		return r.fail(StepSave, r.undo(ctx, c.ID, name, err), "repair the store and run it again")
-	}
 	ctx, cancel := cleanUpContext(ctx)
 	defer cancel()
+	if r.writeOnly || r.confirmsNotStored(ctx, c, err) {
+		return r.fail(StepSave, r.undo(ctx, c.ID, name, err), "repair the store and run it again")
+	}
 	return r.resolveSave(ctx, c, err)
+}
+
+// confirmsNotStored reports whether the store says that it did not store c, and
+// then returns something else. A store that wraps every error in ErrNotStored
+// would otherwise cost a stored secret its token.
+func (r *run) confirmsNotStored(ctx context.Context, c Credential, err error) bool {
+	if !errors.Is(err, ErrNotStored) || errors.Is(err, ErrStoreConflict) {
+		return false
+	}
+	now, loadErr := r.read(ctx)
+	return loadErr == nil && now.ID != c.ID
 }
 
 // write saves c.

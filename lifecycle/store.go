@@ -43,6 +43,13 @@ type Credential struct {
 //
 // If a store can tell in advance that a Save would fail, also implement
 // [SaveChecker].
+//
+// Give Issue and Rotate a context with a deadline, because clients of some
+// stores retry for minutes. A store must not retry a Save whose response was
+// lost: the second attempt would conflict with the first.
+//
+// The packages vaultstore, kubestore and sqlstore are stores for servers. The
+// package storetest checks a store of your own.
 type Store interface {
 	// Load returns the stored credential, or one without an ID if nothing is
 	// stored.
@@ -54,6 +61,8 @@ type Store interface {
 	//
 	// Issue or Rotate may also save a Credential with a Note only. They do so
 	// to get a new Version, which makes late writes of other runs fail.
+	// Readers of the store see an empty ID and secret if nothing else was stored.
+	// A store with versions may reject an empty Version with ErrNotStored.
 	Save(ctx context.Context, c Credential) error
 }
 
@@ -73,6 +82,8 @@ var (
 	// ErrNotStored says that a Save changed nothing and never will. If a
 	// [Store] is certain of that, its Save returns an error that wraps
 	// ErrNotStored.
+	// Issue and Rotate then delete the new token, so a wrong ErrNotStored can
+	// cost a stored secret its token. When in doubt return the plain error.
 	ErrNotStored = errors.New("lifecycle: not stored")
 )
 

@@ -118,9 +118,16 @@ func checkTorn(ctx context.Context, p Place) error {
 	return errors.Join(err, contents.err)
 }
 
+// writerTime bounds how long the writer saves. Slow stores save less often, but a few times at least.
+const writerTime = 20 * time.Second
+
 // saveMatching saves Credentials whose Secret and Note can be told from their ID.
 func saveMatching(ctx context.Context, s lifecycle.Store) error {
-	for range 60 {
+	began := time.Now()
+	for n := range 60 {
+		if n >= 5 && time.Since(began) > writerTime {
+			break
+		}
 		c, err := s.Load(ctx)
 		if err != nil {
 			return withoutSecret(err)

@@ -17,8 +17,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails if a goroutine outlives the tests.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain fails if a goroutine outlives the tests. Where a variable says so, it is the program of a commandstore.
+func TestMain(m *testing.M) {
+	if path := os.Getenv(commandFile); path != "" {
+		os.Exit(runCommand(path, os.Args[len(os.Args)-1]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // fromEnvironment returns a path that the environment names, or skips the test.
 func fromEnvironment(t *testing.T, variable, meaning string) string {
