@@ -15,8 +15,10 @@ import (
 )
 
 // Fault describes one failure, for [Tenant.Inject]. A fault applies to the
-// first request that it matches, and only to that one. It comes before the rate
-// limit and before the check of credentials.
+// first request that it matches, and only to that one. To make three requests
+// fail, inject it three times. If several faults match a request, the one
+// injected first applies. A fault that replaces the response also does so for a
+// request with invalid credentials or over the rate limit.
 //
 // The fields decide whether the request is carried out, and which response it
 // gets:
@@ -41,31 +43,32 @@ type Fault struct {
 	// errors. For the token endpoint it is "/oauth/token".
 	Method, Path string
 
-	// Committed carries the request out and then loses the response. If Status,
-	// Header, Body, CutAfter or Err is set, that replaces the response instead.
+	// Committed makes the tenant carry the request out and then lose the
+	// response, as if the connection broke. If Status, Header, Body, CutAfter
+	// or Err is set, the caller gets what these say instead.
 	Committed bool
 
 	// Delay passes before the response, and before the request is carried out
 	// unless Committed is set. If the request's context ends during the delay,
 	// there is no response, and the steps after the delay are skipped.
 	//
-	// With Committed, a negative Delay is the time from the response until the
-	// request is carried out. The request is authenticated when it arrives. The
-	// tenant's own response is lost, because it isn't known yet. Without
-	// Committed, a negative Delay is ignored.
+	// With Committed, a negative Delay ends the request at once and carries it
+	// out that much later, as if a proxy held it back. The bearer is checked
+	// when the request arrives. There is no response unless Status is set,
+	// because the tenant's own isn't known yet. Without Committed, a negative
+	// Delay is ignored.
 	Delay time.Duration
 
 	Status int         // replaces the tenant's own, unless it is 0
 	Header http.Header // replaces headers by name; a nil value removes one
 
-	// Body replaces the tenant's own body. If Body is "", a Status sends an
-	// empty body; without a Status the tenant's own body is sent.
+	// Body replaces the tenant's own body. If Body is "", the body is empty if
+	// Status is set, and otherwise the tenant's own.
 	Body string
 
 	// CutAfter ends the body after this many bytes with io.ErrUnexpectedEOF.
-	// Over HTTP it closes the connection. 0 sends the whole body, and a
-	// negative value ends it before the first byte. A body that isn't longer is
-	// sent whole.
+	// Over HTTP it closes the connection. 0 sends the whole body. A negative
+	// value sends none of it. It has no effect on a body that isn't longer.
 	CutAfter int
 
 	// Err is returned by RoundTrip instead of a response. Over HTTP the
@@ -78,14 +81,16 @@ type Fault struct {
 	Err error
 }
 
-// Inject adds faults. They stay until a request matches them.
+// Inject adds faults, which make later requests fail. Each stays until one
+// request has matched it. [Tenant.Unused] returns those that are left.
 func (t *Tenant) Inject(faults ...Fault) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.faults = append(t.faults, cloneFaults(faults)...)
 }
 
-// Unused returns a copy of the faults that no request has matched yet.
+// Unused returns a copy of the injected faults that no request has matched yet.
+// At the end of a test it should be empty.
 func (t *Tenant) Unused() []Fault {
 	t.mu.Lock()
 	defer t.mu.Unlock()

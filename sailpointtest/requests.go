@@ -15,7 +15,7 @@ import (
 // requests, the oldest, are dropped at a time.
 const maxRequests = 100_000
 
-// Request describes a request that has arrived. Secrets in it read
+// Request describes a request that has arrived. Its secrets are replaced by
 // "[REDACTED]".
 type Request struct {
 	At       time.Time // time of arrival, by the tenant's clock
@@ -28,8 +28,9 @@ type Request struct {
 	Status   int // of the response; 0 if there was no response, or not yet
 }
 
-// Requests returns a copy of the requests that have arrived, in that order. The
-// tenant keeps at least the last 50,000.
+// Requests returns a copy of the requests that have arrived, including those to
+// the token endpoint, in the order of arrival. The tenant keeps at least the
+// last 50,000.
 func (t *Tenant) Requests() []Request {
 	t.mu.Lock()
 	defer t.mu.Unlock()

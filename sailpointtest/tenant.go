@@ -22,9 +22,9 @@ const (
 	scopeAll     = "sp:scopes:all"
 )
 
-// Tenant is a tenant in memory, made by [NewTenant]. It is an
-// [http.RoundTripper], for tests without sockets, and an [http.Handler]. It is
-// safe for concurrent use and needs no closing.
+// Tenant is a fake tenant in memory. [NewTenant] makes one. It is an
+// [http.RoundTripper], for tests without sockets, and an [http.Handler], for
+// tests over HTTP. It is safe for concurrent use and needs no closing.
 type Tenant struct {
 	now     func() time.Time
 	limited bool
@@ -61,8 +61,9 @@ type token struct {
 // Identity is an owner of tokens.
 type Identity struct {
 	ID, Name string
-	// Rights bound what the identity's tokens can do. A right has the name of a
-	// scope, such as "sp:my-personal-access-tokens:read", or of a right, such
+	// Rights limit what the identity's tokens can do. A token can do only what
+	// both its scope and these rights allow. A right is written like a scope,
+	// such as "sp:my-personal-access-tokens:read", or with the prefix idn, such
 	// as "idn:managed-personal-access-tokens:read". The two prefixes mean the
 	// same. "sp:scopes:all" is every right. An identity with empty Rights has
 	// no right.
@@ -80,30 +81,32 @@ func WithClock(now func() time.Time) Option {
 	return func(t *Tenant) { t.now = now }
 }
 
-// WithRateLimit turns on the rate limit. The tenant responds with 429 to more
-// than 100 requests in 10 seconds for one client id and one version of the API.
+// WithRateLimit turns on the rate limit, which is off by default. The tenant
+// then accepts 100 requests in 10 seconds for each client id and version of the
+// API. It responds to further ones with 429 and Retry-After.
 func WithRateLimit() Option {
 	return func(t *Tenant) { t.limited = true }
 }
 
 // WithCredentials sets the client id and secret that [Tenant.Config] returns.
-// An empty one stays random.
+// If one is empty, it is random, as by default.
 func WithCredentials(id, secret string) Option {
 	return func(t *Tenant) { t.clientID, t.clientSecret = id, sailpoint.NewSecret(secret) }
 }
 
-// WithIdentity adds an identity. It replaces the default identity if it has the
-// same id. [Tenant.Add] makes credentials for it.
+// WithIdentity adds an identity. With the id of the default identity (see
+// [NewTenant]) it replaces that one. To act as the identity, add a token with
+// this Owner by [Tenant.Add].
 func WithIdentity(identity Identity) Option {
 	identity.Rights = slices.Clone(identity.Rights)
 	return func(t *Tenant) { t.identities[identity.ID] = identity }
 }
 
-// NewTenant returns a tenant with one identity and one token. The identity is
-// an administrator with every right and the id
-// 2c9180a46faadee4016fb4e018c20639. The token is the seed, which belongs to
-// that identity, and whose credentials [Tenant.Config] returns. It is named
-// "tenant" and never expires. It is listed and counted like any other token.
+// NewTenant returns a tenant with one identity and one token. The default
+// identity is an administrator with every right and the id
+// 2c9180a46faadee4016fb4e018c20639. The token belongs to it, is named "tenant"
+// and never expires. [Tenant.Config] returns its credentials. It is listed and
+// counted like any other token, so a new tenant's list has one entry.
 func NewTenant(opts ...Option) *Tenant {
 	t := &Tenant{
 		now:        time.Now,
@@ -127,7 +130,8 @@ func NewTenant(opts ...Option) *Tenant {
 }
 
 // Config returns the configuration of a client that acts for the default
-// identity. The client reaches the tenant in memory.
+// identity. The client sends its requests directly to the tenant, without a
+// network.
 func (t *Tenant) Config() sailpoint.Config {
 	return sailpoint.Config{
 		BaseURL:      baseURL,
@@ -137,9 +141,10 @@ func (t *Tenant) Config() sailpoint.Config {
 	}
 }
 
-// Add adds a token and returns its credentials. It also accepts tokens that the
-// API rejects: an eleventh token, an existing name, a past expiry, Managed, or
-// LastUsed. Dates are cut to milliseconds.
+// Add adds a token and returns its credentials. It also accepts what can't be
+// created through the API, such as an eleventh token, an existing name, an
+// expiry in the past, a managed token, or a date of the last use. Dates are cut
+// to milliseconds.
 //
 // Missing fields get defaults:
 //   - ID and Name are random, and Created is the current time.
@@ -233,7 +238,9 @@ func (t *Tenant) Tokens() []sailpoint.PersonalAccessToken {
 	return pats
 }
 
-// ExpireAccessTokens makes every bearer that was issued so far expire.
+// ExpireAccessTokens makes every bearer (access token) that was issued so far
+// expire. Requests with it then get a 401. The PATs stay valid, so a client can
+// get new bearers.
 func (t *Tenant) ExpireAccessTokens() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -22,10 +22,10 @@ var _ interface {
 	http.Handler
 } = (*Tenant)(nil)
 
-// RoundTrip responds to a request to any host. It keeps the contract of
-// [http.RoundTripper]. It calls the hooks of an [httptrace.ClientTrace] like a
-// transport that opens a new connection. The connection that it passes to
-// GotConn leads nowhere.
+// RoundTrip implements [http.RoundTripper]. It responds to a request to any
+// host. It calls the hooks of an [httptrace.ClientTrace] like a transport that
+// opens a new connection for each request. GotConn gets a connection that can't
+// be used.
 func (t *Tenant) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	body, err := readBody(req)
@@ -164,10 +164,10 @@ func (b *responseBody) Close() error {
 	return nil
 }
 
-// ServeHTTP responds over HTTP, as in httptest.NewServer(tenant). If there is
-// no response, or the request body has more than 1 MiB, it closes the
-// connection. To do so it panics with [http.ErrAbortHandler], which net/http
-// recovers.
+// ServeHTTP implements [http.Handler], for example for
+// httptest.NewServer(tenant). If a fault loses or cuts the response, or if the
+// request body has more than 1 MiB, it closes the connection. To do so it
+// panics with [http.ErrAbortHandler], which net/http recovers.
 func (t *Tenant) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBodyBytes))
 	if err != nil {
