@@ -25,9 +25,9 @@ type Credential struct {
 }
 
 // Store keeps one [Credential], for example in a file, a Vault path or a
-// Kubernetes secret. Use a separate store for each token. [FileStore] and
-// [MemoryStore] implement Store. The example shows one with versions for a
-// secret store such as Vault.
+// Kubernetes secret. Use a separate store for each token. [FileStore],
+// [MemoryStore] and the packages vaultstore, kubestore and sqlstore implement
+// Store. The example shows how to write your own. Package storetest checks it.
 //
 // Prefer a store with versions. Its Load returns a non-empty Version, even if
 // nothing is stored yet. Its Save returns ErrStoreConflict and changes nothing

@@ -12,19 +12,22 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
-// WriteCSV writes the report as CSV for spreadsheets. A line of titles comes
-// first, then one line for each finding. Times are in UTC.
+// WriteCSV writes the report as CSV for spreadsheets, one line for each
+// finding. The first line names the columns: kind, finding, token_id,
+// token_name, owner_id, owner_name, created, last_used, expires, scope and
+// bearer_seconds. Times are in UTC. Scopes are separated by spaces.
 //
-// An apostrophe comes before text that a spreadsheet would calculate as a
-// formula. Formulas begin with =, +, - or @, also in full width, after spaces
-// or quotes, or after a separator of another locale. An apostrophe also comes
-// before text that is a number, such as an ID of 32 digits or 12e10. A
-// spreadsheet would keep only 15 digits. Remove the apostrophe to get the
-// original text, or use [WriteJSON]. WriteCSV replaces line breaks, tabs and
-// other control characters by spaces.
+// WriteCSV puts an apostrophe before each =, +, - or @, also in full width,
+// with which a spreadsheet could begin a formula. It does so at the start of a
+// cell and after a quote or a separator such as a semicolon, even with spaces
+// between. It also puts one before text that is a number which a spreadsheet
+// would change, such as an ID of 32 digits, 007 or 12e10. It replaces line
+// breaks, tabs and other control characters by spaces. [WriteJSON] writes the
+// original text.
 //
 // The text is UTF-8 without a byte order mark, as most programs expect. In
-// Excel open it with "From Text/CSV".
+// Excel import it with "From Text/CSV", so that names with other letters than
+// English ones are shown correctly.
 func WriteCSV(w io.Writer, r *lifecycle.Report) error {
 	if r == nil {
 		return errNoReport

@@ -24,9 +24,11 @@ var (
 	pageJS string
 )
 
-// WriteHTML writes the report as one page that loads nothing. It shows a time
-// line of ages and expiries, the findings by kind, the owners with the most
-// tokens, and a table to sort and filter.
+// WriteHTML writes the report as a single HTML file that loads nothing from
+// elsewhere, so it can be sent by mail and opened offline. The page shows a
+// timeline of when tokens were created and expire, the number of findings of
+// each kind, the owners with the most tokens, and a table of the tokens with
+// findings to sort and filter.
 func WriteHTML(w io.Writer, r *lifecycle.Report) error {
 	if r == nil {
 		return errNoReport

@@ -1,6 +1,8 @@
 // Package report writes the result of [lifecycle.Audit] as JSON for programs,
-// as CSV for spreadsheets, and as an HTML page for people. Anybody can choose
-// the names of tokens and owners. Every format therefore escapes them.
+// as CSV for spreadsheets, and as an HTML page for people. Owners can give
+// their tokens any name, even one that holds HTML or a formula. Every format
+// therefore escapes names, so the output is safe to open. No report contains a
+// secret. A nil report is an error that matches [sailpoint.ErrInvalidArgument].
 package report
 
 import (
@@ -17,8 +19,11 @@ import (
 
 var errNoReport = fmt.Errorf("%w: the report is nil: make one with lifecycle.Audit", sailpoint.ErrInvalidArgument)
 
-// WriteJSON writes the report as one JSON object. Tokens and owners have the
-// API's member names.
+// WriteJSON writes the report as one JSON object with the members at, policy,
+// tokens, counts, owners and findings. They hold the fields of
+// [lifecycle.Report]. Durations are in seconds. Each finding has the members
+// kind, text, owner and token. A finding about an owner has no token. Tokens
+// and owners have the same member names as in the API.
 func WriteJSON(w io.Writer, r *lifecycle.Report) error {
 	if r == nil {
 		return errNoReport
