@@ -142,8 +142,8 @@ type Config struct {
 	MaxRetryWait time.Duration
 
 	// AttemptTimeout is the time limit of each request. The default is 30 s. A
-	// negative value means no limit. The limit covers the whole response,
-	// except for All. There it covers only the time until the first token.
+	// negative value means no limit. The response must be complete by then. For
+	// All, only the first token must have arrived.
 	//
 	// After the first token, All counts only the time in which it waits for the
 	// server, and not the time that your loop takes. Each read of the response

@@ -10,7 +10,7 @@
 //		Scope: []string{"sp:my-personal-access-tokens:read"},
 //	})
 //
-// In this documentation a token is always a PAT. The id and the secret of a PAT
+// Here the word token alone always means a PAT. The id and the secret of a PAT
 // are an OAuth2 client id and client secret. The client exchanges those of its
 // own PAT for a bearer, which is an OAuth2 access token. It sends the bearer
 // with each call, and renews it when necessary.
@@ -23,18 +23,19 @@
 //
 // A client retries a call only if a second request can do no harm. It retries
 // a call at most 3 times (Config.MaxRetries), with exponential backoff and full
-// jitter. A wait before a retry is random, of up to 250 ms at first and up to
-// 10 s later. It is never shorter than the Retry-After of the last response.
+// jitter. The wait before the first retry is random, up to 250 ms. This limit
+// doubles with each retry, up to 10 s. A wait is never shorter than the
+// Retry-After of the last response.
 //
-//   - Every operation is retried after 429, once after 425, and once with a new
-//     bearer after 401. It is also retried if the request was never sent, or if
-//     the server says by HTTP/2 that it has not processed it.
-//   - After a temporary failure, an operation is retried if it may safely be
-//     carried out twice. A temporary failure is a status of 408, 500, 502, 503
-//     or 504, a broken connection, or no response within Config.AttemptTimeout.
-//     These operations are List, Get, Self, Delete, DeleteSelf, and a Patch or
-//     BulkUpdate that only sets whole fields. All is one of them until it
-//     yields its first token.
+// A temporary failure is a status of 408, 500, 502, 503 or 504, a broken
+// connection, or no response within Config.AttemptTimeout.
+//
+//   - Every operation is retried after 429, once after 425 (Too Early), and
+//     once with a new bearer after 401. It is also retried if the request was
+//     never sent, or if an HTTP/2 server says that it has not processed it.
+//   - List, Get, Self, Delete, DeleteSelf, and a Patch or BulkUpdate that only
+//     sets whole fields are also retried after a temporary failure. So is All
+//     until it yields its first token.
 //   - Create, and any other Patch or BulkUpdate, are not retried if the server
 //     may have carried out the request. The error then matches
 //     [ErrOutcomeUnknown].
@@ -47,9 +48,9 @@
 //
 // All calls of a client share a budget, so that retries don't prolong an
 // outage. It is enough for ten retries. A successful call refunds its own
-// retries and a tenth of one more. Retries after 429 cost nothing. When the
-// budget is spent, each call sends one request. A retry after 401 costs nothing
-// either if the API has accepted the rejected bearer before.
+// retries and a tenth of one more. When the budget is spent, each call sends
+// one request. Retries after 429 don't take from the budget, and neither does a
+// retry after 401 if the API has accepted the bearer before.
 //
 // # Errors
 //

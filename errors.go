@@ -43,12 +43,12 @@ var (
 
 // These match an [Error] by how its call ended.
 var (
-	// ErrUnreachable reports that the last attempt got no response. The
-	// connection or the TLS handshake failed, a proxy refused to connect, or
-	// Config.AttemptTimeout passed. The error doesn't match if the caller's
-	// context ended, or if Config.Limiter or Config.TokenSource failed. The
-	// error also matches ErrOutcomeUnknown if the request may have changed a
-	// token.
+	// ErrUnreachable reports that the last attempt got no response, or only a
+	// part of its header. The connection or the TLS handshake failed, a proxy
+	// refused to connect, or Config.AttemptTimeout passed. The error doesn't
+	// match if the caller's context ended, or if Config.Limiter or
+	// Config.TokenSource failed. It also matches ErrOutcomeUnknown if the call
+	// may have changed a token.
 	ErrUnreachable = errors.New("sailpoint: no response")
 
 	// ErrInvalidCredentials reports that the token endpoint rejected the client
@@ -250,7 +250,7 @@ func (e *Error) LogValue() slog.Value {
 // that an owner may have.
 type CreateOutcomeError struct {
 	Name      string
-	StartedAt time.Time // when Create was called, by the API's clock if that is known and by the local clock otherwise
+	StartedAt time.Time // when Create was called, by the API's clock, or by the local one if they differ by a day or the API's is unknown
 	Created   bool      // true if the token exists, false if it may exist
 	ID        string    // the token's id, or "" if it is unknown
 	Err       error     // wraps an *Error

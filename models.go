@@ -120,8 +120,8 @@ type ListPersonalAccessTokensOptions struct {
 	// OwnerID is the id of an identity, or OwnerMe. The default selects the
 	// tokens of all owners.
 	OwnerID string
-	// Filter selects tokens by their last use. See [LastUsedLE] and
-	// [LastUsedIsNull]. The API can't filter by anything else.
+	// Filter selects tokens by their last use, with LastUsedLE or
+	// LastUsedIsNull. The API can't filter by anything else.
 	Filter PersonalAccessTokenFilter
 }
 

@@ -9,12 +9,12 @@ type Operation struct {
 	Attempt int    // 1 for the first request of the call
 }
 
-// OperationFromContext returns the operation that ctx belongs to. Two kinds of
-// code can use it, such as for traces or metrics. One is the RoundTripper of
-// Config.HTTPClient, with the context of its request. The other is the handler
-// of Config.Logger, with the context of a record about a request or a wait. For
-// any other context it returns false. The name of an operation never contains
-// an id, a query or a secret, so it can be a label.
+// OperationFromContext returns the operation that ctx belongs to, for traces
+// and metrics. A RoundTripper of Config.HTTPClient can call it with the context
+// of its request. A handler of Config.Logger can call it with the context of a
+// record about a request or a wait. For any other context it returns false. The
+// name of an operation never contains an id, a query or a secret, so it can be
+// a label.
 func OperationFromContext(ctx context.Context) (Operation, bool) {
 	if ctx == nil {
 		return Operation{}, false

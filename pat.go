@@ -22,8 +22,8 @@ type PersonalAccessTokensService struct {
 	client *Client
 }
 
-// Create makes a token for the identity that the client acts for. It returns
-// the token with its secret, which the API never returns again.
+// Create makes a token for the owner of the client's PAT. It returns the token
+// with its secret, which the API never returns again.
 //
 //	POST /{version}/personal-access-tokens
 //
@@ -107,8 +107,7 @@ func (s *PersonalAccessTokensService) List(ctx context.Context, opts ListPersona
 //	GET /{version}/personal-access-tokens
 //
 // Needs the rights of List. Each range over the iterator sends a new request.
-// It is retried after a temporary failure, but not after the first token. A
-// later failure ends the loop, and the tokens yielded before it are correct.
+// It is retried after a temporary failure, but not after the first token.
 //
 // The response stays open while the loop runs. Your loop may take as long as it
 // likes, because only the time in which All waits for the server is limited.
@@ -252,7 +251,7 @@ const maxBulkIDs = 25
 // BulkUpdate is retried in the same cases as Patch.
 //
 // Every id must belong to a token of the tenant, and no id may be blank or
-// repeated. SailPoint doesn't document what happens to an unknown id, so check
+// repeated. SailPoint doesn't document the status for an unknown id, so check
 // that every token was returned. The API stores UserAwareTokenNeverExpires but
 // doesn't return it, so it is nil in the result.
 func (s *PersonalAccessTokensService) BulkUpdate(ctx context.Context, ids []string, patch *PersonalAccessTokenPatch) ([]PersonalAccessToken, error) {
