@@ -42,7 +42,7 @@ func TestAccessTokenIsTheBearerOfTheCalls(t *testing.T) {
 		<-time.After(9*time.Minute - time.Second)
 		require.Equal(t, "bearer-1", accessToken(t, client, ""))
 		<-time.After(time.Second)
-		require.Equal(t, "bearer-2", accessToken(t, client, ""), "a minute before its end it is renewed")
+		require.Equal(t, "bearer-2", accessToken(t, client, ""), "renewed a minute before its end")
 		n.requireCounts(t, 0, 2)
 	})
 }
@@ -51,9 +51,9 @@ func TestAccessTokenReplacesARejectedBearer(t *testing.T) {
 	n := &network{}
 	client := n.client(t)
 	require.Equal(t, "bearer-1", accessToken(t, client, "another"))
-	require.Equal(t, "bearer-1", accessToken(t, client, "another"), "of another bearer")
+	require.Equal(t, "bearer-1", accessToken(t, client, "another"), "the rejection of another bearer")
 	require.Equal(t, "bearer-2", accessToken(t, client, "bearer-1"))
-	require.Equal(t, "bearer-2", accessToken(t, client, "bearer-1"), "a late report")
+	require.Equal(t, "bearer-2", accessToken(t, client, "bearer-1"), "a late rejection")
 	require.NoError(t, list(t.Context(), client))
 	require.Equal(t, []string{"bearer-2"}, n.bearersSent())
 	n.requireCounts(t, 1, 2)

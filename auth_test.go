@@ -1402,7 +1402,7 @@ func TestManyCallsWithEverything(t *testing.T) {
 			})
 		}
 		calls.Wait()
-		assert.EqualValues(t, 1, most.Load(), "fetches at a time")
+		assert.EqualValues(t, 1, most.Load(), "one fetch at a time")
 		for _, bearer := range n.bearersSent() {
 			require.True(t, strings.HasPrefix(bearer, "bearer-"), "%q", bearer)
 		}

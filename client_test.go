@@ -406,7 +406,7 @@ func TestContextValuesReachTransportAndLogger(t *testing.T) {
 	})
 	_, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
 	require.NoError(t, err)
-	require.Equal(t, []any{"value", "value"}, seen, "of the token request and the call")
+	require.Equal(t, []any{"value", "value"}, seen, "from the token request and the call")
 }
 
 type transportFunc func(*http.Request) (*http.Response, error)

@@ -65,7 +65,7 @@ func TestSharedLimiterHoldsBackTheOthers(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []time.Duration{20 * time.Second}, limiter.reported)
 
-		require.NoError(t, list(t.Context(), second), "the wait counts as no retry")
+		require.NoError(t, list(t.Context(), second), "the wait is not a retry")
 		calls.Wait()
 		other.requireCounts(t, 1, 1)
 		require.GreaterOrEqual(t, other.calls[0].at.Sub(started), 20*time.Second)

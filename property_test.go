@@ -28,9 +28,9 @@ import (
 // one thing and does another, which no client could detect.
 func TestNoSilentLoss(t *testing.T) {
 	const batches = 100
-	perBatch := 30
+	perBatch, environment := 30, ""
 	if exhaustive() {
-		perBatch = 1000
+		perBatch, environment = 1000, "SAILPOINT_TEST_EXHAUSTIVE=1 "
 	}
 	var tally [3]atomic.Int64
 	t.Run("scripts", func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestNoSilentLoss(t *testing.T) {
 							s := newScript(rand.New(rand.NewPCG(scriptSeed, batch<<32|uint64(n))))
 							ended, err := s.run(t)
 							if err != nil {
-								t.Fatalf("script %d: %v\n%+v\nTo repeat it: go test -run '^TestNoSilentLoss$' -seed %d", n, err, s, *seed)
+								t.Fatalf("script %d: %v\n%+v\nTo repeat it: %sgo test -run '^TestNoSilentLoss$' -seed %d", n, err, s, environment, *seed)
 							}
 							tally[ended].Add(1)
 						}

@@ -762,7 +762,7 @@ func TestPauseThatBeginsMeanwhile(t *testing.T) {
 		for _, call := range n.calls[1:] {
 			assert.GreaterOrEqual(t, call.at.Sub(started), 10*time.Second)
 		}
-		assert.Equal(t, 3, asked, "once a request")
+		assert.Equal(t, 3, asked, "once for each request")
 	})
 }
 
