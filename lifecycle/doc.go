@@ -10,6 +10,7 @@
 //     result as JSON, CSV or HTML.
 //   - [Prune] deletes tokens that an audit found.
 //
+// Renew and Prune are dry runs, which change nothing, unless Apply is set.
 // Issue a token once, and rotate it from a job that runs daily:
 //
 //	store := lifecycle.FileStore{Path: "/var/lib/nightly-report/pat.json"}

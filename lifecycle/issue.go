@@ -58,9 +58,10 @@ type Result struct {
 //
 // A nil error means that Issue loaded the credential from the store and fetched
 // a bearer with it. (With a [SaveFunc] it did so before the secret was stored.)
-// An invalid argument is an error that matches [sailpoint.ErrInvalidArgument],
-// before anything is sent. Every other error is an [*Error]. It says what the
-// store holds, which tokens are left, and what to do.
+// For an invalid argument Issue returns an error that matches
+// [sailpoint.ErrInvalidArgument], and sends nothing. Every other error is an
+// [*Error]. It says what the store holds, which tokens are left, and what to
+// do.
 //
 // Issue deletes its own new token again if its secret is not stored and
 // certainly won't be. It does the same if the tenant shows that the token

@@ -70,9 +70,9 @@ type RotateOptions struct {
 // starts. A client whose token has been replaced can finish a rotation, but
 // can't start one ([ErrClientReplaced]).
 //
-// Needs sp:my-personal-access-tokens:manage. An invalid argument is an error
-// that matches [sailpoint.ErrInvalidArgument], before anything is sent. Every
-// other error is an [*Error].
+// Needs sp:my-personal-access-tokens:manage. For an invalid argument Rotate
+// returns an error that matches [sailpoint.ErrInvalidArgument], and sends
+// nothing. Every other error is an [*Error].
 func Rotate(ctx context.Context, client *sailpoint.Client, store Store, opts RotateOptions) (*Result, error) {
 	if err := checkArguments(ctx, client, store); err != nil {
 		return nil, err
