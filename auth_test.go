@@ -240,15 +240,16 @@ func TestFetchThatNobodyWaitsForIsNotJoined(t *testing.T) {
 // TestTokenSourceThatIgnoresItsContext shows that later calls get another try.
 func TestTokenSourceThatIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
+		var asked atomic.Int64
 		never := make(chan struct{})
 		defer close(never)
 		n := &network{}
 		client := n.client(t, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
-			if asked++; asked == 1 {
+			n := asked.Add(1)
+			if n == 1 {
 				<-never
 			}
-			return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(fmt.Sprint("bearer-", asked))}, nil
+			return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(fmt.Sprint("bearer-", n))}, nil
 		}))
 		started := time.Now()
 		within := func(limit time.Duration) error {
@@ -265,7 +266,7 @@ func TestTokenSourceThatIgnoresItsContext(t *testing.T) {
 		}
 		calls.Wait()
 		assert.Equal(t, 6*time.Second, time.Since(started), "1 s, and 5 s for the first to end")
-		assert.Equal(t, 2, asked)
+		assert.EqualValues(t, 2, asked.Load())
 		assert.Equal(t, slices.Repeat([]string{"bearer-2"}, 10), n.bearersSent())
 	})
 }
