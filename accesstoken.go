@@ -70,17 +70,22 @@ func (c *Client) ClientID() string {
 // clientIDOf returns the id of the PAT behind b, or "".
 func (c *Client) clientIDOf(b *bearer) string { return cmp.Or(b.clientID, c.cfg.ClientID) }
 
-// ownTokenID returns the id of the client's own token. It gets the first bearer
-// if only that can tell the id.
+// ownTokenID returns the id of the client's own token. With a TokenSource, that
+// is the token of the next request's bearer, because each bearer may belong to
+// another token.
 func (c *Client) ownTokenID(ctx context.Context) (string, error) {
-	if id := c.ClientID(); id != "" {
-		return id, nil
+	if c.cfg.TokenSource == nil {
+		return c.cfg.ClientID, nil
 	}
 	token, err := c.AccessToken(ctx, Secret{})
-	if err == nil && token.ClientID == "" {
-		err = invalidArgument("the client's own token is not known: set Config.ClientID in addition to TokenSource, or AccessToken.ClientID in it")
+	if err != nil {
+		return "", err
 	}
-	return token.ClientID, err
+	id := cmp.Or(token.ClientID, c.ClientID())
+	if id == "" {
+		return "", invalidArgument("the client's own token is not known: set Config.ClientID in addition to TokenSource, or AccessToken.ClientID in it")
+	}
+	return id, nil
 }
 
 // awaitBearer returns a bearer, or the error of a call that failed to get one.

@@ -284,6 +284,23 @@ func TestDeleteSelfKnowsTheOwnTokenByItsBearer(t *testing.T) {
 	client := n.client(t, withSource(withIDs("live")), func(cfg *sailpoint.Config) { cfg.ClientID = "" })
 	require.NoError(t, client.PersonalAccessTokens.DeleteSelf(t.Context()))
 	require.Equal(t, "https://acme.example/v2024/personal-access-tokens/live", n.calls[0].url)
+
+	n = scripted(response{status: 204})
+	require.NoError(t, n.client(t, withSource(withIDs("live"))).PersonalAccessTokens.DeleteSelf(t.Context()))
+	require.Equal(t, "https://acme.example/v2024/personal-access-tokens/live", n.calls[0].url, "not the configured id")
+}
+
+// TestDeleteSelfAfterTheBearerExpired covers a TokenSource whose PAT was
+// replaced meanwhile.
+func TestDeleteSelfAfterTheBearerExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted(response{status: 204})
+		client := n.client(t, withSource(withIDs("first", "second")))
+		accessToken(t, client, "")
+		<-time.After(5 * time.Minute)
+		require.NoError(t, client.PersonalAccessTokens.DeleteSelf(t.Context()))
+		require.Equal(t, "https://acme.example/v2024/personal-access-tokens/second", n.calls[0].url)
+	})
 }
 
 // TestRetryAfterARenewal shows that a call with a Limiter is retried with the

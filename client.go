@@ -146,6 +146,7 @@ type call struct {
 	// sparesOwn rejects the client's own token. A TokenSource may name it only
 	// together with a bearer.
 	sparesOwn bool
+	aboutOwn  bool // tokenID is that of the bearer's token
 	http      http.Client
 
 	ctx      context.Context // the caller's
@@ -682,8 +683,12 @@ func (c *call) cause(err error) error {
 // use sets the bearer of the next attempt. It rejects a Delete of the bearer's
 // own token.
 func (c *call) use(b *bearer) error {
-	if c.sparesOwn && strings.EqualFold(c.tokenID, c.client.clientIDOf(b)) {
+	own := c.client.clientIDOf(b)
+	if c.sparesOwn && strings.EqualFold(c.tokenID, own) {
 		return errOwnToken
+	}
+	if c.aboutOwn {
+		c.tokenID = cmp.Or(own, c.tokenID)
 	}
 	if c.bearer != nil && c.bearer != b {
 		c.earlier = append(c.earlier, c.bearer)

@@ -166,12 +166,12 @@ func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonal
 // Get holds one token in memory at a time. In tokens with another id, it
 // ignores JSON fields that can't be read, except the id.
 func (s *PersonalAccessTokensService) Get(ctx context.Context, id string) (*PersonalAccessToken, error) {
-	own, ownErr := s.find(ctx, OwnerMe, id)
+	own, ownErr := s.find(ctx, OwnerMe, id, false)
 	notOwn := errors.Is(ownErr, ErrNotFound)
 	if !notOwn && !errors.Is(ownErr, ErrForbidden) {
 		return own, ownErr
 	}
-	token, err := s.find(ctx, "", id)
+	token, err := s.find(ctx, "", id, false)
 	var failure *Error
 	if notOwn && errors.Is(err, ErrForbidden) && errors.As(err, &failure) {
 		failure.Err = &notListedError{"is one of the caller's own, and those of other owners can't be listed"}
@@ -196,7 +196,7 @@ func (s *PersonalAccessTokensService) Self(ctx context.Context) (*PersonalAccess
 	if err != nil {
 		return nil, err
 	}
-	return s.find(ctx, OwnerMe, id)
+	return s.find(ctx, OwnerMe, id, true)
 }
 
 // Patch applies patch to the token with this id and returns the changed token.
@@ -360,8 +360,9 @@ func (s *PersonalAccessTokensService) DeleteSelf(ctx context.Context) error {
 }
 
 // find lists the tokens of one owner, or of all owners, and returns the one with
-// this id.
-func (s *PersonalAccessTokensService) find(ctx context.Context, ownerID, id string) (*PersonalAccessToken, error) {
+// this id. If own is set, a retry with the bearer of another token looks for
+// that token.
+func (s *PersonalAccessTokensService) find(ctx context.Context, ownerID, id string, own bool) (*PersonalAccessToken, error) {
 	op, err := s.collection(ctx, http.MethodGet, kindRead)
 	if err != nil {
 		return nil, err
@@ -371,17 +372,21 @@ func (s *PersonalAccessTokensService) find(ctx context.Context, ownerID, id stri
 	}
 	op.url += ListPersonalAccessTokensOptions{OwnerID: ownerID}.query()
 	op.tokenID = id
-	var token *PersonalAccessToken
-	call := s.client.call(ctx, op, func(body io.Reader) (err error) {
-		token, err = findToken(body, id) // here, so that a list that was cut short is retried
+	var (
+		token *PersonalAccessToken
+		call  *call
+	)
+	call = s.client.call(ctx, op, func(body io.Reader) (err error) {
+		token, err = findToken(body, call.tokenID) // here, so that a list that was cut short is retried
 		return err
 	})
+	call.aboutOwn = own
 	if err := call.do(); err != nil {
 		return nil, err
 	}
 	if token == nil {
 		return nil, &Error{
-			Op: op.name(), TokenID: id, StatusCode: http.StatusOK, Attempts: call.attempts,
+			Op: op.name(), TokenID: call.tokenID, StatusCode: http.StatusOK, Attempts: call.attempts,
 			Err: &notListedError{"is listed"},
 		}
 	}

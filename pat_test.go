@@ -283,6 +283,41 @@ func TestSelfNeedsToKnowTheToken(t *testing.T) {
 	require.Equal(t, "POST /oauth/token", requireOneError(t, err).Op)
 }
 
+// TestSelfFollowsTheBearer covers a TokenSource whose PAT was replaced, with the
+// id of the first one in the configuration or not.
+func TestSelfFollowsTheBearer(t *testing.T) {
+	for name, test := range map[string]struct {
+		configured string
+		bearers    []string // that the API rejects
+		wait       time.Duration
+		sent       []string
+	}{
+		"the bearer is rejected":                {"", []string{"bearer-1"}, 0, []string{"bearer-1", "bearer-2"}},
+		"the bearer has expired":                {"", nil, 5 * time.Minute, []string{"bearer-2"}},
+		"with an id, the bearer is rejected":    {"first", []string{"bearer-1"}, 0, []string{"bearer-1", "bearer-2"}},
+		"with an id, the bearer has expired":    {"first", nil, 5 * time.Minute, []string{"bearer-2"}},
+		"with another id, the bearer is in use": {"before", []string{"bearer-1"}, 0, []string{"bearer-1", "bearer-2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{api: rejecting(ok(`[{"id":"other"},{"id":"second","name":"mine"}]`), test.bearers...)}
+				client := n.client(t, withSource(withIDs("first", "second")), func(cfg *sailpoint.Config) { cfg.ClientID = test.configured })
+				require.Equal(t, "bearer-1", accessToken(t, client, ""))
+				<-time.After(test.wait)
+				token, err := client.PersonalAccessTokens.Self(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, "mine", token.Name)
+				require.Equal(t, test.sent, n.bearersSent())
+			})
+		})
+	}
+
+	n := &network{api: rejecting(ok(`[{"id":"first"}]`), "bearer-1")}
+	_, err := n.client(t, withSource(withIDs("first", "second"))).PersonalAccessTokens.Self(t.Context())
+	requireMatches(t, err, sailpoint.ErrNotFound)
+	require.Equal(t, "second", requireOneError(t, err).TokenID)
+}
+
 // TestBulkUpdateRejectsInvalidArguments shows that nothing is sent that the API
 // would reject, or that its version does not know.
 func TestBulkUpdateRejectsInvalidArguments(t *testing.T) {

@@ -64,21 +64,24 @@ type PruneOptions struct {
 // [AuditPolicy].OwnerID.
 //
 // Needs the rights of [Audit] and sp:my-personal-access-tokens:manage, or
-// sp:all-personal-access-tokens:manage for others' tokens. If the client has a
-// Config.TokenSource, also set Config.ClientID, because Prune must know the
-// client's token.
+// sp:all-personal-access-tokens:manage for others' tokens. If the client's
+// Config.TokenSource returns no ClientID, also set Config.ClientID, because
+// Prune must know the client's token.
 func Prune(ctx context.Context, client *sailpoint.Client, report *Report, opts PruneOptions) ([]Change, error) {
 	tokens, err := serviceOf(client)
 	if err != nil {
 		return nil, err
 	}
-	if err := opts.check(client, report); err != nil {
+	if err := opts.check(report); err != nil {
 		return nil, err
 	}
-	p := pruning{tokens: tokens, self: client.ClientID(), opts: opts}
+	p := pruning{client: client, tokens: tokens, opts: opts}
 	p.choose(report)
 	if len(p.changes) == 0 {
 		return nil, nil
+	}
+	if err := requireOwnToken(ctx, client); err != nil {
+		return nil, err
 	}
 	if err := p.recheck(ctx, report.Policy.OwnerID); err != nil {
 		return nil, err
@@ -86,12 +89,25 @@ func Prune(ctx context.Context, client *sailpoint.Client, report *Report, opts P
 	return p.changes, p.apply(ctx)
 }
 
-func (o *PruneOptions) check(client *sailpoint.Client, report *Report) error {
+// requireOwnToken returns an error if the client doesn't know its own token. It
+// gets a bearer first, because a TokenSource may name the token only with one.
+func requireOwnToken(ctx context.Context, client *sailpoint.Client) error {
+	if client.ClientID() != "" {
+		return nil
+	}
+	if _, err := client.AccessToken(ctx, sailpoint.Secret{}); err != nil {
+		return err
+	}
+	if client.ClientID() == "" {
+		return invalidArgument("the client's own token is not known: set Config.ClientID in addition to TokenSource, or AccessToken.ClientID in it")
+	}
+	return nil
+}
+
+func (o *PruneOptions) check(report *Report) error {
 	switch {
 	case report == nil:
 		return invalidArgument("the report is nil: make one with Audit")
-	case client.ClientID() == "":
-		return invalidArgument("the client's own token is not known: set Config.ClientID in addition to TokenSource")
 	case len(o.Kinds) == 0:
 		return invalidArgument("Kinds is empty: list the kinds of findings whose tokens to delete")
 	case min(o.MaxDeletions, o.Concurrency) < 0:
@@ -110,8 +126,8 @@ func (o *PruneOptions) check(client *sailpoint.Client, report *Report) error {
 
 // pruning is one call of Prune.
 type pruning struct {
+	client  *sailpoint.Client
 	tokens  *sailpoint.PersonalAccessTokensService
-	self    string
 	opts    PruneOptions
 	changes []Change // those without a Status will be deleted
 	settled int      // reported to Progress
@@ -134,10 +150,11 @@ func (p *pruning) recheck(ctx context.Context, ownerID string) error {
 	if err != nil {
 		return err
 	}
+	self := p.client.ClientID() // after the list, which may have needed the bearer of a newer token
 	left := cmp.Or(p.opts.MaxDeletions, 100)
 	for i := range p.changes {
 		c := &p.changes[i]
-		reason := now.reasonToKeep(&c.Token, p.self)
+		reason := now.reasonToKeep(&c.Token, self)
 		token, exists := now.tokens[c.Token.ID]
 		if exists {
 			c.Token = token

@@ -255,6 +255,41 @@ func TestPruneNeverDeletesItsOwnToken(t *testing.T) {
 	require.Len(t, tenant.Tokens(), 1)
 }
 
+// TestPruneKnowsItsOwnTokenByTheBearer covers a client whose TokenSource names
+// the token, which Rotate replaces before Prune.
+func TestPruneKnowsItsOwnTokenByTheBearer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant, store, a := stored(t)
+		service, admin := serviceOf(t, tenant, store), clientOf(t, tenant)
+		prune := func() []string {
+			report, err := lifecycle.Audit(t.Context(), admin, lifecycle.AuditPolicy{OwnerID: sailpoint.OwnerMe})
+			require.NoError(t, err)
+			changes, err := lifecycle.Prune(t.Context(), service, report, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingNoExpiry}})
+			require.NoError(t, err)
+			return statuses(changes)
+		}
+		assert.Contains(t, prune(), a.ID+" skipped it is the client's own token", "before its first bearer")
+
+		b := replaceStored(t, tenant, store)
+		assert.Contains(t, prune(), b.ID+" skipped it is the client's own token", "with the bearer of the token before")
+	})
+}
+
+// TestPruneWithoutABearer checks that the error of the TokenSource is returned.
+func TestPruneWithoutABearer(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	expiredTokens(tenant, 1)
+	mine := errors.New("mine")
+	client := clientOf(t, tenant, func(cfg *sailpoint.Config) {
+		cfg.ClientID, cfg.ClientSecret = "", sailpoint.Secret{}
+		cfg.TokenSource = func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+			return sailpoint.AccessToken{}, mine
+		}
+	})
+	_, err := lifecycle.Prune(t.Context(), client, audit(t, clientOf(t, tenant)), lifecycle.PruneOptions{Kinds: expired, Apply: true})
+	require.ErrorIs(t, err, mine)
+}
+
 func TestPruneCeiling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for limit, want := range map[int]int{0: 100, 1: 1, 104: 104, 200: 105} {
@@ -523,7 +558,7 @@ func TestPruneRejectsArguments(t *testing.T) {
 	sourced := clientOf(t, tenant, func(cfg *sailpoint.Config) {
 		cfg.ClientID, cfg.ClientSecret = "", sailpoint.Secret{}
 		cfg.TokenSource = func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
-			return sailpoint.AccessToken{}, errors.New("not asked")
+			return sailpoint.AccessToken{Bearer: sailpoint.NewSecret("a-bearer")}, nil
 		}
 	})
 	report := &lifecycle.Report{Findings: []lifecycle.Finding{{Kind: lifecycle.FindingExpired, Token: sailpoint.PersonalAccessToken{ID: "id"}}}}

@@ -179,7 +179,9 @@ func TestAServiceFollowsARotationWithoutGrace(t *testing.T) {
 		b := replaceStored(t, tenant, store)
 		<-time.After(time.Second)
 		start := time.Now()
-		require.NoError(t, listOwn(t, service))
+		self, err := service.PersonalAccessTokens.Self(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, b.ID, self.ID)
 		require.NoError(t, listOwn(t, service))
 		assert.Equal(t, b.ID, service.ClientID())
 		assert.Equal(t, []string{
