@@ -161,13 +161,16 @@ func (s *PersonalAccessTokensService) All(ctx context.Context, opts ListPersonal
 // token may belong to another owner. If the caller may list neither, the error
 // matches only ErrForbidden. Managed tokens are listed only with
 // idn:managed-personal-access-tokens:read. Without it, Get can't tell a managed
-// token from one that doesn't exist.
+// token from one that doesn't exist. A 404 to the list itself, for example from
+// a gateway, also matches ErrNotFound. Its StatusCode is 404 instead of 200, and
+// it doesn't show that the token is gone.
 //
 // Get holds one token in memory at a time. In tokens with another id, it
 // ignores JSON fields that can't be read, except the id.
 func (s *PersonalAccessTokensService) Get(ctx context.Context, id string) (*PersonalAccessToken, error) {
 	own, ownErr := s.find(ctx, OwnerMe, id, false)
-	notOwn := errors.Is(ownErr, ErrNotFound)
+	var notListed *notListedError
+	notOwn := errors.As(ownErr, &notListed) // unlike a 404 to the list
 	if !notOwn && !errors.Is(ownErr, ErrForbidden) {
 		return own, ownErr
 	}

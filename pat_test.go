@@ -184,6 +184,8 @@ func TestGetListsTheOwnTokensFirst(t *testing.T) {
 		"not listed, own denied":      {[]response{denied, ok(`[]`)}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound}, "no token with this id is listed"},
 		"not own, others denied":      {[]response{ok(`[]`), denied}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound, sailpoint.ErrForbidden}, "one of the caller's own"},
 		"both denied":                 {[]response{denied}, []string{ownList, wholeList}, []error{sailpoint.ErrForbidden}, "403 Forbidden (token " + id},
+		"no own list":                 {[]response{{status: 404}, denied}, []string{ownList}, []error{sailpoint.ErrNotFound}, "404 Not Found (token " + id},
+		"no whole list":               {[]response{ok(`[]`), {status: 404}}, []string{ownList, wholeList}, []error{sailpoint.ErrNotFound}, "404 Not Found (token " + id},
 		"own list fails":              {[]response{{status: 500}}, []string{ownList}, []error{sailpoint.ErrServer}, "500"},
 		"whole list fails":            {[]response{ok(`[]`), {status: 500}}, []string{ownList, wholeList}, []error{sailpoint.ErrServer}, "500"},
 		"a list cut after the token":  {[]response{ok(`[` + aToken + `,`)}, []string{ownList}, []error{sailpoint.ErrInvalidResponse}, "EOF"},
