@@ -188,7 +188,7 @@ func exampleClient() *sailpoint.Client {
 // also stands, line for line, in a compiled file.
 func TestSnippetsAreCompiled(t *testing.T) {
 	var compiled []string
-	for _, name := range glob(t, "*example_test.go", "*/*example_test.go") {
+	for _, name := range glob(t, "*example_test.go", "*/*example_test.go", "*/*/*example_test.go") {
 		compiled = append(compiled, withoutIndent(readFile(t, name)))
 	}
 	count := 0
