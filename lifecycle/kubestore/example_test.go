@@ -11,10 +11,18 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle/kubestore"
 )
 
-// A job in the cluster rotates the token whose secret is in a Secret.
+// A job in the cluster that rotates its own token. It isn't run here, because
+// it needs a cluster.
 func Example() {
 	ctx := context.Background()
-	client := exampleClient()
+	cfg, err := sailpoint.LoadConfig()
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := sailpoint.NewClient(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
 
 	config, err := kubestore.InCluster() // the address, the namespace, and the token and CA of the service account
 	if err != nil {
@@ -30,17 +38,5 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(result.Outcome, result.Token.Name)
-}
-
-func exampleClient() *sailpoint.Client {
-	cfg, err := sailpoint.LoadConfig()
-	if err != nil {
-		log.Fatal(err)
-	}
-	client, err := sailpoint.NewClient(cfg)
-	if err != nil {
-		log.Fatal(err)
-	}
-	return client
+	fmt.Println(result.Outcome)
 }
