@@ -17,24 +17,24 @@ type Credential struct {
 	// if the secret is the same, so that each write changes something. Allow at
 	// least 63 bytes, or more in case IDs become longer.
 	Note string
-	// Version identifies the content that Load returned, such as the version
-	// number of a Vault secret. Only Load sets it. Save must store nothing if
-	// the store has been written since. An empty Version means that the store
-	// does not compare versions. See [Store].
+	// Version identifies the write whose content Load returned, such as the
+	// version number of a Vault secret. Only Load sets it. Save must store
+	// nothing if the store has been written since that Load. An empty Version
+	// means that the store does not compare versions. See [Store].
 	Version string
 }
 
 // Store keeps one [Credential], for example in a file, a Vault path or a
 // Kubernetes secret. Use a separate store for each token. [FileStore],
 // [MemoryStore] and the packages vaultstore, kubestore and sqlstore implement
-// Store. The example shows how to write your own. Package storetest checks it.
+// Store. ExampleStore shows how to write your own. Package storetest checks it.
 //
 // Prefer a store with versions. Its Load returns a non-empty Version, even if
 // nothing is stored yet. Its Save returns ErrStoreConflict and changes nothing
 // if the given Version is no longer current. Each Save that takes effect makes
 // a new Version. With such a store several instances of a job can call Issue
-// and Rotate at once. Writes may take effect late, reads may return an old
-// credential, and clocks may be wrong.
+// and Rotate at once. Both then tolerate writes that take effect late, reads
+// that return an old credential, and wrong clocks.
 //
 // A store without versions is safe only under three conditions. Only one
 // instance of the job uses it at a time. Load returns what the last Save
@@ -47,22 +47,23 @@ type Credential struct {
 // Give Issue and Rotate a context with a deadline, because clients of some
 // stores retry for minutes. A store must not retry a Save whose response was
 // lost: the second attempt would conflict with the first.
-//
-// The packages vaultstore, kubestore and sqlstore are stores for servers. The
-// package storetest checks a store of your own.
 type Store interface {
-	// Load returns the stored credential, or one without an ID if nothing is
-	// stored.
+	// Load returns the stored credential. If nothing is stored, it returns a
+	// nil error and a Credential without ID, Secret and Note. If it can't tell,
+	// for example because the server refuses the read, it returns an error.
 	Load(ctx context.Context) (Credential, error)
 	// Save replaces the stored credential by c. It stores ID, Secret and Note
-	// unchanged. When it returns nil, c is on stable storage. ErrStoreConflict
-	// and ErrNotStored mean that nothing was changed. After any other error c
-	// may be stored, and Issue or Rotate finds out.
+	// unchanged. Get the secret's text with c.Secret.Reveal, because
+	// marshalling a Secret fails. When Save returns nil, c is on stable
+	// storage. ErrStoreConflict and ErrNotStored, also wrapped, mean that
+	// nothing was changed. After any other error c may be stored, and Issue or
+	// Rotate finds out by a Load.
 	//
-	// Issue or Rotate may also save a Credential with a Note only. They do so
-	// to get a new Version, which makes late writes of other runs fail.
-	// Readers of the store see an empty ID and secret if nothing else was stored.
-	// A store with versions may reject an empty Version with ErrNotStored.
+	// Issue or Rotate may first save a Credential with a Note but no ID and no
+	// Secret. They do so to get a new Version, which makes late writes of other
+	// runs fail. Readers of the store see an empty ID and secret until the next
+	// Save. If c.Version is empty, a store with versions may return
+	// ErrNotStored.
 	Save(ctx context.Context, c Credential) error
 }
 
@@ -77,13 +78,15 @@ type SaveChecker interface {
 
 var (
 	// ErrStoreConflict says that a Save stored nothing, because the given
-	// Version is no longer current. A [Store] returns it.
+	// Version is no longer current. The Save of a [Store] returns it or an
+	// error that wraps it.
 	ErrStoreConflict = errors.New("lifecycle: the store has been written since it was loaded")
 	// ErrNotStored says that a Save changed nothing and never will. If a
 	// [Store] is certain of that, its Save returns an error that wraps
-	// ErrNotStored.
-	// Issue and Rotate then delete the new token, so a wrong ErrNotStored can
-	// cost a stored secret its token. When in doubt return the plain error.
+	// ErrNotStored. Issue and Rotate then delete the new token. If its secret
+	// was stored after all, the stored credential no longer works. When in
+	// doubt, return an error that wraps neither ErrNotStored nor
+	// ErrStoreConflict.
 	ErrNotStored = errors.New("lifecycle: not stored")
 )
 
