@@ -68,7 +68,7 @@ func checkCount(ctx context.Context, p Place) error {
 	}
 	c, err := p.Open().Load(ctx)
 	if err == nil && c.ID != counterID(writers*each) {
-		err = fmt.Errorf("after %d Saves that returned nil and count, id %.8q is stored, not %q", writers*each, c.ID, counterID(writers*each))
+		err = fmt.Errorf("%d Saves returned nil and each raised the number in the ID, but id %.8q is stored instead of %q", writers*each, c.ID, counterID(writers*each))
 	}
 	return withoutSecret(err)
 }
@@ -92,7 +92,7 @@ func increment(ctx context.Context, s lifecycle.Store) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%d Saves in turn returned ErrStoreConflict, each after a Load", maxConflicts)
+	return fmt.Errorf("%d Saves in turn returned ErrStoreConflict, each with the Version that Load had just returned", maxConflicts)
 }
 
 // turn is the pause in which readers and the writer let each other in.

@@ -64,12 +64,27 @@ func put(ctx context.Context, s lifecycle.Store) (before, now lifecycle.Credenti
 	}
 	c := newCredential(before.Version)
 	if err = save(ctx, s, c); err != nil {
-		return before, now, fmt.Errorf("Save over what Load returned: %w", err)
+		return before, now, fmt.Errorf("Save with the Version that Load had just returned: %w", err)
 	}
 	if now, err = s.Load(ctx); err == nil && !equal(now, c) {
-		err = errors.New("Load returned something else than was saved")
+		err = fmt.Errorf("Load returned another %s than was saved", difference(now, c))
 	}
 	return before, now, withoutSecret(err)
+}
+
+// difference names the members in which a and b differ.
+func difference(a, b lifecycle.Credential) string {
+	var names []string
+	if a.ID != b.ID {
+		names = append(names, "ID")
+	}
+	if !a.Secret.Equal(b.Secret) {
+		names = append(names, "Secret")
+	}
+	if a.Note != b.Note {
+		names = append(names, "Note")
+	}
+	return strings.Join(names, " and ")
 }
 
 // requireStored returns an error unless another store of this place loads c with its Version.
@@ -89,7 +104,7 @@ func requireConflict(err error) error {
 	if errors.Is(err, lifecycle.ErrStoreConflict) {
 		return nil
 	}
-	return fmt.Errorf("Save did not return ErrStoreConflict, but %w", orNil(err))
+	return fmt.Errorf("Save returned %w instead of ErrStoreConflict", orNil(err))
 }
 
 // orNil makes the nil error printable.

@@ -35,8 +35,11 @@ func withTimeout(ctx context.Context, f func(context.Context) error) error {
 
 // requireError returns an error unless a call that can't succeed returned one in time.
 func requireError(call string, err error) error {
-	if err == nil || errors.Is(err, errOverdue) {
-		return fmt.Errorf("%s returned %w", call, orNil(err))
+	if err == nil {
+		return fmt.Errorf("%s returned no error", call)
+	}
+	if errors.Is(err, errOverdue) {
+		return fmt.Errorf("%s: %w", call, err)
 	}
 	return nil
 }
@@ -48,13 +51,21 @@ func (p Place) outcome(ctx context.Context, saveErr error, now, c lifecycle.Cred
 	switch {
 	case err != nil:
 	case equal(got, c) && saysUnchanged(saveErr):
-		err = fmt.Errorf("the Credential is stored, but Save returned: %w", saveErr)
+		err = fmt.Errorf("the Credential is stored, but Save returned an error that says it is not: %w\n%s", saveErr, adviceOn(saveErr))
 	case !equal(got, c) && saveErr == nil:
 		err = errors.New("the Credential is not stored, but Save returned nil")
 	case !equal(got, c) && !equal(got, now):
-		err = errors.New("something else than before or than was saved is stored")
+		err = errors.New("neither the Credential of before nor the saved one is stored")
 	}
 	return got, withoutSecret(err)
+}
+
+// adviceOn says what to do about a saveErr that wrongly says that nothing was changed.
+func adviceOn(saveErr error) string {
+	if errors.Is(saveErr, lifecycle.ErrStoreConflict) {
+		return "Switch the client's retries off: a write that is sent twice conflicts with itself."
+	}
+	return "Don't wrap ErrNotStored around a timeout, a lost connection or a 5xx."
 }
 
 func (p Place) newProxy() (*faultproxy.Proxy, error) {
@@ -129,7 +140,7 @@ func checkHanging(ctx context.Context, p Place) error {
 // maxResponses is how many responses of one Save are lost in turn.
 const maxResponses = 4
 
-func checkLostReply(ctx context.Context, p Place) error {
+func checkLostResponse(ctx context.Context, p Place) error {
 	if p.OpenAt == nil {
 		return notSet("OpenAt")
 	}
@@ -145,7 +156,7 @@ func checkLostReply(ctx context.Context, p Place) error {
 		}
 	}
 	if !anyStored {
-		return errors.New("no Save whose response was cut took effect, so nothing was checked: see whether OpenAt connects to its address")
+		return errors.New("no Save whose response was cut took effect, so nothing was checked: make OpenAt connect to its address")
 	}
 	return nil
 }
@@ -153,7 +164,7 @@ func checkLostReply(ctx context.Context, p Place) error {
 func checkLostRequest(ctx context.Context, p Place) error {
 	stored, err := p.saveWithCut(ctx, 0, faultproxy.CutRequests)
 	if err == nil && stored {
-		err = errors.New("the Credential is stored: it was sent again later, or OpenAt does not connect to its address")
+		err = errors.New("the Credential is stored: the client sent it again later, or OpenAt does not connect to its address")
 	}
 	return err
 }
@@ -192,7 +203,7 @@ func (p Place) saveOnceWithCut(ctx context.Context, responses int, mode faultpro
 		return false, err
 	}
 	if _, _, err := put(ctx, s); err != nil {
-		return false, fmt.Errorf("afterwards: %w", err)
+		return false, fmt.Errorf("with the connection restored: %w", err)
 	}
 	return wasCut && equal(got, c), nil
 }
@@ -213,13 +224,13 @@ func checkDenied(ctx context.Context, p Place) error {
 	allowed := hasCheck && checker.CheckSave(ctx) == nil
 	restore()
 	if loadErr == nil {
-		return fmt.Errorf("Load returned nil and id %.8q", c.ID)
+		return fmt.Errorf("Load returned no error and id %.8q", c.ID)
 	}
 	if saveErr == nil || errors.Is(saveErr, lifecycle.ErrStoreConflict) {
 		return fmt.Errorf("Save returned %w", orNil(saveErr))
 	}
 	if allowed {
-		return errors.New("CheckSave returned nil")
+		return errors.New("CheckSave returned nil, although Save fails")
 	}
 	return requireStored(ctx, p, now)
 }
@@ -243,5 +254,5 @@ func checkRestart(ctx context.Context, p Place) error {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	return fmt.Errorf("a store that was open before does not recover: %w", err)
+	return fmt.Errorf("a store that was open before the restart does not recover: %w", err)
 }

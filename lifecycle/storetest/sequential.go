@@ -12,10 +12,15 @@ import (
 
 func checkEmpty(ctx context.Context, p Place) error {
 	c, err := p.Open().Load(ctx)
-	if err == nil && (c.ID != "" || !c.Secret.IsZero() || c.Version == "") {
-		err = fmt.Errorf("Load returned id %q, a secret: %t, version %q", c.ID, !c.Secret.IsZero(), c.Version)
+	switch {
+	case err != nil:
+		return fmt.Errorf("Load returned an error: %w", withoutSecret(err))
+	case c.ID != "" || !c.Secret.IsZero():
+		return withoutSecret(fmt.Errorf("Load returned id %q, a secret: %t: give each check a place of its own", c.ID, !c.Secret.IsZero()))
+	case c.Version == "":
+		return errors.New("Load returned an empty Version: storetest checks stores with versions only")
 	}
-	return withoutSecret(err)
+	return nil
 }
 
 func checkUnchanged(ctx context.Context, p Place) error {
@@ -36,7 +41,7 @@ func checkUnchanged(ctx context.Context, p Place) error {
 				return withoutSecret(err)
 			}
 			if !equal(got, c) {
-				return fmt.Errorf("with %.20q around the secret: Load returned something else than was saved", odd)
+				return fmt.Errorf("with %.20q around the secret: Load returned another %s than was saved", odd, difference(got, c))
 			}
 		}
 	}
@@ -52,7 +57,7 @@ func checkVersions(ctx context.Context, p Place) error {
 	seen := map[string]bool{before.Version: true}
 	for range 12 { // more than the versions that some engines keep
 		if now.Version == "" || seen[now.Version] {
-			return fmt.Errorf("a Save made version %q, which is empty or was there before", now.Version)
+			return fmt.Errorf("after a Save the Version is %q, which is empty or existed before", now.Version)
 		}
 		seen[now.Version] = true
 		if err := save(ctx, a, rewritten(now)); err != nil {
@@ -95,9 +100,9 @@ func checkForeign(ctx context.Context, p Place) error {
 	if err != nil {
 		return err
 	}
-	for _, version := range []string{"no version", "-1", "99999999", now.Version + "0", "0"} {
+	for _, version := range []string{"unknown", "-1", "99999999", now.Version + "0", "0"} {
 		if err := save(ctx, s, newCredential(version)); !saysUnchanged(err) {
-			return fmt.Errorf("with version %q: Save did not return ErrStoreConflict or ErrNotStored, but %w", version, orNil(err))
+			return fmt.Errorf("with version %q: Save returned %w instead of ErrStoreConflict or ErrNotStored", version, orNil(err))
 		}
 	}
 	return requireStored(ctx, p, now)
@@ -112,7 +117,7 @@ func checkNoVersion(ctx context.Context, p Place) error {
 	c := newCredential("")
 	if err := save(ctx, s, c); err != nil {
 		if !errors.Is(err, lifecycle.ErrNotStored) {
-			return fmt.Errorf("Save did not return ErrNotStored, but %w", err)
+			return fmt.Errorf("Save returned %w instead of ErrNotStored", err)
 		}
 		return requireStored(ctx, p, now)
 	}
@@ -140,7 +145,7 @@ func checkFence(ctx context.Context, p Place) error {
 		return fmt.Errorf("Load returned id %q and version %q after a Save without ID over version %q", after.ID, after.Version, before.Version)
 	}
 	if err := requireConflict(save(ctx, a, newCredential(before.Version))); err != nil {
-		return fmt.Errorf("over the version before: %w", err)
+		return fmt.Errorf("with the version before that Save: %w", err)
 	}
 	_, _, err = put(ctx, a)
 	return err
@@ -155,7 +160,7 @@ func checkEnded(ctx context.Context, p Place) error {
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	if got, err := s.Load(ended); err == nil && !equal(got, now) {
-		return errors.New("Load returned nil and something else than is stored")
+		return errors.New("Load returned no error and another Credential than the stored one")
 	}
 	c := newCredential(now.Version)
 	_, err = p.outcome(ctx, save(ended, s, c), now, c)
@@ -200,17 +205,17 @@ func checkCleared(ctx context.Context, p Place) error {
 	p.Clear()
 	after, err := s.Load(ctx)
 	if err != nil {
-		return fmt.Errorf("Load of the deleted content returned an error: %w", withoutSecret(err))
+		return fmt.Errorf("Load after the deletion returned an error: %w", withoutSecret(err))
 	}
 	if after.ID != "" || after.Version == "" {
-		return fmt.Errorf("Load of the deleted content returned id %q and version %q", after.ID, after.Version)
+		return fmt.Errorf("Load after the deletion returned id %q and version %q", after.ID, after.Version)
 	}
 	for range 3 { // a store that counts anew would come to the version of before
 		if _, _, err := put(ctx, s); err != nil {
 			return err
 		}
 		if err := requireConflict(save(ctx, s, newCredential(now.Version))); err != nil {
-			return fmt.Errorf("over the version that was deleted: %w", err)
+			return fmt.Errorf("with a version from before the deletion: %w", err)
 		}
 	}
 	return nil
@@ -228,9 +233,9 @@ func checkSpoiled(ctx context.Context, p Place) error {
 	c, err := s.Load(ctx)
 	switch {
 	case err == nil:
-		return fmt.Errorf("Load returned nil and id %q", c.ID)
+		return fmt.Errorf("Load returned no error and id %q", c.ID)
 	case withoutSecret(err) != err: //nolint:errorlint // whether it is the same
-		return errors.New("the error of Load repeats what is stored")
+		return errors.New("the error of Load contains what is stored")
 	}
 	return nil
 }

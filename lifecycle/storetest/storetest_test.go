@@ -27,27 +27,27 @@ var seed = flag.Uint64("seed", rand.Uint64(), "chooses the wrong store of each c
 var wrongStores = map[string]map[string]string{
 	"Empty": {
 		"nothing stored is an error":         "status 404",
-		"no version where nothing is stored": `version ""`,
+		"no version where nothing is stored": "Load returned an empty Version",
 	},
 	"Unchanged": {
-		"trims":           "something else than was saved",
-		"keeps 255 bytes": "something else than was saved",
-		"drops the note":  "something else than was saved",
-		"writes later":    "something else than was saved",
+		"trims":           "another Secret than was saved",
+		"keeps 255 bytes": "another Secret than was saved",
+		"drops the note":  "another Note than was saved",
+		"writes later":    "than was saved",
 	},
 	"Versions": {
-		"version is a digest of the secret":    "was there before",
-		"versions repeat":                      "was there before",
-		"ignores a write that changes nothing": "was there before",
+		"version is a digest of the secret":    "existed before",
+		"versions repeat":                      "existed before",
+		"ignores a write that changes nothing": "existed before",
 	},
 	"Stale": {
-		"compares nothing":              "did not return ErrStoreConflict, but nil",
-		"a conflict is no error":        "did not return ErrStoreConflict, but nil",
-		"loads again and saves over it": "did not return ErrStoreConflict, but nil",
-		"a conflict is any error":       "did not return ErrStoreConflict, but status 409",
+		"compares nothing":              "returned nil instead of ErrStoreConflict",
+		"a conflict is no error":        "returned nil instead of ErrStoreConflict",
+		"loads again and saves over it": "returned nil instead of ErrStoreConflict",
+		"a conflict is any error":       "returned status 409",
 		"the error repeats the request": "the error contains the secret",
 	},
-	"Foreign": {"an unknown version is none": "did not return ErrStoreConflict or ErrNotStored, but nil"},
+	"Foreign": {"an unknown version is none": "returned nil instead of ErrStoreConflict or ErrNotStored"},
 	"NoVersion": {
 		"ignores a write without version": "not stored or has no new Version",
 	},
@@ -64,33 +64,33 @@ var wrongStores = map[string]map[string]string{
 		"reads the version apart": "different contents with version",
 		"writes in two parts":     "parts of two Saves",
 	},
-	"Ended": {"an ended context is an empty store": "Load returned nil and something else"},
+	"Ended": {"an ended context is an empty store": "Load returned no error and another Credential"},
 	"CheckSave": {
 		"the check writes":       "was stored, and Load returned",
 		"the check always fails": "in an empty place: no check",
 	},
 	"Unreachable": {
-		"an error is an empty store": "Load returned nil",
+		"an error is an empty store": "Load returned no error",
 	},
 	"Hanging": {
 		"ignores the context":         "did not return when its context ended",
 		"continues after its context": "is stored, but Save returned",
 	},
-	"LostReply": {
+	"LostResponse": {
 		"retries a write":           "is stored, but Save returned",
 		"every error is not stored": "is stored, but Save returned",
 	},
-	"LostRequest": {"sends the request later": "it was sent again later"},
+	"LostRequest": {"sends the request later": "the client sent it again later"},
 	"Denied": {
-		"any status is an empty store": "Load returned nil",
+		"any status is an empty store": "Load returned no error",
 		"the check always allows":      "CheckSave returned nil",
 		"any refusal is a conflict":    "Save returned lifecycle: the store has been written",
 	},
 	"Restart": {"keeps nothing over a crash": "was stored, and Load returned"},
-	"Cleared": {"a deletion counts anew": "over the version that was deleted"},
+	"Cleared": {"a deletion counts anew": "with a version from before the deletion"},
 	"Spoiled": {
-		"invalid JSON is an empty store":       "Load returned nil",
-		"the error of invalid JSON repeats it": "repeats what is stored",
+		"invalid JSON is an empty store":       "Load returned no error",
+		"the error of invalid JSON repeats it": "contains what is stored",
 	},
 }
 
@@ -147,7 +147,7 @@ func TestChecksSayWhyTheyAreSkipped(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{
-		"CheckSave: the store has no CheckSave", "Unreachable: Place.OpenAt is not set", "Hanging: Place.OpenAt is not set", "LostReply: Place.OpenAt is not set",
+		"CheckSave: the store has no CheckSave", "Unreachable: Place.OpenAt is not set", "Hanging: Place.OpenAt is not set", "LostResponse: Place.OpenAt is not set",
 		"LostRequest: Place.OpenAt is not set", "Denied: Place.Deny is not set", "Restart: Place.Restart is not set",
 		"Cleared: Place.Clear is not set", "Spoiled: Place.Spoil is not set",
 	}, skipped)
@@ -188,7 +188,7 @@ func TestRunReports(t *testing.T) {
 		"--- PASS: TestRunReports/Wrong/Empty ",
 		"--- FAIL: TestRunReports/Wrong/Unchanged ",
 		"Load returns ID, Secret and Note exactly as they were saved.\n",
-		"However: with \"\" around the secret: Load returned something else than was saved\n",
+		"However: with \"\" around the secret: Load returned another Note than was saved\n",
 		"--- SKIP: TestRunReports/Wrong/Restart ",
 		"Place.Restart is not set\n",
 		"--- FAIL: TestRunReports/NoOpen/Empty ",
