@@ -43,7 +43,6 @@ type kube struct {
 	adminToken                                     string
 	client                                         *http.Client // that trusts the cluster and sends no token
 	manifests                                      map[string][]string
-	names                                          int
 }
 
 func newKube(t *testing.T) *kube {
@@ -135,11 +134,11 @@ func (k *kube) restart(t *testing.T) {
 
 // send sends YAML if in is a string, and JSON otherwise.
 func (k *kube) send(token, method, path string, in any) (status int, text string, err error) {
-	contentType, body := "application/yaml", []byte(nil)
+	contentType := "application/json"
+	var body []byte
 	if manifest, ok := in.(string); ok {
-		body = []byte(manifest)
+		contentType, body = "application/yaml", []byte(manifest)
 	} else {
-		contentType = "application/json"
 		if body, err = json.Marshal(in); err != nil {
 			return 0, "", err
 		}
@@ -221,12 +220,12 @@ func (k *kube) waitForRight(t *testing.T, want bool) {
 }
 
 // open opens a store as a pod of the job would. Only the address differs, because no name of the cluster resolves here.
-func (k *kube) open(t *testing.T, address, name string) *kubestore.Store {
+func (k *kube) open(t *testing.T, address string) *kubestore.Store {
 	t.Helper()
 	config, err := kubestore.FromServiceAccount(k.path("pod"))
 	require.NoError(t, err)
 	t.Cleanup(config.HTTPClient.CloseIdleConnections)
-	config.Address, config.Name = "https://"+address, name
+	config.Address, config.Name = "https://"+address, "sailpoint-deploy"
 	s, err := kubestore.New(config)
 	require.NoError(t, err)
 	return s
@@ -239,8 +238,8 @@ func (k *kube) place(t *testing.T) storetest.Place {
 	require.NoError(t, err)
 	return storetest.Place{
 		Address: k.address,
-		Open:    func() lifecycle.Store { return k.open(t, k.address, "sailpoint-deploy") },
-		OpenAt:  func(address string) lifecycle.Store { return k.open(t, address, "sailpoint-deploy") },
+		Open:    func() lifecycle.Store { return k.open(t, k.address) },
+		OpenAt:  func(address string) lifecycle.Store { return k.open(t, address) },
 		Restart: func() { k.restart(t) },
 		Clear:   func() { k.must(t, "DELETE", secrets+"/sailpoint-deploy", nil) },
 		Deny: func() func() {
@@ -268,7 +267,7 @@ func TestKubernetes(t *testing.T) {
 	t.Run("LeastRights", func(t *testing.T) {
 		k.place(t)
 		reader, job := k.token(t, "sailpoint-reader"), k.token(t, "sailpoint-rotate")
-		require.NoError(t, save(t, k.open(t, k.address, "sailpoint-deploy"), "id-1"))
+		require.NoError(t, save(t, k.open(t, k.address), "id-1"))
 		for request, want := range map[[3]string]int{
 			{reader, "GET", "/sailpoint-deploy"}: 200, {reader, "PATCH", "/sailpoint-deploy"}: 403, {reader, "GET", ""}: 403, {reader, "POST", ""}: 403,
 			{job, "GET", "/sailpoint-deploy"}: 200, {job, "GET", "/other"}: 403, {job, "PATCH", "/other"}: 403, {job, "GET", ""}: 403,
@@ -286,7 +285,7 @@ func TestKubernetes(t *testing.T) {
 			"metadata": map[string]any{"name": "sailpoint-deploy", "labels": map[string]string{"a": "b"}, "annotations": map[string]string{"c": "d"}},
 			"data":     map[string]string{"other": "eA=="},
 		})
-		s := k.open(t, k.address, "sailpoint-deploy")
+		s := k.open(t, k.address)
 		require.NoError(t, save(t, s, "id-1"))
 		before, err := s.Load(t.Context())
 		require.NoError(t, err)
@@ -316,7 +315,7 @@ func TestKubernetes(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(k.path("pod/token"), []byte(k.adminToken), 0o600))
 		defer func() { require.NoError(t, os.WriteFile(k.path("pod/token"), token, 0o600)) }()
-		s := k.open(t, k.address, "sailpoint-deploy")
+		s := k.open(t, k.address)
 		for _, err := range []error{save(t, s, "id-1"), checkSave(t, s)} {
 			assert.ErrorIs(t, err, lifecycle.ErrNotStored)
 			assert.ErrorContains(t, err, "the namespace does not exist")

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"time"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -50,7 +51,7 @@ func (s Store) Load(ctx context.Context) (lifecycle.Credential, error) {
 
 // Save runs the program with "save".
 func (s Store) Save(ctx context.Context, c lifecycle.Credential) error {
-	input, err := json.Marshal(message{c.ID, c.Secret.Reveal(), c.Note, c.Version})
+	input, err := json.Marshal(message{c.ID, c.Secret.Reveal(), c.Note, c.Version}) //nolint:gosec // the secret is for the command
 	if err != nil {
 		return lifecycle.ErrNotStored
 	}
@@ -67,7 +68,7 @@ func (s Store) Save(ctx context.Context, c lifecycle.Credential) error {
 
 // run doesn't return what the program writes to its standard error, which may repeat the secret.
 func (s Store) run(ctx context.Context, verb string, input []byte) ([]byte, error) {
-	args := append(s.Command[1:len(s.Command):len(s.Command)], verb)
+	args := slices.Concat(s.Command[1:], []string{verb})
 	command := exec.CommandContext(ctx, s.Command[0], args...) //nolint:gosec // the command is the caller's to choose
 	command.Stdin = bytes.NewReader(input)
 	command.WaitDelay = time.Second // its children may hold the pipes open
