@@ -20,12 +20,15 @@ const (
 	inClusterAddress     = "https://kubernetes.default.svc"
 )
 
-// InCluster returns a Config for a program that runs in a pod: the address of its cluster's API server, the namespace,
-// the certificate authority and the token of its service account. Set Name. The token is read again before each request,
-// because the cluster replaces it every hour.
+// InCluster returns a Config for a program that runs in a pod. It has the address
+// of the cluster's API server, and the namespace, the certificate authority and
+// the bearer token of the pod's service account. Set Name yourself. The bearer
+// token is read again before each request, because the cluster replaces it every
+// hour.
 func InCluster() (Config, error) { return FromServiceAccount(serviceAccountFolder) }
 
-// FromServiceAccount returns a Config as InCluster does, from a folder with the files token, ca.crt and namespace.
+// FromServiceAccount returns a Config as InCluster does, but reads the files
+// token, ca.crt and namespace from the given folder.
 func FromServiceAccount(folder string) (Config, error) {
 	namespace, err := os.ReadFile(filepath.Join(folder, "namespace")) //nolint:gosec // the folder is the caller's to choose
 	if err != nil {

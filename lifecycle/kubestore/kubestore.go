@@ -1,7 +1,9 @@
-// Package kubestore keeps a token's secret in a Secret of a Kubernetes cluster.
+// Package kubestore keeps a personal access token's secret in a Secret of a
+// Kubernetes cluster.
 //
-// The caller's role needs the verbs get and patch for this Secret, and create for secrets of the namespace while the
-// Secret does not exist.
+// The role of the service account or user needs the verbs get and patch for this
+// Secret. If Save is to create the Secret, it also needs the verb create for the
+// secrets of the namespace.
 package kubestore
 
 import (
@@ -24,24 +26,31 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle/internal/storehttp"
 )
 
-// Config says where the secret is kept. Address, Namespace, Name and Token must be set. [InCluster] sets all but Name.
+// Config says where the secret is kept. Address, Namespace, Name and Token must
+// be set. [InCluster] sets all of them except Name.
 type Config struct {
-	// Address is the URL of the API server, such as https://kubernetes.default.svc.
+	// Address is the URL of the API server, such as
+	// https://kubernetes.default.svc.
 	Address string
-	// Namespace and Name are those of the Secret. The namespace must exist. Save creates the Secret if it is missing.
+	// Namespace and Name are those of the Secret. The namespace must exist. Save
+	// creates the Secret if it is missing.
 	Namespace, Name string
-	// Token returns the API server's bearer token. It is called before each request, so it may renew the token.
+	// Token returns the bearer token for the API server. It is called before each
+	// request, so it may renew that bearer token.
 	Token func(ctx context.Context) (sailpoint.Secret, error)
-	// HTTPClient sends the requests. It must trust the cluster's certificate. Redirects are not followed. The default is
-	// a client with a timeout of 30 seconds, which trusts what the operating system trusts.
+	// HTTPClient sends the requests. It must trust the cluster's certificate
+	// authority. Redirects are not followed. The default is a client with a
+	// timeout of 30 seconds, which trusts what the operating system trusts.
 	HTTPClient *http.Client
-	// IDKey, SecretKey and NoteKey name the members of data that readers of the Secret see. The defaults are "id",
-	// "secret" and "note". Other members, labels and annotations are left as they are.
+	// IDKey, SecretKey and NoteKey are the keys in the Secret's data that hold
+	// the ID, the secret and the note. The defaults are "id", "secret" and
+	// "note". Save leaves other keys, labels and annotations as they are.
 	IDKey, SecretKey, NoteKey string
 }
 
-// Store is a [lifecycle.Store] with versions. Its Version is the UID of the Secret and a digest of the three members, so
-// that a changed label is no conflict. Several goroutines may use it.
+// Store is a [lifecycle.Store] with versions. Its Version consists of the
+// Secret's UID and a digest of the ID, the secret and the note. A changed label
+// is therefore not a conflict. Several goroutines may use it.
 type Store struct {
 	server                    *storehttp.Server
 	namespace, name           string
@@ -53,7 +62,7 @@ var (
 	keyPattern  = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
 )
 
-// New returns a Store. Nothing is sent.
+// New returns a Store. It sends nothing.
 func New(config Config) (*Store, error) {
 	server, err := storehttp.New(config.Address, config.Token, config.HTTPClient)
 	if err != nil {
@@ -114,7 +123,8 @@ type stored struct {
 	credential lifecycle.Credential
 }
 
-// Load reads the Secret. If there is none, or it has no id, it returns a Credential without ID.
+// Load reads the Secret. If the Secret doesn't exist or has no ID, Load returns a
+// Credential without ID.
 func (s *Store) Load(ctx context.Context) (lifecycle.Credential, error) {
 	now, err := s.read(ctx)
 	return now.credential, err
@@ -159,8 +169,9 @@ func (s *Store) saysAbsent(got response) bool {
 // maxTries bounds how often Save starts again because somebody else changed the Secret, but not the credential in it.
 const maxTries = 10
 
-// Save creates or patches the Secret, on the condition that nobody changed it since it was compared with c's Version. A
-// Credential without Version is not stored.
+// Save creates or patches the Secret if its content still has c's Version. It
+// uses the Secret's resourceVersion, so it overwrites no concurrent change. For
+// a Credential without Version it returns [lifecycle.ErrNotStored].
 func (s *Store) Save(ctx context.Context, c lifecycle.Credential) error {
 	if c.Version == "" {
 		return fmt.Errorf("%w: the credential has no version: use what Load returned", lifecycle.ErrNotStored)
@@ -180,8 +191,9 @@ func (s *Store) Save(ctx context.Context, c lifecycle.Credential) error {
 	return fmt.Errorf("%w: others change the Secret %s/%s all the time: stop them", lifecycle.ErrNotStored, s.namespace, s.name)
 }
 
-// CheckSave is the [lifecycle.SaveChecker] of Store. The API server does everything that it does for a Save, except
-// keeping the result (dryRun=All).
+// CheckSave returns an error if the API server would reject a Save. It sends the
+// request of a Save with dryRun=All, so that the server changes nothing. It makes
+// Store a [lifecycle.SaveChecker].
 func (s *Store) CheckSave(ctx context.Context) error {
 	now, err := s.read(ctx)
 	if err != nil {

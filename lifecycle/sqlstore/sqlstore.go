@@ -1,6 +1,7 @@
-// Package sqlstore keeps tokens' secrets in a table of a PostgreSQL or SQLite database, one row for each token.
+// Package sqlstore keeps the secrets of personal access tokens in a table of a
+// PostgreSQL or SQLite database. Each token has a row of its own.
 //
-// The table must exist:
+// Create the table beforehand:
 //
 //	CREATE TABLE credential (
 //		name    TEXT PRIMARY KEY,
@@ -10,8 +11,10 @@
 //		version TEXT NOT NULL
 //	)
 //
-// The database user needs the rights SELECT, INSERT and UPDATE. The database must write each commit to stable storage
-// before it confirms it (PostgreSQL: synchronous_commit is on). To change a row by hand, give it another version too.
+// The database user needs the rights SELECT, INSERT and UPDATE. The database must
+// write each commit to stable storage before it confirms the commit. In
+// PostgreSQL, synchronous_commit must be on. If you change a row by hand, also
+// set its version to a new text, such as a random one.
 package sqlstore
 
 import (
@@ -32,19 +35,22 @@ import (
 
 // Config says where the secret is kept. DB and Name must be set.
 type Config struct {
-	// DB is the database. Its driver must take parameters as $1, as drivers of PostgreSQL and modernc.org/sqlite do.
+	// DB is the database. Its driver must accept parameters that are written as
+	// $1. The drivers of PostgreSQL and modernc.org/sqlite do.
 	DB *sql.DB
-	// Name is the row's name: one token, one name.
+	// Name is the name of the row. Use another name for each token.
 	Name string
-	// Table is the table, optionally after its schema and a dot. The default is "credential".
+	// Table is the name of the table, such as credential or myschema.credential.
+	// The default is "credential".
 	Table string
-	// NameColumn, IDColumn, SecretColumn, NoteColumn and VersionColumn name the columns that readers see. The defaults
-	// are "name", "id", "secret", "note" and "version".
+	// NameColumn, IDColumn, SecretColumn, NoteColumn and VersionColumn are the
+	// names of the columns. The defaults are "name", "id", "secret", "note" and
+	// "version".
 	NameColumn, IDColumn, SecretColumn, NoteColumn, VersionColumn string
 }
 
-// Store is a [lifecycle.Store] with versions. Its Version is a random text in the row that each Save replaces. Several
-// goroutines may use it.
+// Store is a [lifecycle.Store] with versions. Its Version is a random text in the
+// row. Each Save writes a new one. Several goroutines may use it.
 type Store struct {
 	db                              *sql.DB
 	name                            string
@@ -53,7 +59,7 @@ type Store struct {
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// New returns a Store. Nothing is sent to the database.
+// New returns a Store. It sends nothing to the database.
 func New(config Config) (*Store, error) {
 	switch {
 	case config.DB == nil:
@@ -85,7 +91,8 @@ func New(config Config) (*Store, error) {
 // absent is the Version where there is no row.
 const absent = "absent"
 
-// Load reads the row. If there is none, it returns a Credential without ID.
+// Load reads the row. If the row doesn't exist, it returns a Credential without
+// ID.
 func (s *Store) Load(ctx context.Context) (lifecycle.Credential, error) {
 	var c lifecycle.Credential
 	var secret string
@@ -107,7 +114,8 @@ type execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// Save inserts the row, or updates it if it still has c's Version. A Credential without Version is not stored.
+// Save inserts the row, or updates it if it still has c's Version. For a
+// Credential without Version it returns [lifecycle.ErrNotStored].
 func (s *Store) Save(ctx context.Context, c lifecycle.Credential) error {
 	if c.Version == "" {
 		return fmt.Errorf("%w: the credential has no version: use what Load returned", lifecycle.ErrNotStored)
@@ -115,7 +123,9 @@ func (s *Store) Save(ctx context.Context, c lifecycle.Credential) error {
 	return s.write(ctx, s.db, c)
 }
 
-// CheckSave is the [lifecycle.SaveChecker] of Store. It writes the row in a transaction that it rolls back.
+// CheckSave returns an error if the database would reject a Save. It writes the
+// row in a transaction and rolls it back. It makes Store a
+// [lifecycle.SaveChecker].
 func (s *Store) CheckSave(ctx context.Context) error {
 	c, err := s.Load(ctx)
 	if err != nil {

@@ -1,11 +1,14 @@
-// Package vaultstore keeps a token's secret in a KV version 2 secrets engine of HashiCorp Vault or OpenBao.
+// Package vaultstore keeps a personal access token's secret in a KV version 2
+// secrets engine of HashiCorp Vault or OpenBao.
 //
-// The token of the server needs this policy:
+// The Vault token that Config.Token returns needs this policy. Replace MOUNT and
+// PATH by the values in Config:
 //
 //	path "MOUNT/data/PATH" { capabilities = ["read", "create", "update"] }
 //
-// The policy "default", which most tokens have, lets the store also ask for its own capabilities before a token is
-// created, and for the version of the engine.
+// Keep Vault's policy "default", which most Vault tokens have. With it the store
+// can also ask what its Vault token may do, before a personal access token is
+// created, and which version the engine has.
 package vaultstore
 
 import (
@@ -27,7 +30,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle/internal/storehttp"
 )
 
-// Config says where the secret is kept. Address, Mount, Path and Token must be set.
+// Config says where the secret is kept. Address, Mount, Path and Token must be
+// set.
 type Config struct {
 	// Address is the URL of the server, such as https://vault.example.com:8200.
 	Address string
@@ -35,26 +39,31 @@ type Config struct {
 	Mount string
 	// Path is the path of the secret in the engine, without "data/".
 	Path string
-	// Namespace is the namespace of Vault Enterprise or OpenBao. The default is the root namespace.
+	// Namespace is the namespace of Vault Enterprise or OpenBao. The default is
+	// the root namespace.
 	Namespace string
-	// Token returns the server's token. It is called before each request, so it may renew the token.
+	// Token returns the Vault token. It is called before each request, so it may
+	// renew the Vault token.
 	Token func(ctx context.Context) (sailpoint.Secret, error)
-	// HTTPClient sends the requests. Redirects are not followed. The default is a client with a timeout of 30 seconds.
+	// HTTPClient sends the requests. Redirects are not followed. The default is
+	// a client with a timeout of 30 seconds.
 	HTTPClient *http.Client
-	// IDKey, SecretKey and NoteKey name the members that readers of the secret see. The defaults are "id", "secret" and
-	// "note". Other members are left as they are.
+	// IDKey, SecretKey and NoteKey are the names of the members that hold the
+	// ID, the secret and the note. The defaults are "id", "secret" and "note".
+	// Save leaves other members as they are.
 	IDKey, SecretKey, NoteKey string
 }
 
-// Store is a [lifecycle.Store] with versions. Its Version is the number of the engine's version and the time of its
-// creation. Several goroutines may use it.
+// Store is a [lifecycle.Store] with versions. Its Version consists of the
+// engine's version number and the time when that version was created. Several
+// goroutines may use it.
 type Store struct {
 	server                    *storehttp.Server
 	mount, path, namespace    string
 	idKey, secretKey, noteKey string
 }
 
-// New returns a Store. Nothing is sent.
+// New returns a Store. It sends nothing.
 func New(config Config) (*Store, error) {
 	server, err := storehttp.New(config.Address, config.Token, config.HTTPClient)
 	if err != nil {
@@ -101,8 +110,9 @@ type response struct {
 	} `json:"data"`
 }
 
-// Load reads the current version. If there is none yet, or the current one was deleted, it returns a Credential without
-// ID. A missing or older engine is an error.
+// Load reads the current version. If there is none yet, or the current one was
+// deleted, it returns a Credential without ID. If Mount has no engine or one of
+// KV version 1, it returns an error.
 func (s *Store) Load(ctx context.Context) (lifecycle.Credential, error) {
 	now, err := s.read(ctx)
 	return now.credential, err
@@ -166,8 +176,9 @@ func (s *Store) errNotVersion2() error {
 	return fmt.Errorf("the secrets engine at %s is not KV version 2: enable one, or upgrade it with vault kv enable-versioning", s.mount)
 }
 
-// Save writes a new version over the one that Load read, with the engine's check-and-set. A Credential without Version
-// is not stored.
+// Save writes a new version if the one that Load read is still current. It uses
+// the engine's check-and-set. For a Credential without Version it returns
+// [lifecycle.ErrNotStored].
 func (s *Store) Save(ctx context.Context, c lifecycle.Credential) error {
 	if c.Version == "" {
 		return fmt.Errorf("%w: the credential has no version: use what Load returned", lifecycle.ErrNotStored)
@@ -222,7 +233,8 @@ func (s *Store) writeRequest(now stored, c lifecycle.Credential) ([]byte, error)
 	return body, nil
 }
 
-// CheckSave is the [lifecycle.SaveChecker] of Store. It asks the server whether the token may write to the path.
+// CheckSave returns an error if Load does, or if the server says that the Vault
+// token may not write to the path. It makes Store a [lifecycle.SaveChecker].
 func (s *Store) CheckSave(ctx context.Context) error {
 	if _, err := s.read(ctx); err != nil {
 		return err
