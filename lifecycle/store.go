@@ -83,10 +83,11 @@ var (
 	ErrStoreConflict = errors.New("lifecycle: the store has been written since it was loaded")
 	// ErrNotStored says that a Save changed nothing and never will. If a
 	// [Store] is certain of that, its Save returns an error that wraps
-	// ErrNotStored. Issue and Rotate then delete the new token. If its secret
-	// was stored after all, the stored credential no longer works. When in
-	// doubt, return an error that wraps neither ErrNotStored nor
-	// ErrStoreConflict.
+	// ErrNotStored. Issue and Rotate then delete the new token if Load returns
+	// another one. If the new secret is stored later after all, the stored
+	// credential no longer works. [Issue] with a [SaveFunc] deletes the token
+	// without a Load. When in doubt, return an error that wraps neither
+	// ErrNotStored nor ErrStoreConflict.
 	ErrNotStored = errors.New("lifecycle: not stored")
 )
 
