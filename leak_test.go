@@ -334,6 +334,7 @@ func quote(s string) string {
 // TestNoSpellingOfASecretLeaks shows that no 8 bytes of a secret can be read,
 // however and wherever a server quotes it.
 func TestNoSpellingOfASecretLeaks(t *testing.T) {
+	t.Parallel()
 	tried := 0
 	for place, echo := range echoes {
 		t.Run(place, func(t *testing.T) {
