@@ -275,11 +275,10 @@ func TestTokenSourceThatIgnoresItsContext(t *testing.T) {
 // in use.
 func TestLateBearerOfAnAbandonedFetchIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
+		var asked atomic.Int64
 		n := &network{}
 		client := n.client(t, withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
-			asked++
-			mine := asked
+			mine := asked.Add(1)
 			if mine == 1 {
 				<-time.After(time.Minute)
 			}

@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -267,6 +268,13 @@ func TestRefusedStreamIsRetried(t *testing.T) {
 // replays after PROTOCOL_ERROR, REFUSED_STREAM or GOAWAY. It replays without
 // end if each connection is lost.
 func TestReplaysOfTheTransportAreCounted(t *testing.T) {
+	type replayed struct {
+		name    string
+		streams *atomic.Int64
+		err     error
+	}
+	var all []*replayed
+	var calls sync.WaitGroup // together, because net/http waits a second before its second replay
 	for name, handle := range map[string]func(io.Writer, int, uint32) bool{
 		"PROTOCOL_ERROR":               resetWith(1),
 		"PROTOCOL_ERROR, then the end": func(conn io.Writer, n int, stream uint32) bool { resetWith(1)(conn, n, stream); return false },
@@ -278,25 +286,29 @@ func TestReplaysOfTheTransportAreCounted(t *testing.T) {
 		},
 	} {
 		for _, op := range []operation{operations[0], operations[2]} {
-			t.Run(name+"/"+op.name, func(t *testing.T) {
-				t.Parallel() // net/http waits a second before its second replay
-				client, streams := overHTTP2With(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = 3 }, handle)
-				err := op.call(t.Context(), client)
-				failure := requireOneError(t, err)
-				// A request written to an ended connection counts too, because
-				// it may have arrived.
-				assert.GreaterOrEqual(t, failure.Attempts, int(streams.Load()))
-				if !strings.HasSuffix(name, "then the end") {
-					assert.EqualValues(t, streams.Load(), failure.Attempts)
-				}
-				// A replay counts against MaxRetries. A cancelled one may still
-				// be sent, because net/http chooses at random between a write
-				// and the end of a context.
-				assert.GreaterOrEqual(t, failure.Attempts, 2)
-				assert.LessOrEqual(t, failure.Attempts, 3+1+2)
-				require.NotErrorIs(t, err, context.Canceled)
-			})
+			client, streams := overHTTP2With(t, func(cfg *sailpoint.Config) { cfg.MaxRetries = 3 }, handle)
+			r := &replayed{name: name + "/" + op.name, streams: streams}
+			all = append(all, r)
+			calls.Go(func() { r.err = op.call(t.Context(), client) })
 		}
+	}
+	calls.Wait()
+	for _, r := range all {
+		t.Run(r.name, func(t *testing.T) {
+			failure := requireOneError(t, r.err)
+			// A request written to an ended connection counts too, because
+			// it may have arrived.
+			assert.GreaterOrEqual(t, failure.Attempts, int(r.streams.Load()))
+			if !strings.Contains(r.name, "then the end") {
+				assert.EqualValues(t, r.streams.Load(), failure.Attempts)
+			}
+			// A replay counts against MaxRetries. A cancelled one may still
+			// be sent, because net/http chooses at random between a write
+			// and the end of a context.
+			assert.GreaterOrEqual(t, failure.Attempts, 2)
+			assert.LessOrEqual(t, failure.Attempts, 3+1+2)
+			require.NotErrorIs(t, r.err, context.Canceled)
+		})
 	}
 }
 

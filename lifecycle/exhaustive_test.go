@@ -146,7 +146,7 @@ func enumerate(t *testing.T, j job, versions bool, f fault) {
 		mend(t, w, j, strings.Join(p.trace, ", "))
 		return p
 	}
-	first, step := sample(t, 8)
+	first, step := sample(t, 16)
 	for at := 1; ; at++ {
 		p := try(at, 0)
 		calls := p.calls
@@ -168,7 +168,7 @@ func TestTwoInstances(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				first, step := sample(t, 8)
+				first, step := sample(t, 16)
 				for at := 1; ; at++ {
 					offset := (first + at) % step
 					alone, _ := twoInstances(t, j, at, 0, 0, nil)
@@ -270,7 +270,7 @@ func TestRandomInterleavings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				first, step := sample(t, 8)
+				first, step := sample(t, 16)
 				for n := first; n < walks; n += step {
 					walk(t, j, uint64(n))
 				}
