@@ -236,6 +236,9 @@ func hostile(t *testing.T, handle func(conn *net.TCPConn, n int)) (address strin
 			n := int(connections.Add(1))
 			running.Go(func() {
 				defer conn.Close()
+				// A client keeps a connection that net/http gave up on until its
+				// pings fail.
+				defer context.AfterFunc(t.Context(), func() { _ = conn.Close() })()
 				handle(conn, n)
 			})
 		}
