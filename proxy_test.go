@@ -396,6 +396,7 @@ func TestCuts(t *testing.T) {
 // wherever it is cut. A Create is retried after a cut early in the handshake
 // only. A Patch is not retried after a successful status.
 func TestCutsWithRetries(t *testing.T) {
+	t.Parallel()
 	for _, c := range cutCalls {
 		_, request, response := c.through(t, true, cut{request: whole, response: whole})
 		const samples = 8

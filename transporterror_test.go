@@ -214,6 +214,7 @@ func resetWith(code byte) func(io.Writer, int, uint32) bool {
 // carried out: REFUSED_STREAM, and a GOAWAY whose last stream is an earlier
 // one.
 func TestHTTP2FailuresAreJudgedByTheMatrix(t *testing.T) {
+	t.Parallel()
 	const protocolError, refusedStream, codes = 1, 7, 14
 	goAway := func(last uint32, code byte) func(io.Writer, int, uint32) bool {
 		return func(conn io.Writer, _ int, _ uint32) bool {
