@@ -718,11 +718,7 @@ func TestInvalidListIsAnError(t *testing.T) {
 // TestMaxListBytes limits the memory that List needs, and not the bytes of the
 // response.
 func TestMaxListBytes(t *testing.T) {
-	const limit = 2 << 20
-	overhead := uint64(1 << 20) // buffers, and unused ends of chunks
-	if raceDetector {
-		overhead *= 2 // it empties the pool of readers at random
-	}
+	const limit, overhead = 2 << 20, 1 << 20 // buffers, and unused ends of chunks
 	for name, token := range map[string]func(i int) string{
 		"small":             func(int) string { return `{"id":"0"}` },
 		"every member":      func(int) string { return aToken },
@@ -743,9 +739,14 @@ func TestMaxListBytes(t *testing.T) {
 					body.WriteString(token(i) + ",")
 				}
 				client := scripted(ok(strings.TrimSuffix(body.String(), ",")+"]")).client(t, withoutRetries, func(cfg *sailpoint.Config) { cfg.MaxListBytes = limit })
-				requireMemory(t, limit+overhead, func() {
+				list := func() {
 					tokens, err = client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
-				})
+				}
+				if raceDetector { // it empties the pool of readers at random, so that memory says nothing
+					list()
+				} else {
+					requireMemory(t, limit+overhead, list)
+				}
 				return tokens, err
 			}
 			fits, tooMany := 0, 1
