@@ -140,7 +140,8 @@ func FuzzText(f *testing.F) {
 		text := before + secret + after
 		require.Equal(t, text, redact.New(stranger).Text(text), "the text does not hold the secret %s", stranger)
 
-		if len(secret) < 8 || redacttest.Ambiguous(secret) || strings.EqualFold(secret, "redacted") {
+		unusual := func(r rune) bool { return r <= ' ' || r > '~' } // no secret of the API has such a character
+		if len(secret) < 8 || strings.ContainsFunc(secret, unusual) || redacttest.Ambiguous(secret) || strings.EqualFold(secret, "redacted") {
 			return
 		}
 		name := names[int(spelling)%len(names)]
