@@ -59,15 +59,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 
-	found, err := audit(ctx, stderr, *owner)
+	found, opts, err := audit(ctx, stderr, *owner)
 	if err == nil {
 		switch {
 		case *page != "":
-			err = writePage(*page, found)
+			err = writePage(*page, found, opts)
 		case *asJSON:
-			err = report.WriteJSON(stdout, found)
+			err = report.WriteJSON(stdout, found, opts)
 		case *asCSV:
-			err = report.WriteCSV(stdout, found)
+			err = report.WriteCSV(stdout, found, opts)
 		default:
 			err = writeTable(stdout, found)
 		}
@@ -82,17 +82,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func audit(ctx context.Context, stderr io.Writer, owner string) (*lifecycle.Report, error) {
+func audit(ctx context.Context, stderr io.Writer, owner string) (*lifecycle.Report, report.Options, error) {
+	cfg, memory, err := target.Config()
+	if err != nil {
+		return nil, report.Options{}, err
+	}
 	client, err := target.SeededClient(stderr, sailpoint.V2024)
 	if err != nil {
-		return nil, err
+		return nil, report.Options{}, err
 	}
-	return lifecycle.Audit(ctx, client, lifecycle.AuditPolicy{OwnerID: owner})
+	found, err := lifecycle.Audit(ctx, client, lifecycle.AuditPolicy{OwnerID: owner})
+	return found, report.Options{Tenant: cfg.BaseURL, Demo: memory != nil}, err
 }
 
-func writePage(name string, found *lifecycle.Report) error {
+func writePage(name string, found *lifecycle.Report, opts report.Options) error {
 	var page bytes.Buffer
-	if err := report.WriteHTML(&page, found); err != nil {
+	if err := report.WriteHTML(&page, found, opts); err != nil {
 		return err
 	}
 	return os.WriteFile(name, page.Bytes(), 0o600)

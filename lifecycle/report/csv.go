@@ -13,9 +13,10 @@ import (
 )
 
 // WriteCSV writes the report as CSV for spreadsheets, one line for each
-// finding. The first line names the columns: kind, finding, token_id,
-// token_name, owner_id, owner_name, created, last_used, expires, scope and
-// bearer_seconds. Times are in UTC. Scopes are separated by spaces.
+// finding. The first line names the columns: tenant, time, demo, kind, finding,
+// token_id, token_name, owner_id, owner_name, created, last_used, expires, scope
+// and bearer_seconds. time is when the audit started, and demo is true or false.
+// Times are in UTC. Scopes are separated by spaces.
 //
 // WriteCSV puts an apostrophe before each =, +, - or @, also in full width,
 // with which a spreadsheet could begin a formula. It does so at the start of a
@@ -28,13 +29,13 @@ import (
 // The text is UTF-8 without a byte order mark, as most programs expect. In
 // Excel import it with "From Text/CSV", so that names with other letters than
 // English ones are shown correctly.
-func WriteCSV(w io.Writer, r *lifecycle.Report) error {
-	if r == nil {
-		return errNoReport
+func WriteCSV(w io.Writer, r *lifecycle.Report, opts Options) error {
+	if err := opts.check(r); err != nil {
+		return err
 	}
 	out := csv.NewWriter(w)
 	err := out.Write([]string{
-		"kind", "finding", "token_id", "token_name", "owner_id", "owner_name",
+		"tenant", "time", "demo", "kind", "finding", "token_id", "token_name", "owner_id", "owner_name",
 		"created", "last_used", "expires", "scope", "bearer_seconds",
 	})
 	if err != nil {
@@ -43,7 +44,7 @@ func WriteCSV(w io.Writer, r *lifecycle.Report) error {
 	for _, f := range r.Findings {
 		t := &f.Token
 		record := []string{
-			string(f.Kind), f.Text, t.ID, t.Name, t.Owner.ID, t.Owner.Name,
+			opts.Tenant, instant(&r.At), strconv.FormatBool(opts.Demo), string(f.Kind), f.Text, t.ID, t.Name, t.Owner.ID, t.Owner.Name,
 			instant(&t.Created), instant(t.LastUsed), instant(t.ExpirationDate), strings.Join(t.Scope, " "), "",
 		}
 		if t.AccessTokenValiditySeconds > 0 {

@@ -25,19 +25,20 @@ var (
 )
 
 // WriteHTML writes the report as a single HTML file that loads nothing from
-// elsewhere, so it can be sent by mail and opened offline. The page shows a
-// timeline of when tokens were created and expire, the number of findings of
-// each kind, the owners with the most tokens, and a table of the tokens with
-// findings to sort and filter.
-func WriteHTML(w io.Writer, r *lifecycle.Report) error {
-	if r == nil {
-		return errNoReport
+// elsewhere, so it can be sent by mail and opened offline. The page names the
+// tenant, the time of the audit and its limits. It shows a timeline of when
+// tokens were created and expire, the number of findings of each kind, the
+// owners with the most tokens, and a table of the tokens with findings to sort
+// and filter.
+func WriteHTML(w io.Writer, r *lifecycle.Report, opts Options) error {
+	if err := opts.check(r); err != nil {
+		return err
 	}
 	tmpl, err := template.New("page").Parse(pageHTML)
 	if err != nil {
 		return err
 	}
-	return tmpl.Execute(w, newPage(r))
+	return tmpl.Execute(w, newPage(r, opts))
 }
 
 // look is the label and color of a kind.
@@ -77,7 +78,9 @@ type page struct {
 	Script template.JS
 	Policy string // content security policy: only its own style and script
 
+	Options
 	At                    string
+	Limits                []limit
 	Tokens, Found, Owners int
 	Kinds                 []kindBar
 	Most                  []ownerBar
@@ -98,6 +101,45 @@ type ownerBar struct {
 	lifecycle.OwnerTotal
 	Near  bool
 	Width int
+}
+
+// limit shows one limit of the policy.
+type limit struct{ Name, Text string }
+
+func limitsOf(p *lifecycle.AuditPolicy) []limit {
+	owners := "all"
+	if p.OwnerID != "" {
+		owners = "only " + p.OwnerID
+	}
+	unfinished := "at any age"
+	if p.Grace > 0 {
+		unfinished = "after " + span(p.Grace)
+	}
+	return []limit{
+		{"Owners", owners},
+		{lookOf(lifecycle.FindingNeverUsed).label, "after " + span(p.NeverUsedAfter)},
+		{lookOf(lifecycle.FindingStale).label, "after " + span(p.StaleAfter)},
+		{lookOf(lifecycle.FindingExpiringSoon).label, "within " + span(p.ExpiringWithin)},
+		{lookOf(lifecycle.FindingLongBearer).label, "over " + span(p.MaxBearer)},
+		{lookOf(lifecycle.FindingNearLimit).label, fmt.Sprintf("from %d tokens", p.NearLimit)},
+		{lookOf(lifecycle.FindingUnfinished).label, unfinished},
+	}
+}
+
+// span returns a duration in the largest unit that divides it.
+func span(d time.Duration) string {
+	for _, unit := range []struct {
+		length time.Duration
+		name   string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+		switch n := d / unit.length; {
+		case n == 1 && d == unit.length:
+			return "1 " + unit.name
+		case n > 0 && d%unit.length == 0:
+			return fmt.Sprintf("%d %ss", n, unit.name)
+		}
+	}
+	return fmt.Sprintf("%g seconds", d.Seconds())
 }
 
 // row shows the findings of a token or an owner.
@@ -128,11 +170,12 @@ func momentOf(t *time.Time, none string, sort int64) moment {
 // findings.
 const mostOwners = 10
 
-func newPage(r *lifecycle.Report) *page {
+func newPage(r *lifecycle.Report, opts Options) *page {
 	p := &page{
 		Style: template.CSS(pageCSS), Script: template.JS(pageJS), //nolint:gosec // they are this package's own
 		Policy: fmt.Sprintf("default-src 'none'; img-src data:; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'",
 			hashOf(pageCSS), hashOf(pageJS)),
+		Options: opts, Limits: limitsOf(&r.Policy),
 		At: r.At.UTC().Format("2006-01-02 15:04 UTC"), Tokens: r.Tokens, Owners: len(r.Owners),
 	}
 	most := 1

