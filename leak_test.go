@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -336,9 +338,12 @@ func quote(s string) string {
 func TestNoSpellingOfASecretLeaks(t *testing.T) {
 	t.Parallel()
 	tried := 0
+	names := slices.Sorted(maps.Keys(redacttest.Spellings))
 	for place, echo := range echoes {
 		t.Run(place, func(t *testing.T) {
-			for name, spell := range redacttest.Spellings {
+			first, step := sample(t, 6)
+			for n := first; n < len(names); n += step {
+				name, spell := names[n], redacttest.Spellings[names[n]]
 				for _, secret := range []string{leakBearer, leakClientSecret} {
 					spelled := spell(secret)
 					require.NotEmpty(t, redacttest.Readable(spelled, secret), name)

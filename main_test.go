@@ -1,6 +1,7 @@
 package sailpoint_test
 
 import (
+	"flag"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -8,4 +9,10 @@ import (
 
 // TestMain fails if a goroutine outlives the tests. A client has no Close, so
 // nothing may keep running.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Many parallel tests wait for a connection or a backoff instead of a CPU.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}

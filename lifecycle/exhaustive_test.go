@@ -147,7 +147,8 @@ func enumerate(t *testing.T, j job, versions bool, f fault) {
 		return p
 	}
 	first, step := sample(t, 16)
-	for at := 1; ; at++ {
+	atStep := (step + 3) / 4
+	for at := 1 + first%atStep; ; at += atStep {
 		p := try(at, 0)
 		calls := p.calls
 		for crash := at + 1 + (first+at)%step; crash <= calls && (f == none || p.met); crash += step {
@@ -169,7 +170,8 @@ func TestTwoInstances(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				first, step := sample(t, 16)
-				for at := 1; ; at++ {
+				atStep := (step + 3) / 4
+				for at := 1 + first%atStep; ; at += atStep {
 					offset := (first + at) % step
 					alone, _ := twoInstances(t, j, at, 0, 0, nil)
 					for crash := 1 + offset; ; crash += step { // of the second
