@@ -158,7 +158,16 @@ func (t *Tenant) Config() sailpoint.Config {
 //
 //	cfg.ClientID, cfg.ClientSecret = tenant.Add(pat) // a client with the rights of pat
 func (t *Tenant) Add(pat sailpoint.PersonalAccessToken) (id string, secret sailpoint.Secret) {
-	added := t.add(pat, newSecret())
+	return t.AddWithSecret(pat, sailpoint.Secret{})
+}
+
+// AddWithSecret adds a token like [Tenant.Add], with a secret that the test
+// chooses. If secret is empty, it is random.
+func (t *Tenant) AddWithSecret(pat sailpoint.PersonalAccessToken, secret sailpoint.Secret) (string, sailpoint.Secret) {
+	if secret.IsZero() {
+		secret = newSecret()
+	}
+	added := t.add(pat, secret)
 	return added.id, added.secret
 }
 

@@ -233,6 +233,19 @@ func TestAddFillsInMissingFields(t *testing.T) {
 	})
 }
 
+func TestAddWithSecret(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	pat := sailpoint.PersonalAccessToken{ID: "reader", Name: "reader"}
+	id, secret := tenant.AddWithSecret(pat, sailpoint.NewSecret("chosen"))
+	assert.Equal(t, "reader", id)
+	assert.Equal(t, "chosen", secret.Reveal())
+	assert.Equal(t, 200, fetch(t, tenant, "reader", "chosen").status)
+
+	_, random := tenant.AddWithSecret(pat, sailpoint.Secret{})
+	assert.Equal(t, 401, fetch(t, tenant, "reader", "chosen").status)
+	assert.Equal(t, 200, fetch(t, tenant, "reader", random.Reveal()).status)
+}
+
 func TestAddKeepsGivenFields(t *testing.T) {
 	at := func(s string) time.Time { v, _ := time.Parse(time.RFC3339, s); return v }
 	given := sailpoint.PersonalAccessToken{

@@ -1,17 +1,25 @@
 // Command faketenant serves a tenant of package sailpointtest over HTTP. It is
-// for tests of programs in any language.
+// for tests of programs in any language. See docs/faketenant.md for how to
+// start it from a shell, Python and PowerShell.
 //
-//	faketenant [-addr HOST:PORT] [-client-id ID -client-secret SECRET] [-rate-limit]
+//	faketenant [-addr HOST:PORT] [-client-id ID -client-secret SECRET] [-seed FILE]
+//		[-tls [-ca FILE]] [-rate-limit] [-control]
 //
-// Once it listens, it prints the settings for a client in three lines that a
-// shell can read:
+// Once it listens, it prints the settings for a client in lines that a shell
+// can read, and closes its standard output:
 //
 //	SAIL_BASE_URL=http://127.0.0.1:49152
 //	SAIL_CLIENT_ID=86f1dc6fe8f54414950454cbb11278fa
 //	SAIL_CLIENT_SECRET=1d1bef2b9f426383447f64f69349fc7cac176042578d205c256ba3f37c59adb9
 //
-// It keeps everything in memory and doesn't use TLS, so use it only for tests.
-// SIGINT and SIGTERM stop it.
+// With -tls the URL begins with https. A fourth line, FAKETENANT_CA_FILE, names
+// the file with the certificate that clients must trust.
+//
+// GET /faketenant/health responds with 200 as long as it serves. With -control
+// it also serves the request log and accepts faults below /faketenant/.
+//
+// It keeps everything in memory, so use it only for tests. SIGINT and SIGTERM
+// stop it.
 package main
 
 import (
@@ -21,13 +29,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 	"unicode"
 
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
@@ -40,9 +46,6 @@ const (
 	exitUsage  = 2
 )
 
-// shutdownTimeout bounds the requests in progress after a signal to stop.
-const shutdownTimeout = 5 * time.Second
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -50,14 +53,26 @@ func main() {
 	os.Exit(code)
 }
 
+// settings holds the values of the flags.
+type settings struct {
+	addr, clientID, clientSecret string
+	seedFile, caFile             string
+	tls, rateLimit, control      bool
+}
+
 // run serves until ctx ends. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var s settings
 	flags := flag.NewFlagSet("faketenant", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	addr := flags.String("addr", "127.0.0.1:0", "listen on `HOST:PORT`; port 0 selects a free port")
-	id := flags.String("client-id", "", "`ID` of the client; random by default")
-	secret := flags.String("client-secret", "", "`SECRET` of the client; random by default")
-	rateLimit := flags.Bool("rate-limit", false, "respond with 429 to more than 100 requests in 10 seconds")
+	flags.StringVar(&s.addr, "addr", "127.0.0.1:0", "listen on `HOST:PORT`; port 0 selects a free port")
+	flags.StringVar(&s.clientID, "client-id", "", "`ID` of the client; random by default")
+	flags.StringVar(&s.clientSecret, "client-secret", "", "`SECRET` of the client; random by default")
+	flags.StringVar(&s.seedFile, "seed", "", "add the identities and tokens of this JSON `FILE`; see docs/faketenant.md")
+	flags.BoolVar(&s.tls, "tls", false, "serve HTTPS with a certificate that is made for this run")
+	flags.StringVar(&s.caFile, "ca", "", "write the certificate that clients must trust to `FILE`; by default a temporary file")
+	flags.BoolVar(&s.rateLimit, "rate-limit", false, "respond with 429 to more than 100 requests in 10 seconds")
+	flags.BoolVar(&s.control, "control", false, "serve the request log and accept faults below /faketenant/; needs a loopback address")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
@@ -69,73 +84,74 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		flags.Usage()
 		return exitUsage
 	}
-	switch {
-	case flags.NArg() > 0:
+	if flags.NArg() > 0 {
 		return usage("unexpected argument " + strconv.Quote(flags.Arg(0)) + ": use only flags")
-	case (*id == "") != (*secret == ""):
-		return usage("only one of -client-id and -client-secret is set: set both or neither")
-	case strings.ContainsFunc(*id+*secret, unprintable):
-		return usage("-client-id or -client-secret contains a space or a control character: remove it")
 	}
-
-	opts := []sailpointtest.Option{sailpointtest.WithCredentials(*id, *secret)}
-	if *rateLimit {
-		opts = append(opts, sailpointtest.WithRateLimit())
+	if problem := s.check(); problem != "" {
+		return usage(problem)
 	}
-	if err := serve(ctx, *addr, sailpointtest.NewTenant(opts...), stdout); err != nil {
+	content, err := readSeed(s.seedFile, s.clientID)
+	if err != nil {
+		fmt.Fprintln(stderr, "faketenant:", err)
+		return exitUsage
+	}
+	switch err := s.serve(ctx, content, stdout, stderr); {
+	case errors.Is(err, errNotLoopback):
+		return usage(err.Error())
+	case err != nil:
 		fmt.Fprintln(stderr, "faketenant:", err)
 		return exitFailed
 	}
 	return exitOK
 }
 
-func unprintable(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
-
-// serve serves tenant on addr until ctx ends.
-func serve(ctx context.Context, addr string, tenant *sailpointtest.Tenant, stdout io.Writer) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return err
+// check returns what is wrong with the flags, or "".
+func (s *settings) check() string {
+	switch {
+	case (s.clientID == "") != (s.clientSecret == ""):
+		return "only one of -client-id and -client-secret is set: set both or neither"
+	case strings.ContainsFunc(s.clientID+s.clientSecret, unprintable):
+		return "-client-id or -client-secret contains a space or a control character: remove it"
+	case s.caFile != "" && !s.tls:
+		return "-ca is set without -tls: add -tls"
 	}
-	defer listener.Close()
-	config := tenant.Config()
-	_, err = fmt.Fprintf(stdout, "SAIL_BASE_URL=%s\nSAIL_CLIENT_ID=%s\nSAIL_CLIENT_SECRET=%s\n",
-		baseURL(listener.Addr()), quote(config.ClientID), quote(config.ClientSecret.Reveal()))
-	if err != nil {
-		return err
-	}
-
-	server := &http.Server{
-		Handler:           tenant,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-	}
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-	defer cancel()
-	if err := server.Shutdown(bounded); err != nil {
-		_ = server.Close() // cuts off the requests that are still in progress
-	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return ""
 }
 
-// baseURL returns the URL of a listener for a client on the same machine.
-func baseURL(addr net.Addr) string {
-	host, port, err := net.SplitHostPort(addr.String())
-	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1" // "::" accepts IPv4 too
+func unprintable(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
+
+// newTenant returns a tenant with these settings and the content of the seed
+// file. The dates of the seed that are relative begin now.
+func (s *settings) newTenant(content *seed) *sailpointtest.Tenant {
+	opts := append(content.options(), sailpointtest.WithCredentials(s.clientID, s.clientSecret))
+	if s.rateLimit {
+		opts = append(opts, sailpointtest.WithRateLimit())
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	tenant := sailpointtest.NewTenant(opts...)
+	content.addTo(tenant)
+	return tenant
+}
+
+// printSettings closes stdout if it can, so that a reader may read to the end.
+func printSettings(stdout io.Writer, baseURL, id, secret, caFile string) error {
+	lines := fmt.Sprintf("SAIL_BASE_URL=%s\nSAIL_CLIENT_ID=%s\nSAIL_CLIENT_SECRET=%s\n", baseURL, quote(id), quote(secret))
+	if caFile != "" {
+		lines += fmt.Sprintf("FAKETENANT_CA_FILE=%s\n", quote(caFile))
+	}
+	_, err := io.WriteString(stdout, lines)
+	if closer, ok := stdout.(io.Closer); ok {
+		err = errors.Join(err, closer.Close())
+	}
+	return err
+}
+
+// hostOf returns the host at which a client on the same machine reaches a
+// listener.
+func hostOf(addr *net.TCPAddr) string {
+	if addr.IP.IsUnspecified() {
+		return "127.0.0.1" // "::" accepts IPv4 too
+	}
+	return addr.IP.String()
 }
 
 // quote quotes s for a shell if s contains a special character.

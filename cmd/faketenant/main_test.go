@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// settings reads the three lines of settings.
-func settings(t *testing.T, stdout io.Reader) (baseURL, id, secret string) {
+// readSettings reads the three lines of settings.
+func readSettings(t *testing.T, stdout io.Reader) (baseURL, id, secret string) {
 	t.Helper()
 	lines := bufio.NewReader(stdout)
 	var values []string
@@ -97,7 +97,7 @@ func newClient(t *testing.T) *http.Client {
 
 func TestServeATenant(t *testing.T) {
 	stdout, stop := start(t)
-	baseURL, id, secret := settings(t, stdout)
+	baseURL, id, secret := readSettings(t, stdout)
 	assert.Regexp(t, `^http://127\.0\.0\.1:[1-9]\d*$`, baseURL)
 	assert.Regexp(t, `^[0-9a-f]{32}$`, id)
 	assert.Regexp(t, `^[0-9a-f]{64}$`, secret)
@@ -124,7 +124,7 @@ func TestCredentialsFromFlags(t *testing.T) {
 	assert.Empty(t, rest)
 
 	stdout, stop = start(t, "-addr", ":0", "-client-id", "my-id", "-client-secret", "it's;$HOME")
-	baseURL, id, secret := settings(t, stdout)
+	baseURL, id, secret := readSettings(t, stdout)
 	assert.Regexp(t, `^http://127\.0\.0\.1:`, baseURL, "a client can connect to this host")
 	assert.Equal(t, "my-id", id)
 	assert.Equal(t, `'it'\''s;$HOME'`, secret, "quoted for a shell")
@@ -140,7 +140,7 @@ func TestRateLimit(t *testing.T) {
 			args = []string{"-rate-limit"}
 		}
 		stdout, stop := start(t, args...)
-		baseURL, id, secret := settings(t, stdout)
+		baseURL, id, secret := readSettings(t, stdout)
 		client := newClient(t)
 		_, bearer := fetchBearer(t, client, baseURL, id, secret)
 		statuses := make(map[int]int)
@@ -160,6 +160,7 @@ func TestUsageErrors(t *testing.T) {
 		"line break":           {"-client-id", "id\n", "-client-secret", "secret"},
 		"argument":             {"serve"},
 		"unknown flag":         {"-port", "8080"},
+		"CA without TLS":       {"-ca", "ca.pem"},
 	} {
 		var stdout, stderr bytes.Buffer
 		assert.Equal(t, exitUsage, run(t.Context(), args, &stdout, &stderr), name)
@@ -200,7 +201,7 @@ func TestStopOnASignal(t *testing.T) {
 		stdout, err := command.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, command.Start())
-		baseURL, id, secret := settings(t, stdout)
+		baseURL, id, secret := readSettings(t, stdout)
 		status, _ := fetchBearer(t, newClient(t), baseURL, id, secret)
 		assert.Equal(t, 200, status)
 		require.NoError(t, command.Process.Signal(signal))
