@@ -26,6 +26,7 @@ import (
 
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/internal/redact/redacttest"
+	"github.com/sailpoint-go/sailpoint/internal/sampletest"
 )
 
 // These secrets must not leak. A form escapes characters of the client secret.
@@ -341,7 +342,7 @@ func TestNoSpellingOfASecretLeaks(t *testing.T) {
 	names := slices.Sorted(maps.Keys(redacttest.Spellings))
 	for place, echo := range echoes {
 		t.Run(place, func(t *testing.T) {
-			first, step := sample(t, 6)
+			first, step := sampletest.Choose(t, 6)
 			for n := first; n < len(names); n += step {
 				name, spell := names[n], redacttest.Spellings[names[n]]
 				for _, secret := range []string{leakBearer, leakClientSecret} {

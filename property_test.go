@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/sampletest"
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
@@ -29,12 +30,12 @@ import (
 func TestNoSilentLoss(t *testing.T) {
 	const batches = 100
 	perBatch, environment := 30, ""
-	if exhaustive() {
+	if sampletest.Exhaustive() {
 		perBatch, environment = 1000, "SAILPOINT_TEST_EXHAUSTIVE=1 "
 	}
 	var tally [3]atomic.Int64
 	t.Run("scripts", func(t *testing.T) {
-		for i, scriptSeed := range []uint64{1, *seed} {
+		for i, scriptSeed := range []uint64{1, sampletest.Seed()} {
 			for batch := range uint64(batches / 2) {
 				t.Run(fmt.Sprintf("seed %d batch %d", scriptSeed, batch), func(t *testing.T) {
 					t.Parallel()
@@ -43,7 +44,7 @@ func TestNoSilentLoss(t *testing.T) {
 							s := newScript(rand.New(rand.NewPCG(scriptSeed, batch<<32|uint64(n))))
 							ended, err := s.run(t)
 							if err != nil {
-								t.Fatalf("script %d: %v\n%+v\nTo repeat it: %sgo test -run '^TestNoSilentLoss$' -seed %d", n, err, s, environment, *seed)
+								t.Fatalf("script %d: %v\n%+v\nTo repeat it: %sgo test -run '^TestNoSilentLoss$' -seed %d", n, err, s, environment, sampletest.Seed())
 							}
 							tally[ended].Add(1)
 						}

@@ -25,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/sampletest"
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
@@ -356,7 +357,7 @@ func TestCuts(t *testing.T) {
 					// The lengths of signatures and HTTP/2 control frames vary
 					// by a few bytes.
 					const margin = 16
-					first, step := sample(t, 31) // odd, so that both ways to end a connection are tried
+					first, step := sampletest.Choose(t, 31) // odd, so that both ways to end a connection are tried
 					var ends [3]int
 					cuts := 0
 					try := func(how cut) {

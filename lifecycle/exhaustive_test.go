@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sailpoint-go/sailpoint/internal/sampletest"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
@@ -146,7 +147,7 @@ func enumerate(t *testing.T, j job, versions bool, f fault) {
 		mend(t, w, j, strings.Join(p.trace, ", "))
 		return p
 	}
-	first, step := sample(t, 16)
+	first, step := sampletest.Choose(t, 16)
 	atStep := (step + 3) / 4
 	for at := 1 + first%atStep; ; at += atStep {
 		p := try(at, 0)
@@ -169,7 +170,7 @@ func TestTwoInstances(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				first, step := sample(t, 16)
+				first, step := sampletest.Choose(t, 16)
 				atStep := (step + 3) / 4
 				for at := 1 + first%atStep; ; at += atStep {
 					offset := (first + at) % step
@@ -272,7 +273,7 @@ func TestRandomInterleavings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				first, step := sample(t, 16)
+				first, step := sampletest.Choose(t, 16)
 				for n := first; n < walks; n += step {
 					walk(t, j, uint64(n))
 				}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/sampletest"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
@@ -76,7 +77,7 @@ func listOwn(t *testing.T, client *sailpoint.Client) error {
 func TestAServiceFollowsMonthsOfRotations(t *testing.T) {
 	for name, grace := range map[string]time.Duration{"without a grace": 0, "with a grace": 3 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			first, step := sample(t, 12)
+			first, step := sampletest.Choose(t, 12)
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(true)
 				store := &replicatedStore{}

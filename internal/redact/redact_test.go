@@ -15,6 +15,7 @@ import (
 
 	"github.com/sailpoint-go/sailpoint/internal/redact"
 	"github.com/sailpoint-go/sailpoint/internal/redact/redacttest"
+	"github.com/sailpoint-go/sailpoint/internal/sampletest"
 )
 
 // secrets look like a PAT's secret, a bearer and passwords.
@@ -29,6 +30,7 @@ func TestNoWindowOfASecretStaysReadable(t *testing.T) {
 	tried := 0
 	for name, spell := range redacttest.Spellings {
 		t.Run(name, func(t *testing.T) {
+			first, step := sampletest.Choose(t, 5)
 			for _, secret := range secrets {
 				redactor := redact.New(secret)
 				spelled := spell(secret)
@@ -39,7 +41,7 @@ func TestNoWindowOfASecretStaysReadable(t *testing.T) {
 					require.Empty(t, redacttest.Readable(out, secret), "%q became %q", text, out)
 				}
 				check(spelled)
-				for i := range len(spelled) {
+				for i := first; i < len(spelled); i += step {
 					check("a " + spelled[i:])                           // cut at its start
 					check(spelled[:i])                                  // cut at its end
 					check("<" + spelled[:i] + spelled[i+1:] + ">, end") // without one character

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"context"
-	"flag"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -15,13 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/sailpoint-go/sailpoint/internal/sampletest"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
 // TestMain fails if a goroutine outlives the tests.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var seed = flag.Uint64("seed", rand.Uint64(), "chooses the wrong store of each check that runs by default")
 
 // wrongStores are the ways to be wrong, by the check that must find them, with what it says.
 var wrongStores = map[string]map[string]string{
@@ -110,14 +108,14 @@ func TestCorrectStorePasses(t *testing.T) {
 
 // TestWrongStoresAreCaught by the check that is named for them. By default the seed chooses one for each check.
 func TestWrongStoresAreCaught(t *testing.T) {
-	random := rand.New(rand.NewPCG(*seed, 0))
+	random := rand.New(rand.NewPCG(sampletest.Seed(), 0))
 	total := 0
 	for _, c := range checks {
 		faults := wrongStores[c.name]
 		require.NotEmpty(t, faults, "a check that finds nothing: %s", c.name)
 		total += len(faults)
 		names := slices.Sorted(maps.Keys(faults))
-		if os.Getenv("SAILPOINT_TEST_EXHAUSTIVE") != "1" {
+		if !sampletest.Exhaustive() {
 			names = names[random.IntN(len(names)):][:1]
 		}
 		for _, fault := range names {
@@ -127,7 +125,7 @@ func TestWrongStoresAreCaught(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), checkTimeout)
 					defer cancel()
 					assert.ErrorContains(t, c.run(ctx, newRegister(t, fault)), faults[fault],
-						"to repeat this: go test -run '^TestWrongStoresAreCaught$' -seed %d", *seed)
+						"to repeat this: go test -run '^TestWrongStoresAreCaught$' -seed %d", sampletest.Seed())
 				})
 			})
 		}
