@@ -1,0 +1,58 @@
+-- Keeps a fleet's bearer, and elects the member that fetches the next one.
+--
+-- KEYS[1] is a hash. Times are in milliseconds, by the clock of this server.
+--   sealed, digest   the encrypted bearer, and the digest by which it is refused
+--   expiry, life     when it expires, and its lifetime when it was stored
+--   owner, lease     the elected member, and until when it may fetch
+--
+-- ARGV: an operation, then its arguments.
+local key, operation = KEYS[1], ARGV[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- look: digest of a refused bearer or '', owner, duration of a lease.
+-- Returns {sealed or '', its digest, milliseconds left, '1' if the owner is elected}.
+local function look(refused, owner, duration)
+	local saved = redis.call('HMGET', key, 'sealed', 'digest', 'expiry', 'life', 'lease')
+	local sealed, digest = saved[1] or '', saved[2] or ''
+	local life, lease = tonumber(saved[4]) or 0, tonumber(saved[5]) or 0
+	local left = math.min((tonumber(saved[3]) or 0) - now, life)
+	if sealed ~= '' and (left <= 0 or digest == refused) then
+		redis.call('HDEL', key, 'sealed', 'digest', 'expiry', 'life')
+		sealed, digest, left = '', '', 0
+	end
+	-- A client renews its bearer a minute, or a quarter of the lifetime, before the
+	-- end. By then the fleet renews it too.
+	local due = sealed == '' or left <= math.min(65000, life / 3)
+	local elected = due and lease <= now
+	if elected then
+		redis.call('HSET', key, 'owner', owner, 'lease', now + duration)
+		redis.call('PEXPIRE', key, math.max(left, duration))
+	end
+	return {sealed, digest, tostring(left), elected and '1' or '0'}
+end
+
+local function isOwner(owner)
+	return redis.call('HGET', key, 'owner') == owner
+end
+
+-- release: owner. Another member may then be elected.
+local function release(owner)
+	if isOwner(owner) then
+		redis.call('HDEL', key, 'owner', 'lease')
+	end
+	return {}
+end
+
+-- store: owner, sealed, digest, lifetime. A member that fetched too slowly, so
+-- that another was elected, doesn't replace the other's bearer.
+local function store(owner, sealed, digest, life)
+	if isOwner(owner) or redis.call('HEXISTS', key, 'sealed') == 0 then
+		redis.call('HSET', key, 'sealed', sealed, 'digest', digest, 'expiry', now + life, 'life', life)
+		redis.call('PEXPIRE', key, life)
+	end
+	return release(owner)
+end
+
+local operations = {look = look, store = store, release = release}
+return operations[operation](unpack(ARGV, 2))

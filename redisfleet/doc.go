@@ -1,0 +1,72 @@
+// Package redisfleet lets several processes use one personal access token (PAT)
+// together. They share its quota and its bearer through Redis.
+//
+//	rdb := redis.NewClient(&redis.Options{Addr: "redis:6379"})
+//	cfg, err := redisfleet.Join(cfg, redisfleet.Options{Redis: rdb})
+//	...
+//	client, err := sailpoint.NewClient(cfg)
+//
+// SailPoint allows 100 requests in 10 seconds for each client id and API
+// version, and not for each process. Processes that don't know of each other
+// reject each other's requests with 429. After [Join] they are the members of a
+// fleet. The fleet never sends more than Options.Limit requests in any
+// Options.Window, and it has one bearer.
+//
+// # Quota
+//
+// Requests wait in Redis in the order in which they came. A call whose turn
+// would come after the deadline of its context fails at once, and takes no turn
+// from others. Its error matches [context.DeadlineExceeded]. A call that is
+// cancelled while it waits doesn't give its turn back.
+//
+// If one member receives a 429, all members wait until its Retry-After has
+// passed. Clients that WithCredentials returns wait in the same queue, because
+// they use the Limiter of their parent.
+//
+// After Redis has started, after a failover and after its clock was set back,
+// the fleet sends nothing for one Window plus Slack. Redis may have lost what it
+// let through last. For the same reason the first request of a fleet waits if no
+// program has used package redisfleet on this server yet.
+//
+// # Bearer
+//
+// One member fetches the bearer, and the others read it from Redis. If that
+// member dies, another takes over after 10 seconds. One member renews the bearer
+// before it expires. If the API rejects it, one member replaces it.
+//
+// The bearer is encrypted with AES-256-GCM. The key is derived from the client
+// secret, or from Options.SealKey. So Redis and its administrators can't read
+// the bearer. A member with another secret neither finds nor reads it.
+//
+// # Failures of Redis
+//
+// A call never waits for Redis after its context has ended, and at most 3
+// seconds for one response. Without Options.Fallback it then fails, and nothing
+// is sent.
+//
+// With a Fallback, the member first sends nothing for one Window plus Slack.
+// After that the Fallback decides for each request, and each member fetches a
+// bearer of its own when it needs one. If all members lose Redis, the fleet
+// stays within its quota if the Fallbacks together allow no more. If only some
+// do, their share comes on top of what the others send. When such a member
+// reaches Redis again, the whole fleet sends nothing for one Window plus Slack.
+//
+// # Setup of Redis
+//
+// Use Redis 7 or a compatible server. Set maxmemory-policy to noeviction. Any
+// other policy may drop the quota, and the fleet then sends too many requests. A
+// fleet needs less than 20 KB. Keys expire by themselves.
+//
+// TLS, Sentinel, Cluster and credentials are options of go-redis. All keys of a
+// fleet are in the same slot of a Cluster. This user has all the rights that a
+// member needs:
+//
+//	ACL SETUSER fleet on >PASSWORD resetkeys ~sailpoint:* resetchannels -@all +eval +evalsha +time +info +hget +hmget +hset +hdel +hexists +del +pexpire
+//
+// A Cluster needs these rights in addition:
+//
+//	+cluster|slots +cluster|shards +command
+//
+// Without +info, a fleet may exceed its quota once after a failover to a server
+// that had been the primary before.
+package redisfleet

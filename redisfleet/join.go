@@ -1,0 +1,171 @@
+package redisfleet
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+const (
+	minSealKeyBytes = 32
+	maxNameBytes    = 200
+	maxLimit        = 10_000
+	minWindow       = 10 * time.Millisecond
+	maxWindow       = time.Hour
+)
+
+// Options configures a fleet. All its members must have the same Fleet, Prefix,
+// Limit, Window, Slack and SealKey. The zero value of every field except Redis
+// selects its default.
+type Options struct {
+	// Redis is a client of one server, of Sentinel or of a Cluster. It is
+	// required. The fleet never closes it.
+	Redis redis.UniversalClient
+
+	// Fleet names the quota and the bearer in Redis. The default is
+	// Config.ClientID. Set a name of your own if the PAT is rotated, so that the
+	// fleet stays one while its members use the old PAT and the new one. Two
+	// fleets with the same Prefix need different names.
+	Fleet string
+
+	// Prefix is what the names of all keys in Redis begin with. The default is
+	// "sailpoint". A colon follows it.
+	Prefix string
+
+	// Limit is how many requests the fleet may send to one version of the API in
+	// any Window. The defaults are 100 and 10 s, as SailPoint documents. Choose a
+	// smaller Limit if other programs use the same PAT. Limit is at most 10,000,
+	// and Window is from 10 ms to 1 h.
+	Limit  int
+	Window time.Duration
+
+	// Slack allows for the different times that requests take to the API. The
+	// default is a twentieth of Window. Requests that reach the API within half
+	// of Slack never exceed the Limit. The fleet sends at most Limit requests in
+	// Window plus Slack. A member that waits longer than a quarter of Slack for
+	// Redis tries again, so Slack must be more than four times that. It is at
+	// most 1 h.
+	Slack time.Duration
+
+	// Fallback lets requests through while this member can't use Redis, for
+	// example a *rate.Limiter with the member's share of the quota. See the
+	// package documentation. The default is that calls fail.
+	Fallback sailpoint.Limiter
+
+	// SealKey encrypts the fleet's bearer in Redis. It is required with a
+	// Config.TokenSource, and must not be set otherwise, because the client
+	// secret then does the same. It must be random and have at least 32 bytes,
+	// such as the output of openssl rand -hex 32.
+	SealKey sailpoint.Secret
+}
+
+// Join returns cfg with a Limiter and a TokenSource that share the quota and the
+// bearer of a fleet. Make the client from it. The result has no ClientSecret,
+// because the TokenSource has it.
+//
+// If cfg has a TokenSource, the elected member gets the fleet's bearers from it.
+// It must then have a ClientID, or opts a Fleet. cfg must have no Limiter.
+//
+// If cfg or opts is invalid, the error lists all problems and matches
+// [sailpoint.ErrInvalidArgument]. Join sends nothing, neither to Redis nor to
+// the API.
+func Join(cfg sailpoint.Config, opts Options) (sailpoint.Config, error) {
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = &http.Client{Transport: sailpoint.NewTransport()} // one for the bearers and the client
+	}
+	fleet := cmp.Or(opts.Fleet, cfg.ClientID)
+	problems := append(opts.problems(), configProblems(cfg, opts.SealKey)...)
+	if fleet == "" && cfg.TokenSource != nil {
+		problems = append(problems, invalidArgument("Options.Fleet is missing: set it, or Config.ClientID"))
+	}
+	issuer, err := sailpoint.NewClient(cfg)
+	if err := errors.Join(append(problems, err)...); err != nil {
+		return sailpoint.Config{}, err
+	}
+
+	opts = opts.withDefaults()
+	secret := cfg.ClientSecret
+	if cfg.TokenSource != nil {
+		secret = opts.SealKey
+	}
+	// Cluster keeps all keys with the same text in braces on one server.
+	prefix := opts.Prefix + ":{" + fleet + "}:"
+	sealer, err := newSealer(prefix+"bearer:", secret, fleet, strings.TrimSuffix(cfg.BaseURL, "/"))
+	if err != nil {
+		return sailpoint.Config{}, fmt.Errorf("redisfleet: %w", err)
+	}
+	m := &member{redis: opts.Redis, fallback: opts.Fallback, window: opts.Window + opts.Slack, logger: cfg.Logger}
+	cfg.Limiter = &limiter{
+		member: m, script: limiterScript, key: prefix + "quota:" + string(issuer.APIVersion()),
+		limit: opts.Limit, window: opts.Window, slack: opts.Slack,
+	}
+	cfg.TokenSource = (&bearerSource{member: m, sealer: sealer, issuer: issuer}).accessToken
+	cfg.ClientSecret = sailpoint.Secret{}
+	return cfg, nil
+}
+
+func (opts Options) withDefaults() Options {
+	opts.Prefix = cmp.Or(opts.Prefix, "sailpoint")
+	opts.Limit = cmp.Or(opts.Limit, 100)
+	opts.Window = cmp.Or(opts.Window, 10*time.Second)
+	opts.Slack = cmp.Or(opts.Slack, opts.Window/20)
+	return opts
+}
+
+func (opts Options) problems() (problems []error) {
+	add := func(format string, args ...any) { problems = append(problems, invalidArgument(format, args...)) }
+	if opts.Redis == nil {
+		add("Options.Redis is missing: set it to a client of go-redis")
+	}
+	for _, field := range []struct{ name, value string }{{"Fleet", opts.Fleet}, {"Prefix", opts.Prefix}} {
+		if len(field.value) > maxNameBytes || strings.ContainsFunc(field.value, invalidInKey) {
+			add("Options.%s %.80q: use at most %d bytes, without spaces, braces and control characters", field.name, field.value, maxNameBytes)
+		}
+	}
+	if opts.Limit < 0 || opts.Limit > maxLimit {
+		add("Options.Limit %d: use 1 to %d, or 0 for the default", opts.Limit, maxLimit)
+	}
+	if opts.Window != 0 && (opts.Window < minWindow || opts.Window > maxWindow) {
+		add("Options.Window %s: use %s to %s, or 0 for the default", opts.Window, minWindow, maxWindow)
+	}
+	if opts.Slack != 0 && (opts.Slack < time.Millisecond || opts.Slack > maxWindow) {
+		add("Options.Slack %s: use %s to %s, or 0 for the default", opts.Slack, time.Millisecond, maxWindow)
+	}
+	if length := len(opts.SealKey.Reveal()); length > 0 && length < minSealKeyBytes {
+		add("Options.SealKey has %d bytes: use at least %d random ones, for example from openssl rand -hex 32", length, minSealKeyBytes)
+	}
+	return problems
+}
+
+// configProblems returns what Join adds to the rules of NewClient.
+func configProblems(cfg sailpoint.Config, sealKey sailpoint.Secret) (problems []error) {
+	if cfg.Limiter != nil {
+		problems = append(problems, invalidArgument("Config.Limiter is set: leave it out, because Join sets one for the fleet"))
+	}
+	if cfg.TokenSource != nil && sealKey.IsZero() {
+		problems = append(problems, invalidArgument("Options.SealKey is missing: Config.TokenSource needs it, because there is no client secret to encrypt bearers with"))
+	}
+	if cfg.TokenSource == nil && !sealKey.IsZero() {
+		problems = append(problems, invalidArgument("Options.SealKey is set: leave it out, because the client secret encrypts bearers if there is no Config.TokenSource"))
+	}
+	return problems
+}
+
+// invalidInKey reports whether r must not be in the name of a key. Braces would
+// put the keys of one fleet on different servers of a Cluster.
+func invalidInKey(r rune) bool {
+	return strings.ContainsRune("{}", r) || unicode.IsSpace(r) || !unicode.IsPrint(r)
+}
+
+// invalidArgument returns an error that matches sailpoint.ErrInvalidArgument.
+func invalidArgument(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{sailpoint.ErrInvalidArgument}, args...)...)
+}

@@ -1,0 +1,88 @@
+-- Finds the time of a fleet's next request, so that at most `limit` requests are
+-- due in any window.
+--
+-- KEYS[1] is the hash of one quota. Times are in microseconds, by the clock of
+-- this server.
+--   0 ... limit-1   when the latest grants are due, as a ring
+--   place           where the ring's next grant goes
+--   last            when the latest grant is due, or until when none is
+--   heldUntil       until when all requests are held back after a 429
+--   seen            when this script last ran
+--   epoch           when the ring began, which makes older grants void
+--   server          the id of the primary's history at that time
+--   limit, window   the settings of the members
+--
+-- ARGV:
+--   1 limit, 2 window
+--   3 interval      between the grants of members that wait
+--   4 tolerance     how late a grant may be used
+--   5 patience      the longest wait of the caller
+--   6 due, 7 epoch  of a grant to confirm, or 0
+--   8 hold          how long to hold back all requests, or 0
+--   9 forgotten     1 if the caller sent requests that aren't in the ring
+--  10 new           1 if this server didn't know this script
+--
+-- Returns {verdict, wait, due, epoch}.
+local SEND, CONFIRM, HELD, TOO_LONG, MISMATCH = 0, 1, 2, 3, 4
+
+local key = KEYS[1]
+local arg = {}
+for i, value in ipairs(ARGV) do
+	arg[i] = tonumber(value)
+end
+local limit, window, interval, tolerance, patience = arg[1], arg[2], arg[3], arg[4], arg[5]
+local due, epochOfDue, hold, forgotten, new = arg[6], arg[7], arg[8], arg[9] == 1, arg[10] == 1
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local info = redis.pcall('INFO', 'replication') -- an ACL may forbid it
+local server = type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or ''
+
+local saved = redis.call('HMGET', key, 'limit', 'window', 'place', 'last', 'heldUntil', 'seen', 'epoch', 'server')
+local function number(i)
+	return tonumber(saved[i]) or 0
+end
+local place, last, heldUntil, seen, epoch = number(3), number(4), number(5), number(6), number(7)
+
+if epoch > 0 and hold == 0 and (number(1) ~= limit or number(2) ~= window) then
+	return {MISMATCH, number(2), number(1), 0}
+end
+
+local promoted = epoch > 0 and server ~= '' and saved[8] ~= '' and saved[8] ~= server
+local clockWasSetBack = seen > now + tolerance
+if clockWasSetBack then
+	heldUntil = now + math.max(heldUntil - seen, 0)
+end
+
+-- What was granted last is unknown, so all of that must pass.
+local cold = new or forgotten or promoted or clockWasSetBack
+if cold or epoch == 0 then
+	place, last, epoch = 0, cold and now + window or 0, now
+	redis.call('DEL', key)
+	redis.call('HSET', key, 'limit', limit, 'window', window, 'epoch', epoch, 'server', server)
+end
+
+local function reply(verdict, wait)
+	redis.call('HSET', key, 'place', place, 'last', last, 'heldUntil', heldUntil, 'seen', now)
+	redis.call('PEXPIRE', key, math.ceil((math.max(last - now, heldUntil - now, 0) + window) / 1000))
+	return {verdict, wait, due, epoch}
+end
+
+if hold > 0 then
+	heldUntil = math.max(heldUntil, now + hold)
+end
+if heldUntil > now then
+	return reply(HELD, heldUntil - now)
+end
+if due > 0 and epochOfDue == epoch and now <= due + tolerance then
+	return reply(due > now and CONFIRM or SEND, math.max(due - now, 0))
+end
+
+due = last > now and last + interval or now
+due = math.max(due, (tonumber(redis.call('HGET', key, place)) or 0) + window)
+if due - now > patience then
+	return reply(TOO_LONG, due - now)
+end
+redis.call('HSET', key, place, due)
+place, last = (place + 1) % limit, due
+return reply(due > now and CONFIRM or SEND, due - now)

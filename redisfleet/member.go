@@ -1,0 +1,116 @@
+package redisfleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+// member is what the limiter and the bearers of one member share. It decides
+// what the member does while Redis fails.
+type member struct {
+	redis    redis.UniversalClient
+	fallback sailpoint.Limiter // nil to fail closed
+	window   time.Duration     // after it, an earlier request no longer counts
+	logger   *slog.Logger
+
+	mu           sync.Mutex
+	failingSince time.Time // zero while Redis works
+	failedLast   time.Time
+	fellBackLast time.Time // when the fallback last let a request through
+}
+
+// redisError is a failure of Redis, or of the way to it.
+type redisError struct{ error }
+
+func (e redisError) Error() string { return "redisfleet: Redis failed: " + e.error.Error() }
+
+func (e redisError) Unwrap() error { return e.error }
+
+// run runs a script. Its error is ctx's or a redisError.
+func (m *member) run(ctx context.Context, s script, key string, args ...any) (*redis.Cmd, error) {
+	response, err := s.run(ctx, m.redis, key, args...)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, redisError{err}
+	}
+	m.setWorking()
+	return response, nil
+}
+
+func (m *member) setWorking() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.failingSince.IsZero() {
+		m.log(slog.LevelInfo, "Redis works again")
+	}
+	m.failingSince = time.Time{}
+}
+
+// withoutRedis asks the fallback. It returns nil if a request may be sent. It
+// returns errRetry if the caller should try Redis again, because the requests
+// that the fleet was granted last still count.
+func (m *member) withoutRedis(ctx context.Context, failure redisError) error {
+	if m.fallback == nil {
+		return failure
+	}
+	if left := time.Until(m.setFailing(failure).Add(m.window)); left > 0 {
+		if err := sleep(ctx, left); err != nil {
+			return err
+		}
+		return errRetry
+	}
+	if err := m.fallback.Wait(ctx); err != nil {
+		return fmt.Errorf("redisfleet: Fallback: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fellBackLast = time.Now()
+	return nil
+}
+
+var errRetry = errors.New("redisfleet: try Redis again")
+
+// setFailing returns since when Redis fails. Failures that are far apart are
+// separate ones, because this member may not have called Redis between them.
+func (m *member) setFailing(failure redisError) (since time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	if m.failingSince.IsZero() || now.Sub(m.failedLast) > 2*m.window {
+		m.failingSince = now
+		m.log(slog.LevelWarn, "Redis fails, so this member will use its Fallback", slog.Any("error", failure))
+	}
+	m.failedLast = now
+	return m.failingSince
+}
+
+// fellBack reports whether requests that Redis doesn't know of still count.
+func (m *member) fellBack() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.fellBackLast.IsZero() && time.Since(m.fellBackLast) < m.window
+}
+
+// setReported records that Redis holds back the fleet, so that the requests of
+// the fallback no longer matter.
+func (m *member) setReported() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fellBackLast = time.Time{}
+}
+
+func (m *member) log(level slog.Level, message string, attrs ...slog.Attr) {
+	if m.logger != nil {
+		m.logger.LogAttrs(context.Background(), level, "redisfleet: "+message, attrs...)
+	}
+}

@@ -1,0 +1,58 @@
+package redisfleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// redisTimeout is how long a member waits for one response of Redis.
+const redisTimeout = 3 * time.Second
+
+// script is a Lua script. Redis runs it as one step.
+type script struct{ text, hash string }
+
+func newScript(text string) script { return script{text, redis.NewScript(text).Hash()} }
+
+// run runs the script on one key. It adds an argument that is 1 if the server
+// didn't have the script, because it has probably just started, and else 0.
+//
+// run returns when ctx ends. go-redis ignores a cancellation while it waits for
+// a response, so its goroutine ends only after its own timeouts.
+func (s script) run(ctx context.Context, rdb redis.UniversalClient, key string, args ...any) (*redis.Cmd, error) {
+	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	defer cancel()
+	responded := make(chan *redis.Cmd, 1)
+	go func() { responded <- s.evaluate(ctx, rdb, key, args) }()
+	select {
+	case response := <-responded:
+		return response, response.Err()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (s script) evaluate(ctx context.Context, rdb redis.UniversalClient, key string, args []any) *redis.Cmd {
+	known := append(args[:len(args):len(args)], 0)
+	unknown := append(args[:len(args):len(args)], 1)
+	response := rdb.EvalSha(ctx, s.hash, []string{key}, known...)
+	if redis.HasErrorPrefix(response.Err(), "NOSCRIPT") {
+		response = rdb.Eval(ctx, s.text, []string{key}, unknown...)
+	}
+	if cluster, ok := rdb.(interface{ ReloadState(context.Context) }); ok && response.Err() != nil {
+		cluster.ReloadState(ctx) // or go-redis would use a dead primary for up to a minute
+	}
+	return response
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return context.Cause(ctx)
+}
