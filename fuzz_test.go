@@ -293,14 +293,12 @@ func FuzzQuery(f *testing.F) {
 // server echoes it.
 func FuzzRedact(f *testing.F) {
 	f.Add("cs-51&=+%ü-c0ffee", "eyJhbGciOiJFUzI1NiJ9.bearer-value_1.c2ln", 400)
+	f.Add(`nuboted"a`, `bearer"and\back`, 551)
 	f.Add(`quoted"and\back`, `bearer"and\back`, 500)
 	f.Add("0123456789abcdef0123456789abcdef", "%25%25%25%25%25", 200)
 	f.Fuzz(func(t *testing.T, clientSecret, bearer string, status int) {
 		if status < 200 || status > 999 || len(clientSecret) < 8 || len(bearer) < 8 || !utf8.ValidString(clientSecret) {
 			t.Skip("not a status, or not a secret")
-		}
-		if strings.Trim(clientSecret, `"`) != clientSecret || strings.Trim(bearer, `"`) != bearer {
-			t.Skip("its quote can stand beside it in a printed value")
 		}
 		quotedBearer, err := json.Marshal(bearer)
 		if err != nil {
@@ -314,6 +312,9 @@ func FuzzRedact(f *testing.F) {
 			for _, secret := range []string{clientSecret, bearer} {
 				for i := range len(secret) - 7 {
 					window := secret[i : i+8]
+					if strings.Trim(window, `"`) != window {
+						continue // the quote of a printed value can stand beside the other seven bytes
+					}
 					if at := strings.Index(got, window); at >= 0 && !strings.Contains(harmless, window) {
 						t.Fatalf("%q in %q", window, got[max(0, at-200):min(len(got), at+200)])
 					}

@@ -136,13 +136,16 @@ func FuzzText(f *testing.F) {
 		f.Add(secret, "Bearer ", " was rejected", byte(i), byte(0), byte(0), byte(0))
 		f.Add(secret, `{"message":"`, `"}`, byte(5*i), byte(1), byte(3), byte(9))
 	}
+	f.Add("5ecf00d15ecf00d1a7b3c9e24f607182", `{"`, `"}`, byte(34), byte(26), byte(3), byte(9)) // leaves a backslash before a digit
 	f.Fuzz(func(t *testing.T, secret, before, after string, spelling, front, back, missing byte) {
 		sum := sha256.Sum256([]byte(secret + before + after))
 		stranger := hex.EncodeToString(sum[:])
 		text := before + secret + after
 		require.Equal(t, text, redact.New(stranger).Text(text), "the text does not hold the secret %s", stranger)
 
-		unusual := func(r rune) bool { return r <= ' ' || r > '~' } // no secret of the API has such a character
+		// No secret of the API has such a character. Before the text that
+		// follows, the last three could begin an escape.
+		unusual := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`\&%`, r) }
 		if len(secret) < 8 || strings.ContainsFunc(secret, unusual) || redacttest.Ambiguous(secret) || strings.EqualFold(secret, "redacted") {
 			return
 		}

@@ -104,8 +104,8 @@ func unescape(dst, src []byte) ([]byte, int) {
 	return dst, n
 }
 
-// unescapeJSON decodes an escape of JSON, the \x of other languages, or a
-// backslash before any punctuation mark.
+// unescapeJSON decodes an escape of JSON or the \x of other languages. Many
+// languages ignore a backslash before any other character.
 func unescapeJSON(dst, src []byte) ([]byte, int) {
 	if len(src) < 2 {
 		return dst, 0
@@ -120,7 +120,7 @@ func unescapeJSON(dst, src []byte) ([]byte, int) {
 	case 'b', 'f', 'n', 'r', 't':
 		return append(dst, ' '), 2
 	default:
-		if c < utf8.RuneSelf && (unicode.IsPunct(rune(c)) || unicode.IsSymbol(rune(c))) {
+		if c < utf8.RuneSelf {
 			return append(dst, c), 2
 		}
 	}
@@ -141,15 +141,13 @@ func unescapeUTF16(dst, src []byte) ([]byte, int) {
 	return utf8.AppendRune(dst, rune(value)), 6 //nolint:gosec // four digits
 }
 
-// unescapeHTML decodes a character reference. A name needs its semicolon, a
-// number doesn't.
+// unescapeHTML decodes a character reference. Numbers and some old names need no
+// semicolon.
 func unescapeHTML(dst, src []byte) ([]byte, int) {
 	n := 1
-	inName := func(b byte) bool { return hexDigit(b) >= 0 || 'g' <= b|0x20 && b|0x20 <= 'z' }
-	inNumber := func(b byte) bool { return '0' <= b && b <= '9' }
-	part, numeric := inName, len(src) > 2 && src[1] == '#'
-	if numeric {
-		n, part = 2, inNumber
+	part := func(b byte) bool { return hexDigit(b) >= 0 || 'g' <= b|0x20 && b|0x20 <= 'z' }
+	if len(src) > 2 && src[1] == '#' {
+		n, part = 2, func(b byte) bool { return '0' <= b && b <= '9' }
 		if src[2]|0x20 == 'x' {
 			n, part = 3, func(b byte) bool { return hexDigit(b) >= 0 }
 		}
@@ -159,8 +157,6 @@ func unescapeHTML(dst, src []byte) ([]byte, int) {
 	}
 	if n < len(src) && src[n] == ';' {
 		n++
-	} else if !numeric {
-		return dst, 0
 	}
 	reference := string(src[:n])
 	plain := html.UnescapeString(reference)

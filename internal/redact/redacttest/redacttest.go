@@ -76,6 +76,9 @@ var Spellings = map[string]func(string) string{
 	"HTML, other names": func(s string) string {
 		return strings.NewReplacer(".", "&period;", "_", "&lowbar;", "=", "&equals;", "%", "&percnt;", "&", "&AMP;", "+", "&plus;").Replace(s)
 	},
+	"HTML, named, no semicolon": func(s string) string {
+		return strings.NewReplacer("<", "&lt", ">", "&GT", "&", "&AMP", `"`, "&quot").Replace(s)
+	},
 	"HTML, decimal":        escapeEach(func(r rune) string { return fmt.Sprintf("&#%d;", r) }),
 	"HTML, long decimal":   escapeEach(func(r rune) string { return fmt.Sprintf("&#%09d;", r) }),
 	"HTML, no semicolon":   escapeEach(func(r rune) string { return fmt.Sprintf("&#%d", r) }),
