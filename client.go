@@ -85,9 +85,11 @@ func (c *Client) WithCredentials(clientID string, clientSecret Secret) (*Client,
 	return NewClient(cfg)
 }
 
-// serverTime converts t from the local clock to the server's.
+// serverTime converts t from the local clock to the server's. Like the dates of
+// tokens it is cut to whole milliseconds. It may be a second early, and is
+// never late.
 func (c *Client) serverTime(t time.Time) time.Time {
-	return t.Add(time.Duration(c.clockOffset.Load()))
+	return t.Add(time.Duration(c.clockOffset.Load())).Truncate(time.Millisecond)
 }
 
 // userAgent returns "sailpoint-go/" and this module's version in the program.
@@ -492,7 +494,9 @@ func (c *call) readClock(resp *http.Response) {
 	if err != nil || !strings.HasPrefix(c.url, c.client.cfg.BaseURL+"/") { // a TokenURL elsewhere has another clock
 		return
 	}
-	if offset := date.Sub(time.Now().Truncate(time.Second)); offset.Abs() < maxClockOffset {
+	// The server cut its Date to seconds and sent it a while ago, so this is the
+	// least that the offset can be.
+	if offset := date.Sub(time.Now()); offset.Abs() < maxClockOffset {
 		c.client.clockOffset.Store(int64(offset))
 	}
 }

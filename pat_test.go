@@ -571,6 +571,35 @@ func TestStartedAtUsesTheServersClock(t *testing.T) {
 	}
 }
 
+// TestStartedAtIsNotAfterTheToken follows the doc comment of CreateOutcomeError
+// to find the token, whatever the fractions of a second of both clocks are.
+func TestStartedAtIsNotAfterTheToken(t *testing.T) {
+	for _, fraction := range []time.Duration{0, 300 * time.Microsecond, 50 * time.Millisecond, 950 * time.Millisecond} {
+		for _, offset := range []time.Duration{-2 * time.Hour, -950 * time.Millisecond, -time.Microsecond, 0, time.Microsecond, 100 * time.Millisecond, time.Hour + 700*time.Millisecond} {
+			t.Run(fmt.Sprint(fraction, " ", offset), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					tenant := sailpointtest.NewTenant(sailpointtest.WithClock(func() time.Time { return time.Now().Add(offset) }))
+					tenant.Inject(
+						sailpointtest.Fault{Method: "GET", Delay: fraction},
+						sailpointtest.Fault{Method: "POST", Path: "/v2024/personal-access-tokens", Committed: true},
+					)
+					client, err := sailpoint.NewClient(tenant.Config())
+					require.NoError(t, err)
+					_, err = client.PersonalAccessTokens.Self(t.Context())
+					require.NoError(t, err)
+					_, err = client.PersonalAccessTokens.Create(t.Context(), sailpoint.CreatePersonalAccessTokenRequest{
+						Name: "lost", Scope: []string{sailpoint.ScopeAll},
+					})
+					startedAt := requireOutcome(t, err).StartedAt
+					created := tenant.Tokens()[1].Created
+					require.False(t, created.Before(startedAt), "created at %v, StartedAt %v", created, startedAt)
+					require.Less(t, created.Sub(startedAt), time.Second+time.Millisecond)
+				})
+			})
+		}
+	}
+}
+
 // TestListSetsTheServersClock shows in addition that a Delete's empty response
 // sets nothing, because a proxy may have sent it.
 func TestListSetsTheServersClock(t *testing.T) {
