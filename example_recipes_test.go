@@ -12,12 +12,16 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -285,6 +289,92 @@ func ExampleClient_AccessToken() {
 	// Output:
 	// 200
 	// Get "https://elsewhere.example/": not the tenant's host: the bearer stays here
+}
+
+// requestBudget is a Limiter that ends a job after a number of requests. To stay
+// below the API's rate limit use rate.NewLimiter(10, 1) of golang.org/x/time/rate
+// instead.
+type requestBudget struct{ left atomic.Int64 }
+
+var errBudgetSpent = errors.New("the job has sent all the requests that it may send")
+
+func (b *requestBudget) Wait(ctx context.Context) error {
+	if b.left.Add(-1) < 0 {
+		return errBudgetSpent
+	}
+	return ctx.Err()
+}
+
+func ExampleLimiter() {
+	budget := &requestBudget{}
+	budget.left.Store(2)
+	cfg := sailpointtest.NewTenant().Config()
+	cfg.Limiter = budget // or rate.NewLimiter(10, 1)
+	client, err := sailpoint.NewClient(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 3 {
+		_, err := client.PersonalAccessTokens.Self(context.Background())
+		fmt.Println(errors.Is(err, errBudgetSpent))
+	}
+	// Output:
+	// false
+	// false
+	// true
+}
+
+// Try the secret of a new token before anybody relies on it.
+func ExampleClient_WithCredentials() {
+	ctx := context.Background()
+	client := exampleClient()
+	created, err := client.PersonalAccessTokens.Create(ctx, sailpoint.CreatePersonalAccessTokenRequest{
+		Name: "nightly-report", Scope: []string{"sp:my-personal-access-tokens:read"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	other, err := client.WithCredentials(created.ID, created.Secret)
+	if err != nil {
+		log.Fatal(err)
+	}
+	self, err := other.PersonalAccessTokens.Self(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(self.Name)
+	// Output: nightly-report
+}
+
+// A record for each request, wait and new bearer. This handler leaves out what
+// differs from run to run.
+func ExampleConfig_logging() {
+	tenant := sailpointtest.NewTenant()
+	tenant.Inject(sailpointtest.Fault{Method: "GET", Status: 503})
+	cfg := tenant.Config()
+	handler := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		Level: slog.LevelDebug, // Info leaves out the requests
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if slices.Contains([]string{"time", "duration", "expiry", "wait", "request_id", "token_id"}, a.Key) {
+				return slog.Attr{}
+			}
+			return a
+		},
+	})
+	cfg.Logger = slog.New(handler)
+	client, err := sailpoint.NewClient(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := client.PersonalAccessTokens.Self(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// level=DEBUG msg="sailpoint: request" operation="POST /oauth/token" method=POST path=/oauth/token attempt=1 status=200
+	// level=INFO msg="sailpoint: new bearer" reason="no bearer yet"
+	// level=DEBUG msg="sailpoint: request" operation="GET /v2024/personal-access-tokens" method=GET path=/v2024/personal-access-tokens attempt=1 status=503 error="503 Service Unavailable"
+	// level=INFO msg="sailpoint: wait" operation="GET /v2024/personal-access-tokens" attempt=2 reason="503 Service Unavailable"
+	// level=DEBUG msg="sailpoint: request" operation="GET /v2024/personal-access-tokens" method=GET path=/v2024/personal-access-tokens attempt=2 status=200
 }
 
 // A RoundTripper that counts requests by operation, without ids.

@@ -1,7 +1,9 @@
 package sailpoint_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -18,18 +20,12 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// Create a token for a job, configured by the environment or config.json.
-func Example_firstProgram() {
+// Create a token for a job and store its secret.
+func Example_createAndStore() {
 	ctx := context.Background()
+	client := exampleClient()
+	file := filepath.Join(exampleFolder(), "nightly-report.secret")
 
-	cfg, err := sailpoint.LoadConfig() // or sailpoint.Config{BaseURL: …, ClientID: …, ClientSecret: …}
-	if err != nil {
-		log.Fatal(err)
-	}
-	client, err := sailpoint.NewClient(cfg)
-	if err != nil {
-		log.Fatal(err)
-	}
 	created, err := client.PersonalAccessTokens.Create(ctx, sailpoint.CreatePersonalAccessTokenRequest{
 		Name:           "nightly-report",
 		Scope:          []string{"sp:my-personal-access-tokens:read"},
@@ -39,10 +35,11 @@ func Example_firstProgram() {
 		log.Fatal(err)
 	}
 	// The secret is shown only now. It prints as [REDACTED]; Reveal returns it.
-	if err := os.WriteFile("nightly-report.secret", []byte(created.Secret.Reveal()), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(created.Secret.Reveal()), 0o600); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("created", created.ID)
+	fmt.Println("created", created.Name, created.Secret)
+	// Output: created nightly-report [REDACTED]
 }
 
 func ExamplePersonalAccessTokensService_Create() {
@@ -153,6 +150,143 @@ func ExamplePersonalAccessTokensService_Delete() {
 	// true
 }
 
+// Tokens that nobody has used for half a year, or ever.
+func ExampleListPersonalAccessTokensOptions() {
+	ctx := context.Background()
+	client := exampleClient()
+	stale, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{
+		Filter: sailpoint.LastUsedIsNull() + " or " + sailpoint.LastUsedLE(time.Now().AddDate(0, -6, 0)),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, token := range stale {
+		fmt.Println(token.Name, "of", token.Owner.Name)
+	}
+	// Output: old-job of Support
+}
+
+func ExamplePersonalAccessTokenPatch_ReplaceExpirationDate() {
+	ctx := context.Background()
+	client := exampleClient(sailpoint.V2025)
+	expiry := time.Now().AddDate(0, 6, 0)
+	patch := sailpoint.NewPersonalAccessTokenPatch().ReplaceExpirationDate(expiry)
+	token, err := client.PersonalAccessTokens.Patch(ctx, "0123456789abcdef0123456789abcdef", patch)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(token.Name, token.ExpirationDate.Equal(expiry.Truncate(time.Millisecond)))
+	// Output: old-job true
+}
+
+// NeverExpire sends null as the expiry.
+func ExamplePersonalAccessTokenPatch_NeverExpire() {
+	ctx := context.Background()
+	client := exampleClient(sailpoint.V2025)
+	patch := sailpoint.NewPersonalAccessTokenPatch().NeverExpire()
+	token, err := client.PersonalAccessTokens.Patch(ctx, "0123456789abcdef0123456789abcdef", patch)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(token.Name, token.ExpirationDate == nil, *token.UserAwareTokenNeverExpires)
+	// Output: old-job true true
+}
+
+// SailPoint documents the operation remove for the expiry in a bulk update.
+func ExamplePersonalAccessTokenPatch_With() {
+	ctx := context.Background()
+	client := exampleClient(sailpoint.V1)
+	patch := sailpoint.NewPersonalAccessTokenPatch().With(
+		sailpoint.PatchOperation{Op: sailpoint.OpRemove, Path: "/expirationDate"},
+		sailpoint.PatchOperation{Op: sailpoint.OpReplace, Path: "/userAwareTokenNeverExpires", Value: true},
+	)
+	tokens, err := client.PersonalAccessTokens.BulkUpdate(ctx, []string{"0123456789abcdef0123456789abcdef"}, patch)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(tokens[0].Name, tokens[0].ExpirationDate == nil)
+	// Output: old-job true
+}
+
+// The value null is sent, and not left out.
+func ExamplePatchOperation() {
+	body, err := json.Marshal(sailpoint.PatchOperation{Op: sailpoint.OpReplace, Path: "/expirationDate", Value: nil})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(body))
+	// Output: {"op":"replace","path":"/expirationDate","value":null}
+}
+
+func ExamplePersonalAccessTokensService_BulkUpdate() {
+	ctx := context.Background()
+	client := exampleClient(sailpoint.V1)
+	ids := []string{"0123456789abcdef0123456789abcdef", client.ClientID()}
+	patch := sailpoint.NewPersonalAccessTokenPatch().ReplaceExpirationDate(time.Now().AddDate(1, 0, 0))
+	changed, err := client.PersonalAccessTokens.BulkUpdate(ctx, ids, patch)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(changed), "tokens expire on the same day")
+	// Output: 2 tokens expire on the same day
+}
+
+func ExamplePersonalAccessTokensService_DeleteSelf() {
+	ctx := context.Background()
+	client := exampleClient()
+	if err := client.PersonalAccessTokens.DeleteSelf(ctx); err != nil {
+		log.Fatal(err)
+	}
+	_, err := client.PersonalAccessTokens.Self(ctx)
+	fmt.Println(errors.Is(err, sailpoint.ErrInvalidCredentials))
+	// Output: true
+}
+
+// The response to a Create is lost. The token exists, but nobody has its secret.
+func ExampleCreateOutcomeError() {
+	ctx := context.Background()
+	tenant := sailpointtest.NewTenant()
+	tenant.Inject(sailpointtest.Fault{Method: "POST", Path: "/v2024/personal-access-tokens", Committed: true})
+	client, err := sailpoint.NewClient(tenant.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	_, err = client.PersonalAccessTokens.Create(ctx, sailpoint.CreatePersonalAccessTokenRequest{
+		Name: "nightly-report", Scope: []string{"sp:my-personal-access-tokens:read"},
+	})
+	var lost *sailpoint.CreateOutcomeError
+	if !errors.As(err, &lost) {
+		log.Fatal(err) // nil, or the token doesn't exist
+	}
+	mine, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{OwnerID: sailpoint.OwnerMe})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, token := range mine {
+		if token.Name == lost.Name && !token.Created.Before(lost.StartedAt) {
+			fmt.Println("deleting", token.Name)
+			if err := client.PersonalAccessTokens.Delete(ctx, token.ID); err != nil {
+				log.Fatal(err)
+			}
+		}
+	}
+	fmt.Println(len(tenant.Tokens()), "token is left")
+	// Output:
+	// deleting nightly-report
+	// 1 token is left
+}
+
+func ExampleSecret() {
+	secret := sailpoint.NewSecret("correct horse battery staple")
+	fmt.Printf("%v %#v\n", secret, secret)
+	_, err := json.Marshal(secret)
+	fmt.Println(err != nil, len(secret.Reveal()))
+	// Output:
+	// [REDACTED] [REDACTED]
+	// true 28
+}
+
 func ExampleError() {
 	ctx := context.Background()
 	client := exampleClient()
@@ -170,28 +304,40 @@ func ExampleLastUsedLE() {
 	// Output: lastUsed isnull or lastUsed le 2026-05-01T00:00:00.000Z
 }
 
-// exampleClient is a client of a tenant in memory. The tenant holds the client's
-// own token and one more.
-func exampleClient() *sailpoint.Client {
+// exampleClient is a client of a tenant in memory, for the given version of the
+// API or the default one. The tenant holds the client's own token and one more.
+func exampleClient(version ...sailpoint.APIVersion) *sailpoint.Client {
 	tenant := sailpointtest.NewTenant()
 	tenant.Add(sailpoint.PersonalAccessToken{
 		ID: "0123456789abcdef0123456789abcdef", Name: "old-job", Scope: []string{"sp:scopes:default"},
 	})
-	client, err := sailpoint.NewClient(tenant.Config())
+	cfg := tenant.Config()
+	cfg.APIVersion = cmp.Or(version...)
+	client, err := sailpoint.NewClient(cfg)
 	if err != nil {
 		log.Fatal(err)
 	}
 	return client
 }
 
+// exampleFolder is a new folder of this run of the tests.
+func exampleFolder() string {
+	folder, err := os.MkdirTemp("", "sailpoint-example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	return folder
+}
+
 // TestSnippetsAreCompiled shows that each Go snippet of the README and guides
-// also stands, line for line, in a compiled file.
+// also stands, line for line, in a compiled file. A snippet of another SDK, which
+// this module can't compile, is marked as golang instead of go.
 func TestSnippetsAreCompiled(t *testing.T) {
-	var compiled []string
-	for _, name := range glob(t, "*example_test.go", "*/*example_test.go", "*/*/*example_test.go") {
+	compiled := []string{withoutIndent(readFile(t, "internal/firstprogram/main.go"))}
+	for _, name := range glob(t, "*example*_test.go", "*/*example*_test.go", "*/*/*example*_test.go") {
 		compiled = append(compiled, withoutIndent(readFile(t, name)))
 	}
-	count := 0
+	count := map[string]int{}
 	for _, name := range glob(t, "*.md", "docs/*.md") {
 		for _, snippet := range strings.Split(readFile(t, name), "```go\n")[1:] {
 			snippet, _, closed := strings.Cut(snippet, "```")
@@ -199,10 +345,11 @@ func TestSnippetsAreCompiled(t *testing.T) {
 			require.True(t, slices.ContainsFunc(compiled, func(source string) bool {
 				return strings.Contains(source, withoutIndent(snippet))
 			}), "a snippet in %s is not compiled anywhere:\n%s", name, snippet)
-			count++
+			count[name]++
 		}
 	}
-	require.GreaterOrEqual(t, count, 2, "the README has two snippets")
+	require.GreaterOrEqual(t, count["README.md"], 2)
+	require.GreaterOrEqual(t, count["docs/from-go-sdk.md"], 5, "one for each call")
 }
 
 func glob(t *testing.T, patterns ...string) (names []string) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -65,6 +67,30 @@ func ExampleRotate() {
 	// Output:
 	// unchanged nightly-report
 	// rotated nightly-report
+}
+
+// A file that a service reads, with mode 0600.
+func ExampleFileStore() {
+	ctx := context.Background()
+	folder, err := os.MkdirTemp("", "sailpoint-example") // such as /var/lib/nightly-report
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+
+	store := lifecycle.FileStore{Path: filepath.Join(folder, "pat.json")}
+	result, err := lifecycle.Issue(ctx, clientInMemory(), sailpoint.CreatePersonalAccessTokenRequest{
+		Name: "nightly-report", Scope: []string{"sp:my-personal-access-tokens:read"},
+	}, store)
+	if err != nil {
+		log.Fatal(err)
+	}
+	stored, err := store.Load(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Outcome, stored.ID == result.Token.ID, stored.Secret)
+	// Output: issued true [REDACTED]
 }
 
 // A store that can be written but not read, such as the secrets of a CI system.

@@ -4,16 +4,18 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net/http/httptest"
 	"time"
 
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 	"github.com/sailpoint-go/sailpoint/lifecycle/kubestore"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
 // A job in the cluster that rotates its own token. It isn't run here, because
 // it needs a cluster.
-func Example() {
+func ExampleInCluster() {
 	ctx := context.Background()
 	cfg, err := sailpoint.LoadConfig()
 	if err != nil {
@@ -39,4 +41,32 @@ func Example() {
 		log.Fatal(err)
 	}
 	fmt.Println(result.Outcome)
+}
+
+// A token whose secret is in a Secret of a cluster, from a program outside it.
+func Example() {
+	ctx := context.Background()
+	client, err := sailpoint.NewClient(sailpointtest.NewTenant().Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := httptest.NewTLSServer(&cluster{secrets: map[string]*secret{}}) // takes the place of the API server
+	defer server.Close()
+
+	store, err := kubestore.New(kubestore.Config{
+		Address: server.URL, Namespace: "ci", Name: "deploy",
+		Token:      func(context.Context) (sailpoint.Secret, error) { return sailpoint.NewSecret(clusterToken), nil },
+		HTTPClient: server.Client(), // or of rest.HTTPClientFor of k8s.io/client-go
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err := lifecycle.Issue(ctx, client, sailpoint.CreatePersonalAccessTokenRequest{
+		Name: "deploy", Scope: []string{"sp:my-personal-access-tokens:read"},
+	}, store)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Outcome, result.Token.Name)
+	// Output: issued deploy
 }
