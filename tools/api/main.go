@@ -20,7 +20,7 @@ import (
 
 // released are the folders of the modules that have a release with packages to
 // import.
-var released = []string{"."}
+var released = []string{".", "redisfleet"}
 
 func main() {
 	log.SetFlags(0)
