@@ -496,7 +496,7 @@ func (c *call) readClock(resp *http.Response) {
 	}
 	// The server cut its Date to seconds and sent it a while ago, so this is the
 	// least that the offset can be.
-	if offset := date.Sub(time.Now()); offset.Abs() < maxClockOffset {
+	if offset := time.Until(date); offset.Abs() < maxClockOffset {
 		c.client.clockOffset.Store(int64(offset))
 	}
 }

@@ -76,18 +76,20 @@ func ExampleFileStore() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 
 	store := lifecycle.FileStore{Path: filepath.Join(folder, "pat.json")}
 	result, err := lifecycle.Issue(ctx, clientInMemory(), sailpoint.CreatePersonalAccessTokenRequest{
 		Name: "nightly-report", Scope: []string{"sp:my-personal-access-tokens:read"},
 	}, store)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	stored, err := store.Load(ctx)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(result.Outcome, stored.ID == result.Token.ID, stored.Secret)
 	// Output: issued true [REDACTED]

@@ -1,3 +1,4 @@
+// Command firstprogram is the first program of the README.
 package main
 
 import (

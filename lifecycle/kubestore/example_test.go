@@ -59,13 +59,15 @@ func Example() {
 		HTTPClient: server.Client(), // or of rest.HTTPClientFor of k8s.io/client-go
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	result, err := lifecycle.Issue(ctx, client, sailpoint.CreatePersonalAccessTokenRequest{
 		Name: "deploy", Scope: []string{"sp:my-personal-access-tokens:read"},
 	}, store)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(result.Outcome, result.Token.Name)
 	// Output: issued deploy

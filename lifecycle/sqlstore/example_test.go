@@ -24,13 +24,15 @@ func Example() {
 
 	store, err := sqlstore.New(sqlstore.Config{DB: db, Name: "deploy"})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	result, err := lifecycle.Issue(ctx, client, sailpoint.CreatePersonalAccessTokenRequest{
 		Name: "deploy", Scope: []string{"sp:my-personal-access-tokens:read"},
 	}, store)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(result.Outcome, result.Token.Name)
 	// Output: issued deploy

@@ -28,13 +28,15 @@ func Example() {
 		IDKey: "SAIL_CLIENT_ID", SecretKey: "SAIL_CLIENT_SECRET",
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	result, err := lifecycle.Issue(ctx, client, sailpoint.CreatePersonalAccessTokenRequest{
 		Name: "deploy", Scope: []string{"sp:my-personal-access-tokens:read"},
 	}, store)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(result.Outcome, result.Token.Name)
 	// Output: issued deploy
