@@ -34,7 +34,7 @@ func WriteHTML(w io.Writer, r *lifecycle.Report, opts Options) error {
 	if err := opts.check(r); err != nil {
 		return err
 	}
-	tmpl, err := template.New("page").Parse(pageHTML)
+	tmpl, err := template.New("page").Funcs(template.FuncMap{"noun": noun}).Parse(pageHTML)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func lookOf(kind lifecycle.Kind) look {
 	case lifecycle.FindingExpiringSoon:
 		return look{"Expires soon", "warn"}
 	case lifecycle.FindingNoExpiry:
-		return look{"No expiry reported", "warn"}
+		return look{"No expiry", "warn"}
 	case lifecycle.FindingEveryRight:
 		return look{"Every right", "bad"}
 	case lifecycle.FindingAdminScope:
@@ -81,7 +81,8 @@ type page struct {
 	Options
 	At                    string
 	Limits                []limit
-	Tokens, Found, Owners int
+	Tokens, Owners        int
+	Found                 int // tokens with findings other than FindingManaged
 	Kinds                 []kindBar
 	Most                  []ownerBar
 	Rows                  []row
@@ -111,6 +112,9 @@ func limitsOf(p *lifecycle.AuditPolicy) []limit {
 	if p.OwnerID != "" {
 		owners = "only " + p.OwnerID
 	}
+	if p.OwnerID == sailpoint.OwnerMe {
+		owners = "only the client’s own"
+	}
 	unfinished := "at any age"
 	if p.Grace > 0 {
 		unfinished = "after " + span(p.Grace)
@@ -121,7 +125,7 @@ func limitsOf(p *lifecycle.AuditPolicy) []limit {
 		{lookOf(lifecycle.FindingStale).label, "after " + span(p.StaleAfter)},
 		{lookOf(lifecycle.FindingExpiringSoon).label, "within " + span(p.ExpiringWithin)},
 		{lookOf(lifecycle.FindingLongBearer).label, "over " + span(p.MaxBearer)},
-		{lookOf(lifecycle.FindingNearLimit).label, fmt.Sprintf("from %d tokens", p.NearLimit)},
+		{lookOf(lifecycle.FindingNearLimit).label, fmt.Sprintf("from %d %s", p.NearLimit, noun(p.NearLimit, "token"))},
 		{lookOf(lifecycle.FindingUnfinished).label, unfinished},
 	}
 }
@@ -132,14 +136,19 @@ func span(d time.Duration) string {
 		length time.Duration
 		name   string
 	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
-		switch n := d / unit.length; {
-		case n == 1 && d == unit.length:
-			return "1 " + unit.name
-		case n > 0 && d%unit.length == 0:
-			return fmt.Sprintf("%d %ss", n, unit.name)
+		if n := int(d / unit.length); n > 0 && d%unit.length == 0 {
+			return fmt.Sprintf("%d %s", n, noun(n, unit.name))
 		}
 	}
 	return fmt.Sprintf("%g seconds", d.Seconds())
+}
+
+// noun returns the word, in the plural unless n is 1.
+func noun(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
 }
 
 // row shows the findings of a token or an owner.
@@ -214,9 +223,10 @@ func (p *page) addRows(r *lifecycle.Report) {
 				Token: t, Created: momentOf(&t.Created, "", 0), LastUsed: momentOf(t.LastUsed, "never", 0),
 				Expires: momentOf(t.ExpirationDate, "not reported", 1<<53),
 			})
-			if t.ID == "" {
+			switch {
+			case t.ID == "":
 				p.Rows[i].LastUsed.Text, p.Rows[i].Expires.Text = "", ""
-			} else {
+			case f.Kind != lifecycle.FindingManaged:
 				p.Found++
 			}
 		}

@@ -1,44 +1,80 @@
-
 "use strict";
-{
-  const body = document.querySelector("tbody"), rows = [...body.rows];
-  const search = document.querySelector("input"), sort = document.querySelector("select");
-  const buttons = [...document.querySelectorAll("[data-kind]")], heads = [...document.querySelectorAll("th:not(.life)")];
-  const text = new Map(rows.map(row => [row, [...row.cells].slice(0, 2).map(cell => cell.textContent).join(" ").toLowerCase()]));
+// The browser need not lay out thousands of rows before show removes most.
+document.documentElement.classList.add("loading");
+document.addEventListener("DOMContentLoaded", () => {
+  document.documentElement.classList.remove("loading");
+  const find = selector => document.querySelector(selector), findAll = selector => [...document.querySelectorAll(selector)];
+  const body = find("tbody"), rows = [...body.rows], heads = findAll("thead th").slice(0, 6), kinds = findAll("[data-kind]");
+  const search = find("input"), sort = find("select"), more = find(".more");
+  // Only some rows are in the page at once, because thousands make it slow.
+  const few = 50, step = 500;
+  let limit = few, sorted = rows;
 
-  const filter = () => {
-    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const kinds = buttons.filter(b => b.getAttribute("aria-pressed") === "true").map(b => b.dataset.kind);
-    let shown = 0;
-    for (const row of rows) {
-      const has = row.dataset.kinds.split(" ");
-      row.hidden = !words.every(w => text.get(row).includes(w)) || kinds.length > 0 && !kinds.some(k => has.includes(k));
-      if (!row.hidden) shown++;
-    }
-    document.querySelector("output").textContent = `${shown} of ${rows.length}`;
+  // Accents don't matter to the filter, so celik finds Çelik.
+  const fold = text => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  const texts = new Map(rows.map(row => [row, fold(row.cells[0].textContent + " " + row.cells[1].textContent)]));
+  const isPressed = button => button.getAttribute("aria-pressed") === "true";
+
+  const show = () => {
+    const words = fold(search.value).split(/\s+/).filter(Boolean), pressed = kinds.filter(isPressed);
+    const hasKind = row => pressed.length === 0 || row.dataset.kinds.split(" ").some(kind => pressed.some(button => button.dataset.kind === kind));
+    const found = sorted.filter(row => hasKind(row) && words.every(word => texts.get(row).includes(word)));
+    body.replaceChildren(...found.slice(0, limit));
+    const rest = found.length - limit;
+    more.hidden = rest <= 0;
+    more.textContent = `Show ${Math.min(rest, step)} more`;
+    const labels = pressed.map(button => button.firstChild.textContent).join(" or ");
+    find("output").textContent = `${found.length} of ${rows.length} rows` + (labels && `, only ${labels}`) +
+      (sort.value && `, sorted by ${sort.selectedOptions[0].textContent}`) + (rest > 0 ? `, the first ${limit} are shown` : "");
   };
-  const order = (column, up) => {
-    const key = row => row.cells[column].dataset.sort, number = "number" in (rows[0]?.cells[column].dataset ?? {});
-    const compare = number ? (a, b) => key(a) - key(b) : (a, b) => key(a).localeCompare(key(b));
-    const owner = row => "owner" in row.dataset; // these have no token to sort by, so they come last
-    body.append(...rows.toSorted((a, b) => owner(a) - owner(b) || (up ? compare(a, b) : compare(b, a))));
-    heads.forEach((head, i) => i === column ? head.setAttribute("aria-sort", up ? "ascending" : "descending") : head.removeAttribute("aria-sort"));
-    sort.value = column;
+  const showFirst = () => {
+    limit = few;
+    show();
+  };
+  const order = () => {
+    const column = parseInt(sort.value), sign = sort.value.endsWith("down") ? -1 : 1, isText = column < 2;
+    const { compare } = new Intl.Collator(undefined, { numeric: true });
+    const key = row => isText ? row.cells[column].querySelector("bdi")?.textContent ?? "" : Number(row.cells[column].dataset.sort);
+    const isOwner = row => "owner" in row.dataset; // these have no token to sort by, so they come last
+    if (sort.value) {
+      const keys = new Map(rows.map(row => [row, key(row)]));
+      sorted = rows.toSorted((a, b) => isOwner(a) - isOwner(b) ||
+        sign * (isText ? compare(keys.get(a), keys.get(b)) : keys.get(a) - keys.get(b)));
+    } else {
+      sorted = rows;
+    }
+    heads.forEach((head, i) => i === column ? head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending") : head.removeAttribute("aria-sort"));
+    showFirst();
   };
 
   heads.forEach((head, column) => {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = head.textContent;
-    button.addEventListener("click", () => order(column, head.getAttribute("aria-sort") !== "ascending"));
+    button.addEventListener("click", () => {
+      sort.value = `${column} ${head.getAttribute("aria-sort") === "ascending" ? "down" : "up"}`;
+      order();
+    });
     head.replaceChildren(button);
   });
-  buttons.forEach(b => b.addEventListener("click", () => {
-    b.setAttribute("aria-pressed", String(b.getAttribute("aria-pressed") !== "true"));
-    filter();
-  }));
-  search.addEventListener("input", filter);
-  sort.addEventListener("change", () => order(Number(sort.value), true));
-  document.querySelector(".controls").hidden = false;
-  filter();
-}
+  for (const button of kinds) {
+    button.disabled = false;
+    button.addEventListener("click", () => {
+      button.setAttribute("aria-pressed", String(!isPressed(button)));
+      showFirst();
+    });
+  }
+  search.addEventListener("input", showFirst);
+  sort.addEventListener("change", order);
+  find(".clear").addEventListener("click", () => {
+    search.value = "";
+    kinds.forEach(button => button.setAttribute("aria-pressed", "false"));
+    showFirst();
+  });
+  more.addEventListener("click", () => {
+    limit += step;
+    show();
+  });
+  find(".controls").hidden = false;
+  show();
+});

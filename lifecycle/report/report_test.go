@@ -274,34 +274,47 @@ func TestHTMLShowsTheLimits(t *testing.T) {
 		"Long bearers: over 12 hours", "Owner near the limit: from 8 tokens", "Unfinished rotation: at any age",
 	}, limits(lifecycle.AuditPolicy{NeverUsedAfter: 30 * day, StaleAfter: 90 * day, ExpiringWithin: day, MaxBearer: 12 * time.Hour, NearLimit: 8}))
 	assert.Equal(t, []string{
-		"Owners: only &lt;me&gt;", "Never used: after 36 hours", "Long unused: after 90 minutes", "Expires soon: within 1.5 seconds",
-		"Long bearers: over 1 minute", "Owner near the limit: from 1 tokens", "Unfinished rotation: after 1 hour",
+		"Owners: only &lt;i1&gt;", "Never used: after 36 hours", "Long unused: after 90 minutes", "Expires soon: within 1.5 seconds",
+		"Long bearers: over 1 minute", "Owner near the limit: from 1 token", "Unfinished rotation: after 1 hour",
 	}, limits(lifecycle.AuditPolicy{
-		OwnerID: "<me>", NeverUsedAfter: 36 * time.Hour, StaleAfter: 90 * time.Minute, ExpiringWithin: 1500 * time.Millisecond,
+		OwnerID: "<i1>", NeverUsedAfter: 36 * time.Hour, StaleAfter: 90 * time.Minute, ExpiringWithin: 1500 * time.Millisecond,
 		MaxBearer: time.Minute, NearLimit: 1, Grace: time.Hour,
 	}))
+	assert.Equal(t, "Owners: only the client’s own", limits(lifecycle.AuditPolicy{OwnerID: sailpoint.OwnerMe})[0])
 }
 
 func TestHTMLShowsTheReport(t *testing.T) {
 	content := withoutAssets(t, write(t, report.WriteHTML, small()))
 	for _, want := range []string{
-		"As of 2026-03-01 11:30 UTC. The audit covered 12 tokens of 2 owners. <strong>2</strong> of the tokens have findings.",
-		`data-kind="expired" aria-pressed="false" class="warn"><span>Expired</span>`,
+		"As of 2026-03-01 11:30 UTC. The audit covered 12 tokens of 2 owners. <strong>2</strong> have findings.",
+		`data-kind="expired" aria-pressed="false" class="warn" disabled><span>Expired</span>`,
 		`<bdi>Ana</bdi> <em class="chip warn">near the limit</em>`,
 		`<b>9</b> tokens, 1 managed, 3 findings`,
 		`<bdi>o2</bdi></span>`, // an owner without a name
-		`<tr data-kinds="stale expired">`,
+		`<tr role="row" data-kinds="stale expired">`,
 		`<em class="chip idle">Long unused</em> Stale.`,
-		`<td data-label="Last used" data-sort="0" data-number>never</td>`,
-		`data-number>not reported</td>`,
+		`<td role="cell" data-sort="0">never</td>`,
+		`<td role="cell" data-sort="9007199254740992">not reported</td>`,
 		`<title>July 2025: 1 created</title>`,
 		`<title>January 2026: 1 expired</title>`,
 		`1 expired, <i class="ends"></i>0 will expire, 1 without a reported expiry`,
-		`<tr data-kinds="near-limit" data-owner>`,
+		`<tr role="row" data-kinds="near-limit" data-owner>`,
 	} {
 		assert.Contains(t, content, want)
 	}
 	assert.Contains(t, write(t, report.WriteHTML, &lifecycle.Report{At: at}), "No findings.")
+}
+
+// TestHTMLCountsInWords checks the singular, and that a managed token isn't
+// counted as one with findings.
+func TestHTMLCountsInWords(t *testing.T) {
+	owner := sailpoint.PersonalAccessTokenOwner{ID: "o"}
+	page := write(t, report.WriteHTML, &lifecycle.Report{At: at, Tokens: 1, Owners: []lifecycle.OwnerTotal{{Owner: owner, Tokens: 1, Findings: 1}}, Findings: []lifecycle.Finding{
+		{Kind: lifecycle.FindingManaged, Token: sailpoint.PersonalAccessToken{ID: "m", Owner: owner, Managed: true}},
+		{Kind: lifecycle.FindingExpired, Token: sailpoint.PersonalAccessToken{ID: "e", Owner: owner}},
+	}})
+	assert.Contains(t, page, "The audit covered 1 token of 1 owner. <strong>1</strong> has findings.")
+	assert.Contains(t, page, "<b>1</b> token, 1 finding<")
 }
 
 // TestTimeLineStaysOnThePage checks tokens with extreme dates.
