@@ -79,14 +79,14 @@ type page struct {
 	Policy string // content security policy: only its own style and script
 
 	Options
-	At                    string
-	Limits                []limit
-	Tokens, Owners        int
-	Found                 int // tokens with findings other than FindingManaged
-	Kinds                 []kindBar
-	Most                  []ownerBar
-	Rows                  []row
-	Axis                  axis
+	At             string
+	Limits         []limit
+	Tokens, Owners int
+	Found          int // tokens with findings other than FindingManaged
+	Kinds          []kindBar
+	Most           []ownerBar
+	Rows           []row
+	Axis           axis
 }
 
 // kindBar shows how often a kind was found.

@@ -77,9 +77,15 @@ func TestScreenReader(t *testing.T) {
 			spoken := p.spoken()
 			for _, want := range []node{
 				{"heading", "DEMO Personal access tokens of acme.api.identitynow.com"},
-				{"region", "Creations and expiries by month"}, {"image", "Creations and expiries by month"},
-				{"region", "Findings by kind"}, {"region", "Owners with the most tokens"}, {"region", "Findings by token"},
-				{"button", "Expired 1"}, {"searchbox", "Filter"}, {"status", ""}, {"table", "Findings by token"},
+				{"region", "Creations and expiries by month"},
+				{"image", "Creations and expiries by month"},
+				{"region", "Findings by kind"},
+				{"region", "Owners with the most tokens"},
+				{"region", "Findings by token"},
+				{"button", "Expired 1"},
+				{"searchbox", "Filter"},
+				{"status", ""},
+				{"table", "Findings by token"},
 			} {
 				assert.Contains(t, spoken, want)
 			}

@@ -42,7 +42,7 @@ func audit(t testing.TB, tokens []sailpoint.PersonalAccessToken) *lifecycle.Repo
 // small has a few tokens of most kinds.
 func small(t testing.TB) *lifecycle.Report {
 	t.Helper()
-	ana, bo, çelik := sailpoint.PersonalAccessTokenOwner{Name: "Ana Lima"}, sailpoint.PersonalAccessTokenOwner{Name: "Bo Larsson"}, sailpoint.PersonalAccessTokenOwner{Name: "Çelik"}
+	ana, bo, celik := sailpoint.PersonalAccessTokenOwner{Name: "Ana Lima"}, sailpoint.PersonalAccessTokenOwner{Name: "Bo Larsson"}, sailpoint.PersonalAccessTokenOwner{Name: "Çelik"}
 	read, all := []string{"sp:my-personal-access-tokens:read"}, []string{sailpoint.ScopeAll}
 	tokens := []sailpoint.PersonalAccessToken{
 		{Owner: ana, Name: "nightly 10", Scope: read, Created: *inDays(-170), LastUsed: inDays(-1), ExpirationDate: inDays(10)},
@@ -52,7 +52,7 @@ func small(t testing.TB) *lifecycle.Report {
 		{Owner: bo, Name: "workflow", Scope: all, Created: *inDays(-30), LastUsed: inDays(-1), Managed: true},
 	}
 	for i := range 8 {
-		tokens = append(tokens, sailpoint.PersonalAccessToken{Owner: çelik, Name: fmt.Sprintf("job %d", i), Scope: read, Created: *inDays(-60 - i), ExpirationDate: inDays(100 + i)})
+		tokens = append(tokens, sailpoint.PersonalAccessToken{Owner: celik, Name: fmt.Sprintf("job %d", i), Scope: read, Created: *inDays(-60 - i), ExpirationDate: inDays(100 + i)})
 	}
 	return audit(t, tokens)
 }
@@ -64,7 +64,7 @@ func large(t testing.TB) *lifecycle.Report {
 	for i := range cap(tokens) - 1 {
 		tokens = append(tokens, sailpoint.PersonalAccessToken{
 			ID: fmt.Sprintf("id-%d", i), Name: fmt.Sprintf("job %d", i), Scope: []string{sailpoint.ScopeAll},
-			Owner: sailpoint.PersonalAccessTokenOwner{Name: fmt.Sprintf("Person %d", i/9)},
+			Owner:   sailpoint.PersonalAccessTokenOwner{Name: fmt.Sprintf("Person %d", i/9)},
 			Created: *inDays(-1 - i%1000), LastUsed: inDays(-(i % 200)), ExpirationDate: inDays(i%500 - 200),
 		})
 	}
