@@ -7,16 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
 // talkingStore fails a Save, and each Load after it, with its own errors.
@@ -161,4 +164,73 @@ func TestTenantThatRepeatsTheSecretLater(t *testing.T) {
 
 func newJob() sailpoint.CreatePersonalAccessTokenRequest {
 	return sailpoint.CreatePersonalAccessTokenRequest{Name: jobName, Scope: jobScope}
+}
+
+// TestErrorsSayWhatToDo checks that only a failure that may pass by itself
+// suggests just another run.
+func TestErrorsSayWhatToDo(t *testing.T) {
+	const create, item = "/v2024/personal-access-tokens", "/v2024/personal-access-tokens/{id}"
+	inject := func(faults ...sailpointtest.Fault) func(*sailpointtest.Tenant) {
+		return func(tenant *sailpointtest.Tenant) { tenant.Inject(faults...) }
+	}
+	busy := sailpointtest.Fault{Method: "GET", Status: 429, Header: http.Header{"Retry-After": {"999"}}}
+	for name, tt := range map[string]struct {
+		prepare func(*sailpointtest.Tenant)
+		is      error
+		next    string
+	}{
+		"the name is taken": {
+			func(tenant *sailpointtest.Tenant) { tenant.Add(sailpoint.PersonalAccessToken{Name: jobName}) },
+			lifecycle.ErrNameTaken, "delete or rename that token, or choose another name",
+		},
+		"no free slot": {
+			func(tenant *sailpointtest.Tenant) {
+				for range 9 {
+					tenant.Add(sailpoint.PersonalAccessToken{})
+				}
+			}, lifecycle.ErrNoFreeSlot, "delete a token of this owner and run it again",
+		},
+		"the client's token has expired": {
+			func(tenant *sailpointtest.Tenant) {
+				seed, past := tenant.Tokens()[0], time.Now().Add(-time.Hour)
+				seed.ExpirationDate = &past
+				tenant.Add(seed)
+			}, sailpoint.ErrInvalidCredentials, "give the client credentials that the tenant accepts and run it again",
+		},
+		"the bearer is rejected": {
+			inject(sailpointtest.Fault{Method: "GET", Status: 401}, sailpointtest.Fault{Method: "GET", Status: 401}),
+			sailpoint.ErrUnauthorized, "give the client credentials that the tenant accepts and run it again",
+		},
+		"no right": {
+			inject(sailpointtest.Fault{Method: "POST", Path: create, Status: 403}),
+			sailpoint.ErrForbidden, "get the missing right granted or the proxy's block lifted, and run it again",
+		},
+		"a rejected request": {
+			inject(sailpointtest.Fault{Method: "POST", Path: create, Status: 400}),
+			sailpoint.ErrBadRequest, "change what the tenant rejects and run it again",
+		},
+		"a rejected name": {
+			inject(sailpointtest.Fault{Method: "PATCH", Path: item, Status: 400}),
+			sailpoint.ErrBadRequest, "change what the tenant rejects and run it again; the stored token works under its present name",
+		},
+		"another scope": {
+			inject(sailpointtest.Fault{Method: "POST", Path: create, Body: `{"id":"a1","name":"x","secret":"0123456789","scope":["other"]}`}),
+			lifecycle.ErrNotAsRequested, "choose a name, scope, validity and expiry that the tenant keeps unchanged, and run it again",
+		},
+		"the tenant is rate limited": {inject(busy, busy, busy, busy), sailpoint.ErrRateLimited, "run it again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tenant := sailpointtest.NewTenant()
+				tt.prepare(tenant)
+				client, err := sailpoint.NewClient(tenant.Config())
+				require.NoError(t, err)
+				_, err = lifecycle.Issue(t.Context(), client, newJob(), &lifecycle.MemoryStore{})
+				require.ErrorIs(t, err, tt.is)
+				var failure *lifecycle.Error
+				require.ErrorAs(t, err, &failure)
+				assert.Equal(t, tt.next, strings.TrimSuffix(failure.Next, "; nothing was changed"))
+			})
+		})
+	}
 }
