@@ -45,6 +45,8 @@ func TestExamplesCanBeCopied(t *testing.T) {
 	require.NotEmpty(t, names)
 	index, err := os.ReadFile("README.md")
 	require.NoError(t, err)
+	gate, err := os.ReadFile("../.ci/examples")
+	require.NoError(t, err)
 	total := 0
 	for _, name := range names {
 		folder := filepath.Dir(name)
@@ -52,7 +54,8 @@ func TestExamplesCanBeCopied(t *testing.T) {
 		require.NoError(t, err)
 		lines := bytes.Count(content, []byte("\n"))
 		total += lines
-		assert.True(t, strings.Contains(string(index), "]("+folder+"/"), "examples/README.md does not list %s", folder)
+		assert.Contains(t, string(index), "]("+folder+"/", "in examples/README.md")
+		assert.Contains(t, string(gate), "\t"+folder+") ", "in .ci/examples")
 		if folder == "otel" {
 			continue // a module with a file to copy
 		}
