@@ -58,8 +58,11 @@ func TestTLS(t *testing.T) {
 }
 
 func TestCAFileCannotBeWritten(t *testing.T) {
-	for _, args := range [][]string{{"-tls", "-ca", t.TempDir()}, {"-tls"}} {
-		t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "missing"))
+	folder := t.TempDir()
+	for _, args := range [][]string{{"-tls", "-ca", folder}, {"-tls"}} {
+		for _, name := range []string{"TMPDIR", "TMP", "TEMP"} {
+			t.Setenv(name, filepath.Join(folder, "missing"))
+		}
 		var stdout, stderr bytes.Buffer
 		assert.Equal(t, exitFailed, run(t.Context(), args, &stdout, &stderr))
 		assert.Empty(t, stdout.String())
