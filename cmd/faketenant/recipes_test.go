@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -117,4 +118,28 @@ func TestRecipesNoticeAFailure(t *testing.T) {
 			assert.Empty(t, string(output))
 		})
 	}
+}
+
+// TestControlRecipe runs the guide's faults, which must be accepted.
+func TestControlRecipe(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"sh", "curl"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("this machine has no %s", program)
+		}
+	}
+	stdout, stop := start(t, "-control")
+	baseURL, _, _ := readSettings(t, stdout)
+	command := exec.CommandContext(t.Context(), "sh", "-e", "-c", snippets(t, "sh")[1])
+	command.Env = append(os.Environ(), "SAIL_BASE_URL="+baseURL, "NO_PROXY=127.0.0.1")
+	output, err := command.Output()
+	assert.NoError(t, err)
+	assert.Equal(t, "[]", string(output), "no request has arrived")
+	resp, err := newClient(t).Get(baseURL + "/faketenant/faults")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	unused, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	assert.Equal(t, 4, strings.Count(string(unused), `"method"`))
+	assert.Equal(t, exitOK, stop())
 }
