@@ -10,6 +10,8 @@
 //		Scope: []string{"sp:my-personal-access-tokens:read"},
 //	})
 //
+// # Authentication
+//
 // Here the word token alone always means a PAT. The id and the secret of a PAT
 // are an OAuth2 client id and client secret. The client exchanges those of its
 // own PAT for a bearer, which is an OAuth2 access token. It sends the bearer
@@ -18,6 +20,13 @@
 // The methods name the rights that they need, such as
 // sp:my-personal-access-tokens:read. The scope of the client's PAT must include
 // them.
+//
+// # Versions of the API
+//
+// Config.APIVersion selects the version. The default is [V2024]. The newest is
+// [V1]. SailPoint has announced that all other versions stop working in the
+// first quarter of 2029. In V3, Beta and V2024 a token lasts at most six
+// months, and its expiry can't be changed.
 //
 // # Retries
 //
@@ -87,6 +96,11 @@
 // # Other packages
 //
 // Package lifecycle rotates tokens, audits them, deletes unused ones and renews
-// expiries. Package sailpointtest provides a tenant in memory, for tests of
-// code that uses this package.
+// expiries.
+//
+// # Testing
+//
+// Package sailpointtest provides a tenant in memory, for tests of code that
+// uses this package. It opens no sockets, loses responses on demand, and works
+// in a bubble of testing/synctest.
 package sailpoint

@@ -24,7 +24,7 @@ import (
 func Example_createAndStore() {
 	ctx := context.Background()
 	client := exampleClient()
-	file := filepath.Join(exampleFolder(), "nightly-report.secret")
+	file := filepath.Join(os.TempDir(), fmt.Sprintf("nightly-report-%d.secret", os.Getpid()))
 
 	created, err := client.PersonalAccessTokens.Create(ctx, sailpoint.CreatePersonalAccessTokenRequest{
 		Name:           "nightly-report",
@@ -39,6 +39,7 @@ func Example_createAndStore() {
 		log.Fatal(err)
 	}
 	fmt.Println("created", created.Name, created.Secret)
+	_ = os.Remove(file) // only here
 	// Output: created nightly-report [REDACTED]
 }
 
@@ -318,15 +319,6 @@ func exampleClient(version ...sailpoint.APIVersion) *sailpoint.Client {
 		log.Fatal(err)
 	}
 	return client
-}
-
-// exampleFolder is a new folder of this run of the tests.
-func exampleFolder() string {
-	folder, err := os.MkdirTemp("", "sailpoint-example")
-	if err != nil {
-		log.Fatal(err)
-	}
-	return folder
 }
 
 // TestSnippetsAreCompiled shows that each Go snippet of the README and guides
