@@ -170,11 +170,16 @@ type Config struct {
 // LoadConfig never combines values from both, so that the file can't send a
 // secret from the environment to another host. If neither has all three, the
 // error says what is missing, and matches [ErrInvalidArgument].
-func LoadConfig() (Config, error) {
+func LoadConfig() (Config, error) { return LoadConfigFrom(os.Getenv) }
+
+// LoadConfigFrom does the same as [LoadConfig], but gets the variables from
+// getenv instead of the process's environment. It is for programs that must not
+// depend on that, such as tests that run in parallel.
+func LoadConfigFrom(getenv func(name string) string) (Config, error) {
 	names := []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET"}
 	values := make([]string, len(names))
 	for i, name := range names {
-		values[i] = os.Getenv(name)
+		values[i] = getenv(name)
 	}
 	env := missing(names, values)
 	if env == "" {

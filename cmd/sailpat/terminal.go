@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+)
+
+var errNotConfirmed = errors.New("not confirmed: nothing was changed")
+
+func (a *app) yesFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.yes, "yes", false, "don't ask on a terminal")
+}
+
+// asks reports whether a person is there who can be asked.
+func (a *app) asks() bool { return a.inTerminal && a.errTerminal && !a.yes }
+
+// confirm asks a question on a terminal. It returns nil if the answer is yes, or
+// if nobody is there to ask.
+func (a *app) confirm(ctx context.Context, question string) error {
+	if !a.asks() {
+		return nil
+	}
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
+	answer := make(chan string, 1)
+	go func() { // a read from a terminal can't be canceled
+		line, _ := bufio.NewReader(a.in).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(a.err)
+		return errors.Join(errNotConfirmed, ctx.Err())
+	case text := <-answer:
+		if text == "y" || text == "yes" {
+			return nil
+		}
+		return errNotConfirmed
+	}
+}
+
+// progress returns a function for PruneOptions.Progress that draws a bar on a
+// terminal, and a function that ends the drawing.
+func (a *app) progress() (func(done, total int, _ lifecycle.Change), func()) {
+	if !a.errTerminal || a.quiet || a.verbose > 0 {
+		return nil, func() {}
+	}
+	bars := mpb.New(mpb.WithOutput(a.err), mpb.WithAutoRefresh(), mpb.WithWidth(40))
+	var bar *mpb.Bar
+	draw := func(done, total int, _ lifecycle.Change) {
+		if bar == nil {
+			bar = bars.AddBar(int64(total), mpb.AppendDecorators(decor.CountersNoUnit("%d/%d")))
+		}
+		bar.SetCurrent(int64(done))
+	}
+	return draw, func() {
+		if bar != nil && !bar.Completed() {
+			bar.Abort(false)
+		}
+		bars.Wait()
+	}
+}
