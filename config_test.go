@@ -431,3 +431,20 @@ func TestConfigIsCopied(t *testing.T) {
 	assert.Equal(t, "https://acme.example/v2024/personal-access-tokens", n.calls[0].url)
 	assert.Equal(t, "the-client-id", client.ClientID())
 }
+
+func TestLoadConfigFromAnotherEnvironment(t *testing.T) {
+	inDirectory(t, "", map[string]string{"SAIL_BASE_URL": "https://process.example", "SAIL_CLIENT_ID": "process-id", "SAIL_CLIENT_SECRET": "process-secret"})
+	given := map[string]string{"SAIL_BASE_URL": "https://given.example", "SAIL_CLIENT_ID": "given-id"}
+	getenv := func(name string) string { return given[name] }
+	_, err := sailpoint.LoadConfigFrom(getenv)
+	require.EqualError(t, err,
+		"sailpoint: invalid argument: no configuration: set SAIL_CLIENT_SECRET in the environment, or write a file config.json")
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+
+	given["SAIL_CLIENT_SECRET"] = "given-secret"
+	cfg, err := sailpoint.LoadConfigFrom(getenv)
+	require.NoError(t, err)
+	assert.Equal(t, "https://given.example", cfg.BaseURL)
+	assert.Equal(t, "given-id", cfg.ClientID)
+	assert.Equal(t, "given-secret", cfg.ClientSecret.Reveal())
+}

@@ -9,10 +9,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-const (
-	demoTenant = "DEMO"
-	day        = 24 * time.Hour
-)
+// demoTenant is the name of the tenant in memory.
+const demoTenant = "DEMO"
 
 // connectDemo returns a session with a tenant in memory that nobody has audited
 // for a while. Its store holds a token that is 40 days old.
@@ -21,52 +19,40 @@ func (a *app) connectDemo(ctx context.Context) (*session, error) {
 		return nil, usageError("--demo has a store of its own: leave out --store or --demo")
 	}
 	tenant := sailpointtest.NewTenant()
-	seed(tenant, time.Now())
-	store := &lifecycle.MemoryStore{}
-	expiry := time.Now().Add(140 * day)
-	id, secret := tenant.Add(sailpoint.PersonalAccessToken{
-		Name: "deploy", Scope: []string{"sp:my-personal-access-tokens:manage"}, Created: time.Now().Add(-40 * day), ExpirationDate: &expiry,
-	})
-	if err := store.Save(ctx, lifecycle.Credential{ID: id, Secret: secret}); err != nil {
-		return nil, err
-	}
-	s := &session{store: store}
-	a.transport = tenant
-	err := a.complete(s, tenant.Config())
-	s.Tenant = demoTenant
-	return s, err
-}
-
-func seed(tenant *sailpointtest.Tenant, now time.Time) {
-	days := func(n int) *time.Time { // from now
-		t := now.Add(time.Duration(n) * day)
+	inDays := func(n int) *time.Time {
+		t := time.Now().Add(time.Duration(n) * day)
 		return &t
 	}
-	read := []string{"sp:my-personal-access-tokens:read"}
-	all := []string{sailpoint.ScopeAll}
-	admin := []string{"sp:all-personal-access-tokens:manage"}
-	for _, pat := range []struct {
-		owner, name      string
-		created          int // in days from now, like the other dates
-		lastUsed, expiry *time.Time
-		scope            []string
-		managed          bool
+	var stored lifecycle.Credential
+	for _, t := range []struct {
+		owner, name, scope         string
+		created, lastUsed, expires int // in days from now; 0 means not
 	}{
-		{"", "weekly-report", -100, days(-1), days(12), read, false}, // the owner of the client's token
-		{"Ana Lima", "nightly-export", -170, days(-1), days(10), read, false},
-		{"Ana Lima", "old laptop", -400, days(-310), days(-220), all, false},
-		{"Ana Lima", "trial", -60, nil, days(120), read, false},
-		{"Bo Larsson", "terraform", -175, days(0), days(5), admin, false},
-		{"Bo Larsson", "terraform (copy)", -300, days(-200), nil, all, false},
-		{"Bo Larsson", "<b>test</b>", -90, nil, days(-1), read, false},
-		{"Bo Larsson", "workflow", -30, days(0), nil, all, true},
+		{"", "weekly-report", "sp:my-personal-access-tokens:read", -100, -1, 12},
+		{"Ana Lima", "nightly-export", "sp:my-personal-access-tokens:read", -170, -1, 10},
+		{"Ana Lima", "old laptop", sailpoint.ScopeAll, -400, -310, -220},
+		{"Ana Lima", "trial", "sp:my-personal-access-tokens:read", -60, 0, 120},
+		{"Bo Larsson", "terraform", "sp:all-personal-access-tokens:manage", -175, -2, 5},
+		{"Bo Larsson", "terraform (copy)", sailpoint.ScopeAll, -300, -200, 0},
+		{"Bo Larsson", "<b>test</b>", "sp:my-personal-access-tokens:read", -90, 0, -1},
+		{"", "deploy", "sp:my-personal-access-tokens:manage", -40, -1, 140},
 	} {
-		token := sailpoint.PersonalAccessToken{
-			Name: pat.name, Created: *days(pat.created), LastUsed: pat.lastUsed, ExpirationDate: pat.expiry, Scope: pat.scope, Managed: pat.managed,
+		token := sailpoint.PersonalAccessToken{Name: t.name, Scope: []string{t.scope}, Created: *inDays(t.created)}
+		if t.owner != "" {
+			token.Owner = sailpoint.PersonalAccessTokenOwner{ID: "id of " + t.owner, Name: t.owner}
 		}
-		if pat.owner != "" {
-			token.Owner = sailpoint.PersonalAccessTokenOwner{ID: "id of " + pat.owner, Name: pat.owner}
+		if t.lastUsed != 0 {
+			token.LastUsed = inDays(t.lastUsed)
 		}
-		tenant.Add(token)
+		if t.expires != 0 {
+			token.ExpirationDate = inDays(t.expires)
+		}
+		stored.ID, stored.Secret = tenant.Add(token)
 	}
+	store := &lifecycle.MemoryStore{}
+	if err := store.Save(ctx, stored); err != nil {
+		return nil, err
+	}
+	a.transport = tenant
+	return a.newSession(tenant.Config(), store, demoTenant)
 }

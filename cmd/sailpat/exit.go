@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"slices"
 
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
@@ -29,68 +31,46 @@ type outcome int
 
 func (outcome) Error() string { return "" }
 
-// Another run may get past these, whatever caused them.
+// The next run may get past these, whatever caused them.
 var passing = []error{
 	lifecycle.ErrNewSecretRejected, lifecycle.ErrInProgress, lifecycle.ErrSuperseded, lifecycle.ErrStoreUnknown, lifecycle.ErrStoreConflict,
 	errNotConfirmed,
 }
 
-// Another run gets no further, even if the cause alone would pass.
+// The next run gets no further, even if the cause alone would pass.
 var settled = []error{
 	lifecycle.ErrNoFreeSlot, lifecycle.ErrNameTaken, lifecycle.ErrStoredCredential, lifecycle.ErrNotListed, lifecycle.ErrManaged,
-	lifecycle.ErrNotAsRequested, lifecycle.ErrClientReplaced,
-	sailpoint.ErrInvalidCredentials, sailpoint.ErrUnauthorized, sailpoint.ErrForbidden, sailpoint.ErrBadRequest, sailpoint.ErrNotFound,
-	sailpoint.ErrConflict,
+	lifecycle.ErrNotAsRequested, lifecycle.ErrClientReplaced, sailpoint.ErrInvalidCredentials, sailpoint.ErrUnauthorized,
+	sailpoint.ErrForbidden, sailpoint.ErrBadRequest, sailpoint.ErrNotFound, sailpoint.ErrConflict,
 }
 
 // These causes pass by themselves.
 var temporary = []error{
-	sailpoint.ErrUnreachable, sailpoint.ErrServer, sailpoint.ErrRateLimited, sailpoint.ErrOutcomeUnknown,
-	context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
+	sailpoint.ErrUnreachable, sailpoint.ErrServer, sailpoint.ErrRateLimited, sailpoint.ErrOutcomeUnknown, context.Canceled,
+	context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
 }
 
-// exitCode returns 1 only for an error that certainly may pass by itself,
-// because --quiet doesn't print such an error.
+// exitCode returns 1 only for an error that may pass by itself, because --quiet
+// doesn't print such an error.
 func exitCode(err error) int {
 	var code outcome
-	var lost *sailpoint.CreateOutcomeError
+	var failure *sailpoint.Error
+	matches := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &code):
 		return int(code)
-	case errors.As(err, new(usageError)), errors.Is(err, sailpoint.ErrInvalidArgument), errors.Is(err, sailpoint.ErrSelf):
+	case errors.As(err, new(usageError)), matches(sailpoint.ErrInvalidArgument), matches(sailpoint.ErrSelf):
 		return exitUsage
-	case matches(err, passing):
+	case slices.ContainsFunc(passing, matches):
 		return exitAgain
-	case errors.As(err, &lost) && !errors.As(err, new(*lifecycle.Error)): // the next Issue or Rotate deletes its lost tokens
+	case slices.ContainsFunc(settled, matches), errors.As(err, new(*tls.CertificateVerificationError)),
+		errors.As(err, new(*sailpoint.CreateOutcomeError)) && !errors.As(err, new(*lifecycle.Error)): // whose next run deletes a lost token
 		return exitPerson
-	case matches(err, settled), errors.As(err, new(*tls.CertificateVerificationError)):
-		return exitPerson
-	case matches(err, temporary), errors.As(err, new(*net.OpError)), hasStatus(err, 408, 425):
+	case slices.ContainsFunc(temporary, matches), errors.As(err, new(*net.OpError)),
+		errors.As(err, &failure) && (failure.StatusCode == http.StatusRequestTimeout || failure.StatusCode == http.StatusTooEarly):
 		return exitAgain
 	}
 	return exitPerson
-}
-
-func matches(err error, targets []error) bool {
-	for _, target := range targets {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
-}
-
-func hasStatus(err error, statuses ...int) bool {
-	var failure *sailpoint.Error
-	if !errors.As(err, &failure) {
-		return false
-	}
-	for _, status := range statuses {
-		if failure.StatusCode == status {
-			return true
-		}
-	}
-	return false
 }

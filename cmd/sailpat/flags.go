@@ -3,82 +3,95 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
-// choiceFlag defines a flag whose value is one of the choices.
+const day = 24 * time.Hour
+
+// duration is the value of a flag such as 12h or 30d.
+type duration struct{ *model.Duration }
+
+func (duration) Type() string { return "duration" }
+
+func durationFlag(flags *pflag.FlagSet, p *time.Duration, name string, value time.Duration, usage string) {
+	*p = value
+	flags.Var(duration{(*model.Duration)(p)}, name, usage)
+}
+
+// choiceFlag defines a flag whose value is one of the choices. %s in usage
+// stands for them.
 func choiceFlag(flags *pflag.FlagSet, p *string, name, shorthand, usage string, choices ...string) {
-	flags.FuncP(name, shorthand, usage, func(value string) error {
+	list := strings.Join(choices, ", ")
+	flags.FuncP(name, shorthand, fmt.Sprintf(usage, list), func(value string) error {
 		if !slices.Contains(choices, value) {
-			return fmt.Errorf("use one of %s", strings.Join(choices, ", "))
+			return fmt.Errorf("use one of %s", list)
 		}
 		*p = value
 		return nil
 	})
 }
 
-// durationFlag defines a flag whose value is a duration such as 12h or 30d.
-func durationFlag(flags *pflag.FlagSet, p *time.Duration, name, usage string) {
-	flags.Func(name, usage, func(value string) (err error) {
-		*p, err = parseDuration(value)
-		return err
-	})
-}
-
-func parseDuration(value string) (time.Duration, error) {
-	const day, most = 24 * time.Hour, 100 * 365
-	if days, ok := strings.CutSuffix(value, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 32); err == nil && n <= most {
-			return time.Duration(n) * day, nil
-		}
-	} else if d, err := time.ParseDuration(value); err == nil && d >= 0 && d <= most*day {
-		return d, nil
-	}
-	return 0, fmt.Errorf("use a duration such as 12h or 30d, of at most %d days", most)
-}
-
 // kindsFlag defines a flag whose value is a list of kinds of findings.
 func kindsFlag(flags *pflag.FlagSet, p *[]lifecycle.Kind, name, usage string) {
 	flags.Func(name, usage, func(value string) error {
 		*p = nil
-		for _, item := range words(value) {
-			kind := lifecycle.Kind(item)
-			if !slices.Contains(lifecycle.Kinds(), kind) {
-				return fmt.Errorf("use some of %s", strings.Trim(fmt.Sprint(lifecycle.Kinds()), "[]"))
+		for word := range strings.SplitSeq(value, ",") {
+			if !slices.Contains(lifecycle.Kinds(), lifecycle.Kind(word)) {
+				return fmt.Errorf("use some of %v, separated by commas", lifecycle.Kinds())
 			}
-			*p = append(*p, kind)
+			*p = append(*p, lifecycle.Kind(word))
 		}
 		return nil
 	})
 }
 
-// wordsFlag defines a flag whose value is a list of words.
-func wordsFlag(flags *pflag.FlagSet, p *[]string, name, usage string) {
-	flags.Func(name, usage, func(value string) error {
-		*p = append(*p, words(value)...)
-		return nil
-	})
+// requestFlags adds the flags that describe a new token.
+func requestFlags(cmd *cobra.Command, req *sailpoint.CreatePersonalAccessTokenRequest) {
+	flags := cmd.Flags()
+	flags.StringVar(&req.Name, "name", "", "`NAME` of the token, unique among its owner's")
+	flags.StringSliceVar(&req.Scope, "scope", nil, "`SCOPES` of the token, separated by commas")
+	flags.IntVar(&req.AccessTokenValiditySeconds, "access-token-validity-seconds", 0, "`SECONDS` that the token's bearers last (default 43200)")
+	expiryFlag(cmd, &req.ExpirationDate, "`DATE` on which the token expires (default in six months, up to v2024)")
+	flags.BoolVar(&req.UserAwareTokenNeverExpires, "user-aware-token-never-expires", false, "confirm that the token may have no expiry, in v2025 and later")
+	_ = cmd.MarkFlagRequired("name")
+	_ = cmd.MarkFlagRequired("scope")
 }
 
-// words splits a list at commas and spaces.
-func words(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+func expiryFlag(cmd *cobra.Command, p *time.Time, usage string) {
+	cmd.Flags().TimeVar(p, "expiration-date", time.Time{}, []string{time.DateOnly, time.RFC3339}, usage)
 }
 
-// timeFlag defines a flag whose value is a date, or a time of RFC 3339.
-func timeFlag(flags *pflag.FlagSet, p *time.Time, name, usage string) {
-	flags.Func(name, usage, func(value string) (err error) {
-		for _, layout := range []string{time.RFC3339, time.DateOnly} {
-			if *p, err = time.Parse(layout, value); err == nil {
-				return nil
-			}
-		}
-		return fmt.Errorf("use a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z")
-	})
+func ownerFlag(cmd *cobra.Command, p *string) {
+	cmd.Flags().StringVar(p, "owner-id", "", "only the tokens of the identity `ID`; me means your own")
+}
+
+// applyFlags adds the flags of a command that changes many tokens.
+func (a *app) applyFlags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.apply, "apply", false, "make the changes; without it, only print them")
+	a.yesFlag(cmd)
+	a.outputFlags(cmd, "csv")
+}
+
+func (a *app) yesFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.yes, "yes", false, "don't ask on a terminal")
+}
+
+// policyFlags adds the flags that describe an audit.
+func policyFlags(cmd *cobra.Command, policy *lifecycle.AuditPolicy) {
+	flags := cmd.Flags()
+	ownerFlag(cmd, &policy.OwnerID)
+	durationFlag(flags, &policy.NeverUsedAfter, "never-used-after", 30*day, "`AGE` from which a token that was never used is reported")
+	durationFlag(flags, &policy.StaleAfter, "stale-after", 90*day, "`TIME` since the last use from which a token is reported")
+	durationFlag(flags, &policy.ExpiringWithin, "expiring-within", 30*day, "`TIME` before the expiry from which a token is reported")
+	durationFlag(flags, &policy.MaxBearer, "max-bearer", 12*time.Hour, "longest `LIFETIME` of bearers")
+	flags.IntVar(&policy.NearLimit, "near-limit", 8, "`NUMBER` of tokens from which an owner is reported")
+	durationFlag(flags, &policy.Grace, "grace", 0, "`AGE` from which an unfinished rotation is reported")
 }

@@ -14,20 +14,14 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := run(ctx, os.Args[1:], os.Getenv, standardStreams(), nil)
-	stop()
-	os.Exit(code)
-}
-
-func standardStreams() streams {
 	s := streams{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		inTerminal: isTerminal(os.Stdin), outTerminal: isTerminal(os.Stdout), errTerminal: isTerminal(os.Stderr),
 	}
-	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
-		s.width = width
-	}
-	return s
+	s.width, _, _ = term.GetSize(int(os.Stdout.Fd())) // 0 if it is no terminal
+	code := run(ctx, os.Args[1:], os.Getenv, s, nil)
+	stop()
+	os.Exit(code)
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

@@ -3,57 +3,99 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"crypto/rand"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf16"
 
+	"github.com/google/renameio/v2/maybe"
 	"github.com/spf13/cobra"
+
+	"github.com/sailpoint-go/sailpoint/internal/spreadsheet"
 )
 
-// formats are the functions that write a result, by the name of the format.
-type formats map[string]func(w io.Writer) error
+// result is what a command writes, in each of its formats.
+type result struct {
+	table   table
+	closing []string                         // lines after the table
+	members map[string]any                   // of the JSON object
+	columns []string                         // of the CSV
+	records [][]string                       // of the CSV
+	others  map[string]func(io.Writer) error // formats that another package writes
+}
 
-// withOutput adds the flags for the format of a command's output.
-func (a *app) withOutput(cmd *cobra.Command, others ...string) *cobra.Command {
-	choices := append([]string{"table", "json"}, others...)
-	choiceFlag(cmd.Flags(), &a.format, "output", "o", "`FORMAT` of the output: "+strings.Join(choices, ", ")+" (default table)", choices...)
+// outputFlags adds the flags for a command's output.
+func (a *app) outputFlags(cmd *cobra.Command, others ...string) {
+	choiceFlag(cmd.Flags(), &a.format, "output", "o", "`FORMAT` of the output: %s (default table)", append([]string{"table", "json"}, others...)...)
 	cmd.Flags().StringVar(&a.file, "file", "", "write the output to `PATH`, which is replaced as a whole")
-	return cmd
 }
 
 // write writes a result to standard output or to the file of --file.
-func (a *app) write(all formats) error {
+func (a *app) write(s *session, r result) (err error) {
 	var content bytes.Buffer
 	format := cmp.Or(a.format, "table")
-	if err := all[format](&content); err != nil {
+	terminal := a.outTerminal && a.file == ""
+	other, ok := r.others[format]
+	switch {
+	case ok:
+		err = other(&content)
+	case format == "json":
+		err = writeJSON(&content, s, r.members)
+	case format == "csv":
+		err = writeCSV(&content, s, r.columns, r.records)
+	default:
+		width := 0
+		if terminal {
+			width = max(a.width, 20)
+		}
+		fmt.Fprintf(&content, "%s  %s\n", s.tenant, s.at.Format("2006-01-02 15:04:05 MST"))
+		r.table.write(&content, width, terminal && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb")
+		for _, line := range r.closing {
+			fmt.Fprintln(&content, escape(line, ""))
+		}
+	}
+	if err != nil {
 		return err
 	}
 	text := content.String()
-	if format == "json" || format != "table" && a.toTerminal() {
-		text = escape(text, "\n")
+	if format == "json" || format != "table" && terminal {
+		text = escape(text, "\n\t")
 	}
 	if a.file != "" {
-		return replaceFile(a.file, text)
+		return maybe.WriteFile(a.file, []byte(text), 0o644) // as the umask allows; keeps the rights of an existing file
 	}
-	_, err := io.WriteString(a.out, text)
+	_, err = io.WriteString(a.out, text)
 	return err
 }
 
-// toTerminal reports whether the output goes to a terminal.
-func (a *app) toTerminal() bool { return a.outTerminal && a.file == "" }
+func writeJSON(w io.Writer, s *session, members map[string]any) error {
+	object := map[string]any{"tenant": s.tenant, "demo": s.tenant == demoTenant, "at": s.at}
+	maps.Copy(object, members)
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "\t") // as package report
+	return encoder.Encode(object)
+}
+
+// writeCSV begins each line with the same columns as package report.
+func writeCSV(w io.Writer, s *session, columns []string, records [][]string) error {
+	first := []string{s.tenant, s.at.Format(time.RFC3339), strconv.FormatBool(s.tenant == demoTenant)}
+	lines := [][]string{append([]string{"tenant", "time", "demo"}, columns...)}
+	for _, record := range records {
+		lines = append(lines, slices.Concat(first, record))
+	}
+	return spreadsheet.Write(w, slices.Values(lines))
+}
 
 // escape writes runes that could affect a terminal as in JSON, except those to
-// keep. Such runes are control characters, and those that change the direction
-// of text or are invisible.
+// keep. Such runes are control characters, and those that are invisible or
+// change the direction of text.
 func escape(text, keep string) string {
-	const hex = "0123456789abcdef"
 	var out strings.Builder
 	for _, r := range text {
 		if unicode.IsPrint(r) || strings.ContainsRune(keep, r) {
@@ -61,47 +103,8 @@ func escape(text, keep string) string {
 			continue
 		}
 		for _, unit := range utf16.Encode([]rune{r}) {
-			out.WriteString(`\u`)
-			for shift := 12; shift >= 0; shift -= 4 {
-				out.WriteByte(hex[unit>>shift&0xf])
-			}
+			fmt.Fprintf(&out, `\u%04x`, unit)
 		}
 	}
 	return out.String()
-}
-
-func writeJSON(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
-}
-
-// replaceFile writes a file so that a reader finds either the old or the new
-// content. A new file has the rights that the umask allows.
-func replaceFile(path, content string) (err error) {
-	mode := fs.FileMode(0o644)
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && !info.Mode().IsRegular():
-		return usageError("--file must name a regular file")
-	case err == nil:
-		mode = info.Mode().Perm()
-	case !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	// Other programs that read the folder ignore a name that starts with a dot.
-	next := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text())
-	f, err := os.OpenFile(next, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode) //nolint:gosec // the path is the caller's to choose
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(f, content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(next, path)
-	}
-	if err != nil {
-		_ = os.Remove(next)
-	}
-	return err
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"time"
 
@@ -23,56 +24,44 @@ type streams struct {
 	width                                int
 }
 
-// app is one run of the command.
+// app is one run of the command. The fields after cancel are flags.
 type app struct {
 	streams
 	env       func(name string) string
-	transport http.RoundTripper // nil selects the client's default
+	transport http.RoundTripper  // nil selects the client's default
 	begun     bool               // the command line was valid
 	cancel    context.CancelFunc // ends the time that --timeout allows
 
-	// These are the flags of every command.
-	version       sailpoint.APIVersion
-	timeout       time.Duration
-	rate          float64
-	store         string
-	demo, quiet   bool
-	verbose       int
-	logFormat     string
-	format, file  string // of the commands with output
-	yes           bool   // of the commands that ask
+	version                        sailpoint.APIVersion
+	timeout                        time.Duration
+	rate                           float64
+	store, logFormat, format, file string
+	demo, quiet, apply, yes        bool
+	verbose                        int
 }
 
 // run returns the exit code.
 func run(ctx context.Context, args []string, env func(name string) string, s streams, transport http.RoundTripper) int {
 	a := &app{streams: s, env: env, transport: transport, cancel: func() {}}
-	root := a.command()
+	root := a.rootCommand()
 	root.SetArgs(append([]string{}, args...)) // nil would select os.Args
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	cmd, err := root.ExecuteContextC(ctx)
 	a.cancel()
-	if err == nil {
-		return exitDone
+	if err != nil && !a.begun {
+		err = usageError(fmt.Sprintf("%v: run %q for help", err, cmd.CommandPath()+" --help"))
 	}
 	code := exitCode(err)
-	if !a.begun {
-		code = exitUsage
-		err = fmt.Errorf("%w: run %q for help", err, cmd.CommandPath()+" --help")
+	// With --quiet a failure that may pass isn't printed, unless a signal was its cause.
+	if err != nil && !errors.As(err, new(outcome)) && (!a.quiet || code != exitAgain || ctx.Err() != nil) {
+		a.report(cmd.CommandPath(), code, escape(strings.ReplaceAll(err.Error(), "\n", "; "), ""))
 	}
-	a.report(ctx, cmd.CommandPath(), code, err)
 	return code
 }
 
-// report prints why a command failed. With --quiet it doesn't print what the
-// next run may do better, unless a signal ended the command.
-func (a *app) report(ctx context.Context, command string, code int, err error) {
-	var already outcome
-	if errors.As(err, &already) || a.quiet && code == exitAgain && ctx.Err() == nil {
-		return
-	}
-	text := escape(strings.ReplaceAll(err.Error(), "\n", "; "), "")
+func (a *app) report(command string, code int, text string) {
 	if a.logFormat == "json" {
 		a.logger().Error(text, "command", command, "exitCode", code)
 		return
@@ -88,8 +77,7 @@ func (a *app) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.err, options))
 }
 
-// command returns the root command.
-func (a *app) command() *cobra.Command {
+func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sailpat",
 		Short: "Look after the personal access tokens of SailPoint Identity Security Cloud",
@@ -97,49 +85,70 @@ func (a *app) command() *cobra.Command {
 Security Cloud, by hand, from cron and for dashboards.
 
 It reads SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET, or else the file
-config.json in the working directory. With --store it uses the credential in the
-store, and needs only SAIL_BASE_URL.
+config.json in the working directory. If --store holds a credential, it uses
+that, and needs only SAIL_BASE_URL.
 
 Exit codes:
   0  done
   1  failed, and the next run may do better
   2  the command line or the settings are wrong
   3  a person has to look`,
-		Args:              cobra.NoArgs,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		PersistentPreRunE: a.begin,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRun: a.begin,
 		RunE: func(*cobra.Command, []string) error {
-			return usageError(`the command is missing: run "sailpat --help" for the commands`)
+			return errors.New("name a command")
 		},
 	}
 	flags := root.PersistentFlags()
-	choiceFlag(flags, (*string)(&a.version), "api-version", "",
-		"`VERSION` of the API: v3, beta, v2024, v2025, v2026 or v1 (default v2024, and v1 for renew)", "v3", "beta", "v2024", "v2025", "v2026", "v1")
-	a.timeout = 10 * time.Minute
-	durationFlag(flags, &a.timeout, "timeout", "end the command after this `DURATION`; 0 means never (default 10m)")
+	choiceFlag(flags, (*string)(&a.version), "api-version", "", "`VERSION` of the API: %s (default v2024, and v1 for renew)", "v3", "beta", "v2024", "v2025", "v2026", "v1")
+	durationFlag(flags, &a.timeout, "timeout", 10*time.Minute, "end after this `TIME`; 0 means never")
 	flags.Float64Var(&a.rate, "rate", 10, "send at most `N` requests a second, which is the API's limit")
 	flags.StringVar(&a.store, "store", "", "`STORE` of a credential: file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND")
 	flags.BoolVar(&a.demo, "demo", false, "use an invented tenant in memory, and mark every output DEMO")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print only what a person has to look at")
 	flags.CountVarP(&a.verbose, "verbose", "v", "log waits and new bearers to standard error; -vv logs each request too")
-	choiceFlag(flags, &a.logFormat, "log-format", "", "`FORMAT` of the log: text or json (default text)", "text", "json")
-	root.AddCommand(a.listCommand(), a.getCommand(), a.createCommand(), a.patchCommand(), a.deleteCommand(),
-		a.issueCommand(), a.rotateCommand(), a.auditCommand(), a.pruneCommand(), a.renewCommand(),
-		a.bearerCommand(), a.versionCommand())
+	choiceFlag(flags, &a.logFormat, "log-format", "", "`FORMAT` of the log: %s (default text)", "text", "json")
+	for _, add := range []func(root *cobra.Command){
+		a.addList, a.addGet, a.addCreate, a.addPatch, a.addDelete, a.addIssue, a.addRotate, a.addAudit, a.addPrune, a.addRenew, a.addBearer,
+	} {
+		add(root)
+	}
+	root.AddCommand(&cobra.Command{
+		Use: "version", Short: "Print the version of this program", Args: cobra.NoArgs,
+		Run: func(*cobra.Command, []string) {
+			fmt.Fprintf(a.out, "sailpat %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		},
+	})
 	return root
 }
 
-// begin runs before each command whose command line is valid.
-func (a *app) begin(cmd *cobra.Command, _ []string) error {
+// begin runs before each command.
+func (a *app) begin(cmd *cobra.Command, _ []string) {
 	if a.demo {
 		fmt.Fprintln(a.err, "DEMO: this is an invented tenant in memory")
 	}
 	if a.timeout > 0 {
-		ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
+		var ctx context.Context
+		ctx, a.cancel = context.WithTimeout(cmd.Context(), a.timeout)
 		cmd.SetContext(ctx)
-		a.cancel = cancel
 	}
-	a.begun = true
-	return nil
+}
+
+// add adds a command that works with a tenant. Each word after the first one of
+// its use is an argument.
+func (a *app) add(root *cobra.Command, use, short, more string, do func(ctx context.Context, s *session, args []string) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Long: strings.TrimSpace(short + ".\n\n" + more), Args: cobra.ExactArgs(strings.Count(use, " ")),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.begun = true
+			s, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return do(cmd.Context(), s, args)
+		},
+	}
+	root.AddCommand(cmd)
+	return cmd
 }

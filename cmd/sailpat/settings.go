@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os/exec"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -12,26 +13,18 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/commandstore"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/lifecycle/kubestore"
+	"github.com/sailpoint-go/sailpoint/lifecycle/vaultstore"
 )
 
 // session is the tenant that a command works with.
 type session struct {
 	client *sailpoint.Client
 	store  lifecycle.Store // nil without --store
-	header
-}
-
-// tokens returns the calls of the API.
-func (s *session) tokens() *sailpoint.PersonalAccessTokensService {
-	return s.client.PersonalAccessTokens
-}
-
-// header is what every output begins with.
-type header struct {
-	Tenant string    `json:"tenant"`
-	Demo   bool      `json:"demo"`
-	At     time.Time `json:"at"`
+	tenant string
+	at     time.Time
 }
 
 // connect returns a session with the credential in the store, or else with that
@@ -40,14 +33,14 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 	if a.demo {
 		return a.connectDemo(ctx)
 	}
-	s := &session{}
+	var store lifecycle.Store
 	var stored lifecycle.Credential
 	if a.store != "" {
 		var err error
-		if s.store, err = a.openStore(a.store); err != nil {
+		if store, err = a.openStore(); err != nil {
 			return nil, err
 		}
-		if stored, err = s.store.Load(ctx); err != nil {
+		if stored, err = store.Load(ctx); err != nil {
 			return nil, fmt.Errorf("read the store: %w", err)
 		}
 	}
@@ -55,14 +48,13 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, a.complete(s, cfg)
+	return a.newSession(cfg, store, cfg.BaseURL)
 }
 
-// config returns the settings. With a stored credential, it needs only the
-// tenant's address.
+// config returns the settings. With a stored credential, only the tenant's
+// address has to be set.
 func (a *app) config(stored lifecycle.Credential) (sailpoint.Config, error) {
-	base := a.env("SAIL_BASE_URL")
-	if stored.ID != "" && base != "" {
+	if base := a.env("SAIL_BASE_URL"); base != "" && stored.ID != "" {
 		return sailpoint.Config{BaseURL: base, ClientID: stored.ID, ClientSecret: stored.Secret}, nil
 	}
 	cfg, err := sailpoint.LoadConfigFrom(a.env)
@@ -71,36 +63,65 @@ func (a *app) config(stored lifecycle.Credential) (sailpoint.Config, error) {
 		return cfg, usageError("the store holds a credential, but the tenant is not known: set SAIL_BASE_URL in the environment")
 	case err != nil && a.store != "":
 		return cfg, fmt.Errorf("the store holds no credential yet: %w", err)
+	case err != nil:
+		return cfg, fmt.Errorf("%w, or try --demo", err)
 	case stored.ID != "":
 		cfg.ClientID, cfg.ClientSecret = stored.ID, stored.Secret
 	}
-	return cfg, err
+	return cfg, nil
 }
 
-// complete makes the session's client.
-func (a *app) complete(s *session, cfg sailpoint.Config) (err error) {
+func (a *app) newSession(cfg sailpoint.Config, store lifecycle.Store, tenant string) (*session, error) {
 	if a.rate <= 0 {
-		return usageError("--rate must be more than 0")
+		return nil, usageError("--rate must be more than 0")
 	}
 	cfg.APIVersion = cmp.Or(a.version, sailpoint.V2024)
-	cfg.Limiter = rate.NewLimiter(rate.Limit(a.rate), 1) // the API rejects requests of a burst
+	cfg.Limiter = rate.NewLimiter(rate.Limit(a.rate), 1) // the API rejects some requests of a burst
 	cfg.Logger = a.logger()
 	cfg.UserAgent = "sailpat/" + buildVersion()
 	if a.transport != nil {
 		cfg.HTTPClient = &http.Client{Transport: a.transport}
 	}
-	if s.client, err = sailpoint.NewClient(cfg); err != nil {
-		return err
-	}
-	s.header = header{Tenant: strings.TrimSuffix(cfg.BaseURL, "/"), Demo: a.demo, At: time.Now().UTC()}
-	return nil
+	client, err := sailpoint.NewClient(cfg)
+	return &session{client, store, strings.TrimSuffix(tenant, "/"), time.Now().UTC()}, err
 }
 
 // buildVersion returns the version of this module, or "devel".
 func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || strings.HasPrefix(info.Main.Version, "(") || info.Main.Version == "" {
-		return "devel"
+	if info, ok := debug.ReadBuildInfo(); ok && strings.HasPrefix(info.Main.Version, "v") {
+		return info.Main.Version
 	}
-	return info.Main.Version
+	return "devel"
+}
+
+// openStore returns the store of --store. It sends nothing.
+func (a *app) openStore() (lifecycle.Store, error) {
+	kind, place, _ := strings.Cut(a.store, ":")
+	first, rest, _ := strings.Cut(place, "/")
+	command := strings.Fields(place)
+	switch {
+	case kind == "file" && place != "":
+		return lifecycle.FileStore{Path: place}, nil
+	case kind == "vault" && first != "" && rest != "":
+		if a.env("VAULT_ADDR") == "" || a.env("VAULT_TOKEN") == "" {
+			return nil, usageError("the store is in Vault: set VAULT_ADDR and VAULT_TOKEN in the environment")
+		}
+		return vaultstore.New(vaultstore.Config{
+			Address: a.env("VAULT_ADDR"), Namespace: a.env("VAULT_NAMESPACE"), Mount: first, Path: rest,
+			Token: func(context.Context) (sailpoint.Secret, error) { return sailpoint.NewSecret(a.env("VAULT_TOKEN")), nil },
+		})
+	case kind == "kubernetes" && first != "" && rest != "":
+		config, err := kubestore.InCluster()
+		if err != nil {
+			return nil, usageError("the store kubernetes: works only in a pod: " + err.Error())
+		}
+		config.Namespace, config.Name = first, rest
+		return kubestore.New(config)
+	case kind == "exec" && len(command) > 0:
+		if _, err := exec.LookPath(command[0]); err != nil {
+			return nil, usageError("the store's command can't be run: " + err.Error())
+		}
+		return commandstore.Store{Command: command}, nil
+	}
+	return nil, usageError("--store must be file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND")
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
@@ -15,10 +14,6 @@ import (
 )
 
 var errNotConfirmed = errors.New("not confirmed: nothing was changed")
-
-func (a *app) yesFlag(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&a.yes, "yes", false, "don't ask on a terminal")
-}
 
 // asks reports whether a person is there who can be asked.
 func (a *app) asks() bool { return a.inTerminal && a.errTerminal && !a.yes }

@@ -1,8 +1,9 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -12,281 +13,189 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-func (a *app) listCommand() *cobra.Command {
-	var opts sailpoint.ListPersonalAccessTokensOptions
-	cmd := &cobra.Command{
-		Use: "list", Short: "List tokens", Args: cobra.NoArgs,
-		Example: `  sailpat list --owner-id me
-  sailpat list --filters 'lastUsed isnull' -o csv`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			tokens, err := s.tokens().List(cmd.Context(), opts)
-			if err != nil {
-				return err
-			}
-			t := &table{columns: tokenColumns}
-			var records [][]string
-			for i := range tokens {
-				t.rows = append(t.rows, tokenCells(&tokens[i]))
-				records = append(records, tokenRecord(&tokens[i]))
-			}
-			return a.write(formats{
-				"table": a.tableOf(s, t, fmt.Sprintf("%d tokens", len(tokens))),
-				"json": func(w io.Writer) error {
-					return writeJSON(w, struct {
-						header
-						Tokens []sailpoint.PersonalAccessToken `json:"tokens"`
-					}{s.header, append([]sailpoint.PersonalAccessToken{}, tokens...)})
-				},
-				"csv": func(w io.Writer) error { return writeCSV(w, s.header, recordColumns, records) },
-			})
-		},
-	}
-	cmd.Flags().StringVar(&opts.OwnerID, "owner-id", "", "list only the tokens of the identity `ID`; me means your own")
-	cmd.Flags().StringVar((*string)(&opts.Filter), "filters", "", "`FILTER` of the API, such as 'lastUsed isnull'")
-	return a.withOutput(cmd, "csv")
-}
-
-func (a *app) getCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "get ID|self", Short: "Show a token", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			var token *sailpoint.PersonalAccessToken
-			if args[0] == self {
-				token, err = s.tokens().Self(cmd.Context())
-			} else {
-				token, err = s.tokens().Get(cmd.Context(), args[0])
-			}
-			if err != nil {
-				return err
-			}
-			return a.writeToken(s, token, sailpoint.Secret{})
-		},
-	}
-	return a.withOutput(cmd)
-}
-
 // self is the argument that stands for the client's own token.
 const self = "self"
 
-// tokenFlags adds the flags that describe a new token. The function that it
-// returns makes the request.
-func tokenFlags(cmd *cobra.Command) func() sailpoint.CreatePersonalAccessTokenRequest {
-	var req sailpoint.CreatePersonalAccessTokenRequest
-	flags := cmd.Flags()
-	flags.StringVar(&req.Name, "name", "", "`NAME` of the token, unique among the owner's")
-	wordsFlag(flags, &req.Scope, "scope", "`SCOPES` of the token, separated by commas")
-	flags.IntVar(&req.AccessTokenValiditySeconds, "access-token-validity-seconds", 0, "`SECONDS` that the token's bearers last (default 43200)")
-	timeFlag(flags, &req.ExpirationDate, "expiration-date", "`DATE` on which the token expires (default in six months, up to v2024)")
-	flags.BoolVar(&req.UserAwareTokenNeverExpires, "user-aware-token-never-expires", false, "confirm that the token may have no expiry, in v2025 and later")
-	_ = cmd.MarkFlagRequired("name")
-	_ = cmd.MarkFlagRequired("scope")
-	return func() sailpoint.CreatePersonalAccessTokenRequest { return req }
+func (a *app) addList(root *cobra.Command) {
+	var opts sailpoint.ListPersonalAccessTokensOptions
+	cmd := a.add(root, "list", "List tokens", "", func(ctx context.Context, s *session, _ []string) error {
+		tokens, err := s.client.PersonalAccessTokens.List(ctx, opts)
+		if err != nil {
+			return err
+		}
+		r := result{
+			table:   table{columns: []column{{"ID", whole}, {"NAME", flexible}, {"OWNER", flexible}, {"LAST USED", whole}, {"EXPIRES", whole}}},
+			closing: []string{count(len(tokens))},
+			members: map[string]any{"tokens": append([]sailpoint.PersonalAccessToken{}, tokens...)}, // never null
+			columns: recordColumns,
+		}
+		for i := range tokens {
+			t := &tokens[i]
+			r.table.rows = append(r.table.rows, []string{t.ID, t.Name, t.Owner.Name, date(t.LastUsed), date(t.ExpirationDate)})
+			r.records = append(r.records, record(t))
+		}
+		return a.write(s, r)
+	})
+	ownerFlag(cmd, &opts.OwnerID)
+	cmd.Flags().StringVar((*string)(&opts.Filter), "filters", "", "`FILTER` of the API, such as 'lastUsed isnull'")
+	a.outputFlags(cmd, "csv")
 }
 
-func (a *app) createCommand() *cobra.Command {
-	var show bool
-	var request func() sailpoint.CreatePersonalAccessTokenRequest
-	cmd := &cobra.Command{
-		Use: "create", Short: "Create a token and show its secret once", Args: cobra.NoArgs,
-		Long: `Create a token and show its secret once. To keep the secret in a store instead,
-use "sailpat issue".`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+func (a *app) addGet(root *cobra.Command) {
+	cmd := a.add(root, "get ID|self", "Show a token", "", func(ctx context.Context, s *session, args []string) error {
+		get := func() (*sailpoint.PersonalAccessToken, error) { return s.client.PersonalAccessTokens.Get(ctx, args[0]) }
+		if args[0] == self {
+			get = func() (*sailpoint.PersonalAccessToken, error) { return s.client.PersonalAccessTokens.Self(ctx) }
+		}
+		token, err := get()
+		if err != nil {
+			return err
+		}
+		return a.write(s, tokenResult(token))
+	})
+	a.outputFlags(cmd)
+}
+
+func (a *app) addCreate(root *cobra.Command) {
+	var req sailpoint.CreatePersonalAccessTokenRequest
+	show := false
+	cmd := a.add(root, "create", "Create a token and show its secret once", `To keep the secret in a store instead, use "sailpat issue".`,
+		func(ctx context.Context, s *session, _ []string) error {
 			if !show {
 				return usageError(`the secret would be lost: add --show-secret to see it once, or use "sailpat issue" to store it`)
 			}
-			s, err := a.connect(cmd.Context())
+			c, err := s.client.PersonalAccessTokens.Create(ctx, req)
 			if err != nil {
 				return err
 			}
-			created, err := s.tokens().Create(cmd.Context(), request())
-			if err != nil {
-				return err
-			}
-			return a.writeToken(s, &sailpoint.PersonalAccessToken{
-				ID: created.ID, Name: created.Name, Scope: created.Scope, Owner: created.Owner, Created: created.Created,
-				ExpirationDate: created.ExpirationDate, AccessTokenValiditySeconds: created.AccessTokenValiditySeconds,
-			}, created.Secret)
-		},
-	}
-	request = tokenFlags(cmd)
+			r := tokenResult(&sailpoint.PersonalAccessToken{
+				ID: c.ID, Name: c.Name, Scope: c.Scope, Owner: c.Owner, Created: c.Created, ExpirationDate: c.ExpirationDate,
+				AccessTokenValiditySeconds: c.AccessTokenValiditySeconds,
+			})
+			r.table.columns = append(r.table.columns, column{"secret", whole})
+			r.table.rows[0] = append(r.table.rows[0], c.Secret.Reveal())
+			r.members["secret"] = c.Secret.Reveal()
+			return a.write(s, r)
+		})
+	requestFlags(cmd, &req)
 	cmd.Flags().BoolVar(&show, "show-secret", false, "print the secret, which can't be read again")
-	choiceFlag(cmd.Flags(), &a.format, "output", "o", "`FORMAT` of the output: table, json (default table)", "table", "json")
-	return cmd
+	choiceFlag(cmd.Flags(), &a.format, "output", "o", "`FORMAT` of the output: %s (default table)", "table", "json")
 }
 
-func (a *app) patchCommand() *cobra.Command {
+func (a *app) addPatch(root *cobra.Command) {
 	var name string
 	var scope []string
 	var expiry time.Time
 	var never bool
-	cmd := &cobra.Command{
-		Use: "patch ID", Short: "Change one of your own tokens", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			patch := sailpoint.NewPersonalAccessTokenPatch()
-			if cmd.Flags().Changed("name") {
-				patch.ReplaceName(name)
-			}
-			if cmd.Flags().Changed("scope") {
-				patch.ReplaceScope(scope...)
-			}
-			if !expiry.IsZero() {
-				patch.ReplaceExpirationDate(expiry)
-			}
-			if never {
-				patch.NeverExpire()
-			}
-			s, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			token, err := s.tokens().Patch(cmd.Context(), args[0], patch)
-			if err != nil || a.quiet {
-				return err
-			}
-			return a.writeToken(s, token, sailpoint.Secret{})
-		},
-	}
-	flags := cmd.Flags()
-	flags.StringVar(&name, "name", "", "new `NAME`")
-	wordsFlag(flags, &scope, "scope", "new `SCOPES`, separated by commas")
-	timeFlag(flags, &expiry, "expiration-date", "new `DATE` of the expiry, in v2025 and later")
-	flags.BoolVar(&never, "never-expires", false, "remove the expiry, in v2025 and later")
+	cmd := a.add(root, "patch ID", "Change one of your own tokens", "", func(ctx context.Context, s *session, args []string) error {
+		patch := sailpoint.NewPersonalAccessTokenPatch()
+		if name != "" {
+			patch.ReplaceName(name)
+		}
+		if len(scope) > 0 {
+			patch.ReplaceScope(scope...)
+		}
+		if !expiry.IsZero() {
+			patch.ReplaceExpirationDate(expiry)
+		}
+		if never {
+			patch.NeverExpire()
+		}
+		token, err := s.client.PersonalAccessTokens.Patch(ctx, args[0], patch)
+		if err != nil || a.quiet {
+			return err
+		}
+		return a.write(s, tokenResult(token))
+	})
+	cmd.Flags().StringVar(&name, "name", "", "new `NAME`")
+	cmd.Flags().StringSliceVar(&scope, "scope", nil, "new `SCOPES`, separated by commas")
+	expiryFlag(cmd, &expiry, "new `DATE` of the expiry, in v2025 and later")
+	cmd.Flags().BoolVar(&never, "never-expires", false, "remove the expiry, in v2025 and later")
 	cmd.MarkFlagsOneRequired("name", "scope", "expiration-date", "never-expires")
 	cmd.MarkFlagsMutuallyExclusive("expiration-date", "never-expires")
-	return a.withOutput(cmd)
+	a.outputFlags(cmd)
 }
 
-func (a *app) deleteCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "delete ID|self", Short: "Revoke a token for ever", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.connect(cmd.Context())
+func (a *app) addDelete(root *cobra.Command) {
+	cmd := a.add(root, "delete ID|self", "Revoke a token for ever", "", func(ctx context.Context, s *session, args []string) error {
+		id, remove := args[0], func(id string) error { return s.client.PersonalAccessTokens.Delete(ctx, id) }
+		if id == self {
+			id, remove = s.client.ClientID(), func(string) error { return s.client.PersonalAccessTokens.DeleteSelf(ctx) }
+		}
+		err := a.confirm(ctx, fmt.Sprintf("Delete the token %s of %s?", escape(id, ""), s.tenant))
+		if err == nil {
+			err = remove(id)
+		}
+		if errors.Is(err, sailpoint.ErrSelf) {
+			return usageError(`this is the token that sailpat itself uses: to delete it, use "sailpat delete self"`)
+		}
+		if err != nil || a.quiet {
+			return err
+		}
+		return a.write(s, result{closing: []string{"deleted " + id}, members: map[string]any{"deleted": id}})
+	})
+	a.yesFlag(cmd)
+	a.outputFlags(cmd)
+}
+
+func (a *app) addBearer(root *cobra.Command) {
+	show := false
+	cmd := a.add(root, "bearer", "Print a bearer for other programs, such as curl",
+		"A bearer is an OAuth2 access token. It grants the rights of the PAT until it\nexpires.",
+		func(ctx context.Context, s *session, _ []string) error {
+			if a.outTerminal && !show {
+				return usageError("the bearer is a secret: send the output to a program, or add --show to print it to this terminal")
+			}
+			token, err := s.client.AccessToken(ctx, sailpoint.Secret{})
 			if err != nil {
 				return err
 			}
-			id := args[0]
-			if err := a.confirm(cmd.Context(), fmt.Sprintf("Delete the token %s of %s?", escape(id, ""), s.Tenant)); err != nil {
-				return err
-			}
-			if id == self {
-				id = s.client.ClientID()
-				err = s.tokens().DeleteSelf(cmd.Context())
-			} else {
-				err = s.tokens().Delete(cmd.Context(), id)
-			}
-			if err != nil || a.quiet {
-				return err
-			}
-			return a.write(formats{
-				"table": func(w io.Writer) error {
-					_, err := fmt.Fprintf(w, "%s\ndeleted %s\n", s.title(), escape(id, ""))
-					return err
-				},
-				"json": func(w io.Writer) error {
-					return writeJSON(w, struct {
-						header
-						Deleted string `json:"deleted"`
-					}{s.header, id})
-				},
-			})
-		},
+			_, err = fmt.Fprintln(a.out, token.Bearer.Reveal())
+			return err
+		})
+	cmd.Example = `  sailpat bearer | sed 's/^/Authorization: Bearer /' | curl -H @- "$SAIL_BASE_URL/v2024/personal-access-tokens"`
+	cmd.Flags().BoolVar(&show, "show", false, "print the bearer even to a terminal")
+}
+
+// tokenResult returns the result of a command about one token.
+func tokenResult(token *sailpoint.PersonalAccessToken) result {
+	r := result{table: table{rows: [][]string{record(token)}, vertical: true}, members: map[string]any{"token": token}}
+	for _, name := range recordColumns {
+		r.table.columns = append(r.table.columns, column{name, whole})
 	}
-	a.yesFlag(cmd)
-	return a.withOutput(cmd)
+	return r
 }
 
-// title is the first line of a table.
-func (h header) title() string {
-	title := h.Tenant + "  " + h.At.Format("2006-01-02 15:04:05 MST")
-	if h.Demo && h.Tenant != demoTenant {
-		title = demoTenant + "  " + title
+// recordColumns are those of package report, and whether the token is managed.
+var recordColumns = []string{
+	"token_id", "token_name", "owner_id", "owner_name", "created", "last_used", "expires", "scope", "bearer_seconds", "managed",
+}
+
+func record(t *sailpoint.PersonalAccessToken) []string {
+	bearer := ""
+	if t.AccessTokenValiditySeconds > 0 {
+		bearer = strconv.Itoa(t.AccessTokenValiditySeconds)
 	}
-	return title
-}
-
-// tableOf returns the function that writes a table with its title and closing
-// lines.
-func (a *app) tableOf(s *session, t *table, closing ...string) func(w io.Writer) error {
-	return func(w io.Writer) error {
-		width := 0
-		if a.toTerminal() {
-			width = max(a.width, 20)
-		}
-		fmt.Fprintf(w, "%s\n\n", s.title())
-		if len(t.rows) > 0 {
-			t.write(w, width, a.toTerminal() && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb")
-			fmt.Fprintln(w)
-		}
-		for _, line := range closing {
-			fmt.Fprintln(w, escape(line, ""))
-		}
-		return nil
-	}
-}
-
-// writeToken writes one token. A secret that isn't empty is shown.
-func (a *app) writeToken(s *session, token *sailpoint.PersonalAccessToken, secret sailpoint.Secret) error {
-	return a.write(formats{
-		"table": a.tableOf(s, &table{
-			vertical: true,
-			columns: []column{
-				{name: "ID"}, {name: "Name"}, {name: "Owner"}, {name: "Scope"}, {name: "Created"}, {name: "Last used"}, {name: "Expires"},
-				{name: "Bearers last"}, {name: "Managed"}, {name: "Secret"},
-			},
-			rows: [][]string{{
-				token.ID, token.Name, strings.TrimSpace(token.Owner.Name + " " + token.Owner.ID), strings.Join(token.Scope, " "),
-				moment(&token.Created), moment(token.LastUsed), moment(token.ExpirationDate),
-				(time.Duration(token.AccessTokenValiditySeconds) * time.Second).String(), strconv.FormatBool(token.Managed), secret.Reveal(),
-			}},
-		}),
-		"json": func(w io.Writer) error {
-			return writeJSON(w, struct {
-				header
-				Token  *sailpoint.PersonalAccessToken `json:"token"`
-				Secret string                         `json:"secret,omitzero"`
-			}{s.header, token, secret.Reveal()})
-		},
-	})
-}
-
-var tokenColumns = []column{
-	{"ID", whole}, {"NAME", flexible}, {"OWNER", flexible}, {"LAST USED", whole}, {"EXPIRES", whole},
-}
-
-func tokenCells(token *sailpoint.PersonalAccessToken) []string {
-	return []string{token.ID, token.Name, token.Owner.Name, date(token.LastUsed), date(token.ExpirationDate)}
-}
-
-// recordColumns are the columns of a token in CSV.
-var recordColumns = []string{"id", "name", "owner_id", "owner_name", "created", "last_used", "expires", "scope", "bearer_seconds", "managed"}
-
-func tokenRecord(token *sailpoint.PersonalAccessToken) []string {
 	return []string{
-		token.ID, token.Name, token.Owner.ID, token.Owner.Name, moment(&token.Created), moment(token.LastUsed), moment(token.ExpirationDate),
-		strings.Join(token.Scope, " "), strconv.Itoa(token.AccessTokenValiditySeconds), strconv.FormatBool(token.Managed),
+		t.ID, t.Name, t.Owner.ID, t.Owner.Name, formatTime(&t.Created, time.RFC3339), formatTime(t.LastUsed, time.RFC3339),
+		formatTime(t.ExpirationDate, time.RFC3339), strings.Join(t.Scope, " "), bearer, strconv.FormatBool(t.Managed),
 	}
 }
 
-// date returns a day, or "-".
-func date(t *time.Time) string {
-	if t == nil || t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format(time.DateOnly)
-}
-
-// moment returns a time to the second, or "".
-func moment(t *time.Time) string {
+// formatTime returns a time in UTC, or "".
+func formatTime(t *time.Time, layout string) string {
 	if t == nil || t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format(time.RFC3339)
+	return t.UTC().Format(layout)
+}
+
+func date(t *time.Time) string { return formatTime(t, time.DateOnly) }
+
+// count returns "1 token" or the like.
+func count(n int) string {
+	if n == 1 {
+		return "1 token"
+	}
+	return strconv.Itoa(n) + " tokens"
 }

@@ -1,14 +1,12 @@
 package report
 
 import (
-	"encoding/csv"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/sailpoint-go/sailpoint/internal/spreadsheet"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
@@ -33,32 +31,30 @@ func WriteCSV(w io.Writer, r *lifecycle.Report, opts Options) error {
 	if err := opts.check(r); err != nil {
 		return err
 	}
-	out := csv.NewWriter(w)
-	err := out.Write([]string{
-		"tenant", "time", "demo", "kind", "finding", "token_id", "token_name", "owner_id", "owner_name",
-		"created", "last_used", "expires", "scope", "bearer_seconds",
+	return spreadsheet.Write(w, func(yield func([]string) bool) {
+		if !yield([]string{
+			"tenant", "time", "demo", "kind", "finding", "token_id", "token_name", "owner_id", "owner_name",
+			"created", "last_used", "expires", "scope", "bearer_seconds",
+		}) {
+			return
+		}
+		for i := range r.Findings {
+			if !yield(record(r, &r.Findings[i], opts)) {
+				return
+			}
+		}
 	})
-	if err != nil {
-		return err
+}
+
+func record(r *lifecycle.Report, f *lifecycle.Finding, opts Options) []string {
+	t, bearer := &f.Token, ""
+	if t.AccessTokenValiditySeconds > 0 {
+		bearer = strconv.Itoa(t.AccessTokenValiditySeconds)
 	}
-	for _, f := range r.Findings {
-		t := &f.Token
-		record := []string{
-			opts.Tenant, instant(&r.At), strconv.FormatBool(opts.Demo), string(f.Kind), f.Text, t.ID, t.Name, t.Owner.ID, t.Owner.Name,
-			instant(&t.Created), instant(t.LastUsed), instant(t.ExpirationDate), strings.Join(t.Scope, " "), "",
-		}
-		if t.AccessTokenValiditySeconds > 0 {
-			record[len(record)-1] = strconv.Itoa(t.AccessTokenValiditySeconds)
-		}
-		for i := range record {
-			record[i] = harmless(record[i])
-		}
-		if err := out.Write(record); err != nil {
-			return err
-		}
+	return []string{
+		opts.Tenant, instant(&r.At), strconv.FormatBool(opts.Demo), string(f.Kind), f.Text, t.ID, t.Name, t.Owner.ID, t.Owner.Name,
+		instant(&t.Created), instant(t.LastUsed), instant(t.ExpirationDate), strings.Join(t.Scope, " "), bearer,
 	}
-	out.Flush()
-	return out.Error()
 }
 
 // instant returns a time to the second, or "".
@@ -67,28 +63,4 @@ func instant(t *time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
-}
-
-// formula matches text that a spreadsheet would calculate. It has one of these
-// characters, in half or full width, at the start of a cell, after spaces of
-// any kind or invisible characters. In another locale, cells may also start
-// after semicolons or tabs, or after a quote that the program treats as text.
-var formula = regexp.MustCompile(`(^|[,;|"'\t])([\s\pZ\p{Cf}]*)([=+\-@＝＋－＠﹢﹣﹦﹫−])`)
-
-// number matches an ID or a name of which a spreadsheet would keep only 15
-// digits and no leading zeros.
-var number = regexp.MustCompile(`^[\s\pZ]*([0-9]{12,}|0[0-9]+|[0-9]+([.,][0-9]*)?[eE][+-]?[0-9]+)[\s\pZ]*$`)
-
-// harmless returns text as a cell that a spreadsheet only shows.
-func harmless(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
-			return ' '
-		}
-		return r
-	}, text)
-	if number.MatchString(text) {
-		return "'" + text
-	}
-	return formula.ReplaceAllString(text, "$1$2'$3")
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 	"github.com/sailpoint-go/sailpoint/lifecycle/storetest"
-	"github.com/sailpoint-go/sailpoint/tools/stores/commandstore"
+	"github.com/sailpoint-go/sailpoint/internal/commandstore"
 	"github.com/sailpoint-go/sailpoint/tools/stores/etcdstore"
 )
 

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+	"github.com/sailpoint-go/sailpoint/lifecycle/report"
+)
+
+// addRun adds a command that runs Issue or Rotate.
+func (a *app) addRun(root *cobra.Command, use, short, more string, do func(ctx context.Context, s *session) (*lifecycle.Result, error)) *cobra.Command {
+	cmd := a.add(root, use, short, more, func(ctx context.Context, s *session, _ []string) error {
+		if s.store == nil {
+			return usageError("the secret needs a place: add --store")
+		}
+		done, err := do(ctx, s)
+		if err != nil || a.quiet && done.Warning == "" && len(done.Left) == 0 {
+			return err
+		}
+		return a.writeRun(s, done)
+	})
+	a.outputFlags(cmd)
+	return cmd
+}
+
+func (a *app) addIssue(root *cobra.Command) {
+	var req sailpoint.CreatePersonalAccessTokenRequest
+	cmd := a.addRun(root, "issue", "Make sure that a store holds the secret of a working token", "It is always safe to run again.",
+		func(ctx context.Context, s *session) (*lifecycle.Result, error) {
+			if a.demo {
+				s.store = &lifecycle.MemoryStore{}
+			}
+			done, err := lifecycle.Issue(ctx, s.client, req, s.store)
+			if cfg, none := sailpoint.LoadConfigFrom(a.env); none == nil && cfg.ClientID != s.client.ClientID() && !a.demo &&
+				errors.Is(err, sailpoint.ErrInvalidCredentials) { // the stored credential no longer works
+				if s, err = a.newSession(cfg, s.store, s.tenant); err == nil {
+					return lifecycle.Issue(ctx, s.client, req, s.store)
+				}
+			}
+			return done, err
+		})
+	requestFlags(cmd, &req)
+}
+
+func (a *app) addRotate(root *cobra.Command) {
+	var opts lifecycle.RotateOptions
+	cmd := a.addRun(root, "rotate", "Replace the token in a store by a new one, if it is old enough",
+		"Run it every day. Most days it does nothing, or finishes what an earlier run\nleft.",
+		func(ctx context.Context, s *session) (*lifecycle.Result, error) {
+			return lifecycle.Rotate(ctx, s.client, s.store, opts)
+		})
+	durationFlag(cmd.Flags(), &opts.IfOlderThan, "if-older-than", 30*day, "replace a token of at least this `AGE`; 0 replaces it now")
+	durationFlag(cmd.Flags(), &opts.Grace, "grace", 0, "keep the old token valid for this `TIME`; a later run deletes it")
+	durationFlag(cmd.Flags(), &opts.Lifetime, "lifetime", 0, "`TIME` that the new token lasts; 0 means as long as the old one")
+	cmd.Flags().BoolVar(&opts.NeverExpires, "never-expires", false, "let the new token never expire, in v2025 and later")
+	durationFlag(cmd.Flags(), &opts.AbandonAfter, "abandon-after", 15*time.Minute, "`AGE` of another run's token that is deleted, for a store without versions")
+}
+
+// writeRun writes what Issue or Rotate did.
+func (a *app) writeRun(s *session, done *lifecycle.Result) error {
+	left := []map[string]string{} // never null
+	lines := []string{fmt.Sprintf("%s: %s, %q", done.Outcome, done.Token.ID, done.Token.Name)}
+	for _, l := range done.Left {
+		left = append(left, map[string]string{"id": l.ID, "name": l.Name, "why": l.Why})
+		lines = append(lines, l.String())
+	}
+	members := map[string]any{
+		"outcome": done.Outcome, "token": done.Token, "replaced": done.Replaced, "warning": done.Warning, "left": left,
+	}
+	if done.Outcome == lifecycle.OutcomePending {
+		members["retireAt"] = done.RetireAt.UTC()
+		lines = append(lines, done.Replaced+" stays valid until "+done.RetireAt.UTC().Format(time.RFC3339))
+	}
+	if done.Warning != "" {
+		lines = append(lines, done.Warning)
+	}
+	return a.write(s, result{closing: lines, members: members})
+}
+
+func (a *app) addAudit(root *cobra.Command) {
+	var policy lifecycle.AuditPolicy
+	var failOn []lifecycle.Kind
+	cmd := a.add(root, "audit", "Find tokens that are unused, expiring or too powerful", "",
+		func(ctx context.Context, s *session, _ []string) error {
+			found, err := lifecycle.Audit(ctx, s.client, policy)
+			if err != nil {
+				return err
+			}
+			s.at = found.At.UTC()
+			return a.writeAudit(ctx, s, found, failOn)
+		})
+	policyFlags(cmd, &policy)
+	kindsFlag(cmd.Flags(), &failOn, "fail-on", "print only findings of these `KINDS`, and exit with 3 if there are any")
+	a.outputFlags(cmd, "csv", "html", "openmetrics")
+}
+
+// writeAudit writes the result of an audit. With --fail-on it writes just the
+// findings of those kinds, or nothing. A file always gets the whole result.
+func (a *app) writeAudit(ctx context.Context, s *session, found *lifecycle.Report, failOn []lifecycle.Kind) error {
+	shown := *found
+	if len(failOn) > 0 {
+		shown.Findings, shown.Counts = found.Of(failOn...), map[lifecycle.Kind]int{}
+		for _, f := range shown.Findings {
+			shown.Counts[f.Kind]++
+		}
+	}
+	says := len(shown.Findings) > shown.Counts[lifecycle.FindingManaged] || !a.quiet && len(failOn) == 0
+	if a.file != "" || a.format == "openmetrics" {
+		if err := a.writeReport(ctx, s, found); err != nil {
+			return err
+		}
+		says = a.file != "" && len(failOn) > 0 && len(shown.Findings) > 0
+		a.file, a.format = "", ""
+	}
+	if says {
+		if err := a.writeReport(ctx, s, &shown); err != nil {
+			return err
+		}
+	}
+	if len(failOn) > 0 && len(shown.Findings) > 0 {
+		return outcome(exitPerson)
+	}
+	return nil
+}
+
+func (a *app) writeReport(ctx context.Context, s *session, found *lifecycle.Report) error {
+	opts := report.Options{Tenant: s.tenant, Demo: s.tenant == demoTenant}
+	t := table{columns: []column{{"KIND", alert}, {"ID", whole}, {"NAME", flexible}, {"OWNER", flexible}, {"FINDING", sentence}}}
+	for _, f := range found.Findings {
+		t.rows = append(t.rows, []string{string(f.Kind), f.Token.ID, f.Token.Name, f.Token.Owner.Name, f.Text})
+	}
+	var counts []string
+	for _, kind := range lifecycle.Kinds() {
+		if n := found.Counts[kind]; n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n, kind))
+		}
+	}
+	return a.write(s, result{
+		table:   t,
+		closing: []string{fmt.Sprintf("%s audited. Findings: %s", count(found.Tokens), cmp.Or(strings.Join(counts, ", "), "none"))},
+		others: map[string]func(io.Writer) error{
+			"json":        func(w io.Writer) error { return report.WriteJSON(w, found, opts) },
+			"csv":         func(w io.Writer) error { return report.WriteCSV(w, found, opts) },
+			"html":        func(w io.Writer) error { return report.WriteHTML(w, found, opts) },
+			"openmetrics": func(w io.Writer) error { return writeMetrics(ctx, w, s, found) },
+		},
+	})
+}
+
+func (a *app) addPrune(root *cobra.Command) {
+	var policy lifecycle.AuditPolicy
+	opts := lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingNeverUsed, lifecycle.FindingStale, lifecycle.FindingExpired}}
+	cmd := a.add(root, "prune", "Delete tokens that nobody uses", "Without --apply it only prints them.",
+		func(ctx context.Context, s *session, _ []string) error {
+			found, err := lifecycle.Audit(ctx, s.client, policy)
+			if err != nil {
+				return err
+			}
+			return a.change(ctx, s, "Delete", func(apply bool) ([]lifecycle.Change, error) {
+				opts.Apply = apply
+				if apply {
+					var end func()
+					opts.Progress, end = a.progress()
+					defer end()
+				}
+				return lifecycle.Prune(ctx, s.client, found, opts)
+			})
+		})
+	kindsFlag(cmd.Flags(), &opts.Kinds, "kinds", "delete tokens with findings of these `KINDS` (default never-used,stale,expired)")
+	cmd.Flags().IntVar(&opts.MaxDeletions, "max-deletions", 100, "delete at most `N` tokens")
+	policyFlags(cmd, &policy)
+	a.applyFlags(cmd)
+}
+
+func (a *app) addRenew(root *cobra.Command) {
+	var opts lifecycle.RenewOptions
+	cmd := a.add(root, "renew", "Extend the expiry of tokens that will expire soon",
+		"Their secrets stay the same. Without --apply it only prints them. Only the\nversion v1 renews other owners' tokens.",
+		func(ctx context.Context, s *session, _ []string) error {
+			if opts.NeverExpires {
+				opts.Lifetime = 0
+			}
+			return a.change(ctx, s, "Renew", func(apply bool) ([]lifecycle.Change, error) {
+				opts.Apply = apply
+				changes, err := lifecycle.Renew(ctx, s.client, opts)
+				if errors.Is(err, lifecycle.ErrNotRenewable) {
+					err = usageError("this version of the API can't change an expiry: set --api-version to v2025, v2026 or v1, or rotate the tokens")
+				}
+				return changes, err
+			})
+		})
+	cmd.PreRun = func(*cobra.Command, []string) { a.version = cmp.Or(a.version, sailpoint.V1) }
+	ownerFlag(cmd, &opts.OwnerID)
+	durationFlag(cmd.Flags(), &opts.Within, "within", 30*day, "renew tokens that expire within this `TIME`")
+	durationFlag(cmd.Flags(), &opts.Lifetime, "lifetime", 180*day, "`TIME` that the tokens last from now on")
+	cmd.Flags().BoolVar(&opts.NeverExpires, "never-expires", false, "let the tokens never expire")
+	cmd.MarkFlagsMutuallyExclusive("lifetime", "never-expires")
+	a.applyFlags(cmd)
+}
+
+// change makes changes, or only plans them. On a terminal it asks first.
+func (a *app) change(ctx context.Context, s *session, verb string, do func(apply bool) ([]lifecycle.Change, error)) error {
+	if a.apply && a.asks() {
+		planned, err := do(false)
+		planned = slices.DeleteFunc(planned, func(c lifecycle.Change) bool { return c.Status != lifecycle.StatusPlanned })
+		if err == nil && len(planned) > 0 {
+			err = a.confirm(ctx, fmt.Sprintf("%s %s of %s?", verb, count(len(planned)), s.tenant))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	changes, err := do(a.apply)
+	return a.writeOutcome(ctx, s, changes, err)
+}
+
+// writeOutcome writes what became of each token. With --quiet it writes only
+// those that a person has to look at, unless a signal ended the command.
+func (a *app) writeOutcome(ctx context.Context, s *session, changes []lifecycle.Change, err error) error {
+	code := exitDone
+	for _, c := range changes {
+		if c.Status == lifecycle.StatusFailed || c.Status == lifecycle.StatusUnknown {
+			code = max(code, exitCode(c.Err))
+		}
+	}
+	if a.quiet && ctx.Err() == nil {
+		changes = slices.DeleteFunc(changes, func(c lifecycle.Change) bool { return exitCode(c.Err) <= exitAgain })
+	}
+	if len(changes) > 0 || err == nil && !a.quiet {
+		if failed := a.writeChanges(s, changes); failed != nil {
+			return failed
+		}
+	}
+	if err == nil && code != exitDone {
+		return outcome(code)
+	}
+	return err
+}
+
+func (a *app) writeChanges(s *session, changes []lifecycle.Change) error {
+	r := result{
+		table:   table{columns: []column{{"STATUS", alert}, {"ID", whole}, {"NAME", flexible}, {"OWNER", flexible}, {"EXPIRES", whole}, {"REASON", sentence}}},
+		columns: append([]string{"status", "reason"}, recordColumns...),
+	}
+	list := []map[string]any{} // never null
+	counts := map[lifecycle.Status]int{}
+	for i := range changes {
+		c := &changes[i]
+		why := c.Reason
+		if c.Err != nil {
+			why = c.Err.Error()
+		}
+		counts[c.Status]++
+		list = append(list, map[string]any{"status": c.Status, "reason": why, "token": c.Token})
+		r.records = append(r.records, append([]string{string(c.Status), why}, record(&c.Token)...))
+		r.table.rows = append(r.table.rows, []string{string(c.Status), c.Token.ID, c.Token.Name, c.Token.Owner.Name, date(c.Token.ExpirationDate), why})
+	}
+	r.members = map[string]any{"applied": a.apply, "changes": list}
+	r.closing = []string{count(len(changes)) + " chosen"}
+	for _, status := range []lifecycle.Status{
+		lifecycle.StatusPlanned, lifecycle.StatusDeleted, lifecycle.StatusRenewed, lifecycle.StatusGone, lifecycle.StatusSkipped,
+		lifecycle.StatusFailed, lifecycle.StatusUnknown,
+	} {
+		if n := counts[status]; n > 0 {
+			r.closing[0] += fmt.Sprintf(", %d %s", n, status)
+		}
+	}
+	if counts[lifecycle.StatusPlanned] > 0 {
+		r.closing = append(r.closing, "Nothing was changed. To make the changes, add --apply.")
+	}
+	return a.write(s, r)
+}

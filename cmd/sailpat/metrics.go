@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
+)
+
+// writeMetrics writes the times of all tokens, and the number of findings of
+// each kind. It lists the tokens again, because a report has only those with
+// findings. No sample has a time, because node_exporter rejects a file with one.
+func writeMetrics(ctx context.Context, w io.Writer, s *session, found *lifecycle.Report) error {
+	registry := prometheus.NewRegistry()
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		vector := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sailpoint_pat_" + name, Help: help}, append([]string{"tenant"}, labels...))
+		registry.MustRegister(vector)
+		return vector
+	}
+	ofToken := []string{"id", "name", "owner_id", "owner"}
+	created := gauge("created_timestamp_seconds", "When the token was created.", ofToken...)
+	lastUsed := gauge("last_used_timestamp_seconds", "When the token was last used, or up to a day earlier. Missing if it was never used.", ofToken...)
+	expires := gauge("expiration_timestamp_seconds", "When the token expires. Missing if no expiry is reported.", ofToken...)
+	findings := gauge("findings", "Number of findings of each kind.", "kind")
+	for _, kind := range lifecycle.Kinds() {
+		findings.WithLabelValues(s.tenant, string(kind)).Set(float64(found.Counts[kind]))
+	}
+	gauge("tokens", "Number of tokens.").WithLabelValues(s.tenant).Set(float64(found.Tokens))
+	gauge("audit_timestamp_seconds", "When the audit started.").WithLabelValues(s.tenant).Set(float64(found.At.Unix()))
+	for token, err := range s.client.PersonalAccessTokens.All(ctx, sailpoint.ListPersonalAccessTokensOptions{OwnerID: found.Policy.OwnerID}) {
+		if err != nil {
+			return err
+		}
+		labels := []string{s.tenant, token.ID, token.Name, token.Owner.ID, token.Owner.Name}
+		for i := range labels {
+			labels[i] = strings.ToValidUTF8(labels[i], "\ufffd")
+		}
+		for vector, t := range map[*prometheus.GaugeVec]*time.Time{created: &token.Created, lastUsed: token.LastUsed, expires: token.ExpirationDate} {
+			if t != nil && !t.IsZero() {
+				vector.WithLabelValues(labels...).Set(float64(t.Unix()))
+			}
+		}
+	}
+	families, err := registry.Gather()
+	encoder := expfmt.NewEncoder(w, expfmt.NewFormat(expfmt.TypeOpenMetrics))
+	for _, family := range families {
+		err = errors.Join(err, encoder.Encode(family))
+	}
+	if closer, ok := encoder.(expfmt.Closer); ok {
+		err = errors.Join(err, closer.Close()) // writes # EOF
+	}
+	return err
+}

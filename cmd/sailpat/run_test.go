@@ -1,0 +1,210 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
+)
+
+func TestWrongCallsAndSettingsExitWith2AndSendNothing(t *testing.T) {
+	t.Chdir(t.TempDir()) // no config.json
+	complete := map[string]string{"SAIL_BASE_URL": "https://acme.example", "SAIL_CLIENT_ID": "id", "SAIL_CLIENT_SECRET": "s3cr3t-s3cr3t"}
+	for _, tt := range []struct {
+		line   string
+		env    map[string]string
+		stderr string
+	}{
+		{"", complete, `sailpat: name a command: run "sailpat --help" for help`},
+		{"audti", complete, `sailpat: unknown command "audti" for "sailpat": run "sailpat --help" for help`},
+		{"list --owner me", complete, `sailpat list: unknown flag: --owner: run "sailpat list --help" for help`},
+		{"list me", complete, `sailpat list: accepts 0 arg(s), received 1: run "sailpat list --help" for help`},
+		{"get", complete, `sailpat get: accepts 1 arg(s), received 0: run "sailpat get --help" for help`},
+		{"list -o html", complete, `sailpat list: invalid argument "html" for "-o, --output" flag: use one of table, json, csv: run "sailpat list --help" for help`},
+		{"list --api-version v9", complete, `sailpat list: invalid argument "v9" for "--api-version" flag: use one of v3, beta, v2024, v2025, v2026, v1: run "sailpat list --help" for help`},
+		{"list --timeout soon", complete, `sailpat list: invalid argument "soon" for "--timeout" flag: not a valid duration string: "soon": run "sailpat list --help" for help`},
+		{"list --rate 0", complete, "sailpat list: --rate must be more than 0"},
+		{"list --log-format xml", complete, `sailpat list: invalid argument "xml" for "--log-format" flag: use one of text, json: run "sailpat list --help" for help`},
+		{"audit --fail-on expired,old", complete, `sailpat audit: invalid argument "expired,old" for "--fail-on" flag: use some of [never-used stale expired expiring-soon no-expiry every-right admin-scope long-bearer near-limit unfinished-rotation managed], separated by commas: run "sailpat audit --help" for help`},
+		{"audit --near-limit -1", complete, "sailpat audit: sailpoint: invalid argument: a policy's limits must not be negative: use 0 for the default"},
+		{"create --name x --scope y", complete, `sailpat create: the secret would be lost: add --show-secret to see it once, or use "sailpat issue" to store it`},
+		{"create --show-secret", complete, `sailpat create: required flag(s) "name", "scope" not set: run "sailpat create --help" for help`},
+		{"patch id", complete, `sailpat patch: at least one of the flags in the group [name scope expiration-date never-expires] is required: run "sailpat patch --help" for help`},
+		{"patch id --expiration-date soon", complete, "sailpat patch: invalid argument \"soon\" for \"--expiration-date\" flag: invalid time format `soon` must be one of: `2006-01-02`, `2006-01-02T15:04:05Z07:00`: run \"sailpat patch --help\" for help"},
+		{"delete id", complete, `sailpat delete: this is the token that sailpat itself uses: to delete it, use "sailpat delete self"`},
+		{"issue --name x --scope y", complete, "sailpat issue: the secret needs a place: add --store"},
+		{"rotate", complete, "sailpat rotate: the secret needs a place: add --store"},
+		{"rotate --store pat.json", complete, "sailpat rotate: --store must be file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND"},
+		{"rotate --store file:", complete, "sailpat rotate: --store must be file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND"},
+		{"rotate --store vault:secret", complete, "sailpat rotate: --store must be file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND"},
+		{"rotate --store vault:secret/pat", complete, "sailpat rotate: the store is in Vault: set VAULT_ADDR and VAULT_TOKEN in the environment"},
+		{"rotate --store kubernetes:ci/pat", complete, "sailpat rotate: the store kubernetes: works only in a pod: not in a pod with a service account: open /var/run/secrets/kubernetes.io/serviceaccount/namespace: no such file or directory"},
+		{"rotate --store exec:no-such-program", complete, `sailpat rotate: the store's command can't be run: exec: "no-such-program": executable file not found in $PATH`},
+		{"rotate --demo --store file:x", complete, "sailpat rotate: --demo has a store of its own: leave out --store or --demo"},
+		{"renew --lifetime 1d --never-expires", complete, `sailpat renew: if any flags in the group [lifetime never-expires] are set none of the others can be; [lifetime never-expires] were all set: run "sailpat renew --help" for help`},
+		{"renew --api-version v2024", complete, "sailpat renew: this version of the API can't change an expiry: set --api-version to v2025, v2026 or v1, or rotate the tokens"},
+	} {
+		code, stdout, stderr := invocation{env: tt.env, transport: outside{t}}.run(t.Context(), tt.line)
+		assert.Equal(t, 2, code, tt.line)
+		assert.Empty(t, stdout, tt.line)
+		assert.Equal(t, tt.stderr+"\n", strings.TrimPrefix(stderr, demoNote), tt.line)
+	}
+}
+
+// TestEveryCommandWithEverySettings runs each command with settings that are
+// complete, partial, missing or wrong, on a terminal and off it.
+func TestEveryCommandWithEverySettings(t *testing.T) {
+	t.Chdir(t.TempDir()) // no config.json
+	const (
+		missing  = "no configuration: set SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET in the environment, or write a file config.json"
+		partial  = "no configuration: set SAIL_CLIENT_SECRET in the environment, or write a file config.json"
+		badURL   = "BaseURL is not https: use https (http is for loopback addresses only)"
+		rejected = "the client id or secret was rejected: check both"
+		refused  = "sailpat bearer: the bearer is a secret: send the output to a program, or add --show to print it to this terminal\n"
+	)
+	none := func(map[string]string) {}
+	for _, setting := range []struct {
+		name   string
+		change func(env map[string]string)
+		code   int
+		stderr string
+	}{
+		{"complete", none, 0, ""},
+		{"partial", func(env map[string]string) { delete(env, "SAIL_CLIENT_SECRET") }, 2, partial},
+		{"missing", func(env map[string]string) { clear(env) }, 2, missing},
+		{"wrong address", func(env map[string]string) { env["SAIL_BASE_URL"] = "http://acme.example" }, 2, badURL},
+		{"wrong secret", func(env map[string]string) { env["SAIL_CLIENT_SECRET"] = "not-the-secret" }, 3, rejected},
+	} {
+		for _, command := range []struct{ line, stdout, stderrOnTerminal string }{
+			{"list", "\n1 token\n", ""},
+			{"get self", "\ntoken_name: tenant\n", ""},
+			{"create --name x --scope y --show-secret", "\nsecret: ", ""},
+			{"patch ID --name renamed", "\ntoken_name: renamed\n", ""},
+			{"delete self", "\ndeleted ID\n", "Delete the token ID of https://acme.api.identitynow.com? [y/N] "},
+			{"issue --name x --scope sp:my-personal-access-tokens:manage --store file:STORE", "\nissued: ", ""},
+			{"audit", "\n1 token audited. Findings: 1 no-expiry, 1 every-right\n", ""},
+			{"prune", "\n0 tokens chosen\n", ""},
+			{"prune --apply --kinds every-right", "\n1 token chosen, 1 skipped\n", " [=================================] 1/1\n"},
+			{"renew", "\n0 tokens chosen\n", ""},
+			{"bearer", "ey", refused},
+		} {
+			for _, terminal := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%s/terminal=%t", command.line, setting.name, terminal), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						tenant := sailpointtest.NewTenant()
+						i := on(tenant)
+						i.terminal, i.width, i.in = terminal, 80, strings.NewReader("y\n")
+						setting.change(i.env)
+						id := tenant.Config().ClientID
+						line := strings.NewReplacer("ID", id, "STORE", filepath.Join(t.TempDir(), "pat.json")).Replace(command.line)
+						code, stdout, stderr := i.run(t.Context(), line)
+						if terminal && line == "bearer" && setting.code != 2 {
+							assert.Equal(t, 2, code)
+							assert.Empty(t, stdout)
+							assert.Equal(t, refused, stderr)
+							return
+						}
+						assert.Equal(t, setting.code, code)
+						if setting.code != 0 {
+							assert.Contains(t, stderr, setting.stderr)
+							assert.Empty(t, stdout)
+							assert.True(t, setting.code == 3 || len(tenant.Requests()) == 0, "something was sent")
+							return
+						}
+						assert.Contains(t, stdout, strings.ReplaceAll(command.stdout, "ID", id))
+						if line != "bearer" {
+							assert.True(t, strings.HasPrefix(stdout, "https://acme.api.identitynow.com  2000-01-01 00:00:0"), stdout)
+						}
+						if !terminal {
+							assert.Empty(t, stderr)
+						} else {
+							assert.Equal(t, strings.ReplaceAll(command.stderrOnTerminal, "ID", id), stderr)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestConfigFileIsUsed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	tenant := sailpointtest.NewTenant()
+	env := settings(tenant)
+	content, err := json.Marshal(map[string]string{
+		"BaseURL": "https://file.example", "ClientId": env["SAIL_CLIENT_ID"], "ClientSecret": env["SAIL_CLIENT_SECRET"],
+	})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile("config.json", content, 0o600))
+	code, stdout, stderr := invocation{transport: tenant}.run(t.Context(), "list")
+	assert.Equal(t, 0, code)
+	assert.Contains(t, stdout, "https://file.example  20")
+	assert.Empty(t, stderr)
+}
+
+// TestStoreComesBeforeSettings shows that a command with a store needs only the
+// tenant's address, and that it ignores a stale credential in the environment.
+func TestStoreComesBeforeSettings(t *testing.T) {
+	t.Chdir(t.TempDir())
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		path := pathOfToken(t, tenant, sailpoint.PersonalAccessToken{Name: "deploy", Created: *inDays(-40)})
+		i := invocation{transport: tenant}
+		for _, env := range []map[string]string{
+			{},
+			{"SAIL_CLIENT_ID": "stale"},
+			{"SAIL_CLIENT_ID": "stale", "SAIL_CLIENT_SECRET": "stale-secret"},
+		} {
+			env["SAIL_BASE_URL"] = "https://acme.example"
+			i.env = env
+			for _, line := range []string{
+				"list", "audit --owner-id me", "bearer", "rotate --if-older-than 0s",
+				"issue --name deploy --scope sp:my-personal-access-tokens:manage",
+			} {
+				code, _, stderr := i.run(t.Context(), line+" --store file:"+path)
+				assert.Equal(t, 0, code, line)
+				assert.Empty(t, stderr, line)
+			}
+		}
+		for _, request := range tenant.Requests() {
+			assert.NotEqual(t, "stale", request.ClientID)
+		}
+
+		delete(i.env, "SAIL_BASE_URL")
+		code, _, stderr := i.run(t.Context(), "rotate --store file:"+path)
+		assert.Equal(t, 2, code)
+		assert.Equal(t, "sailpat rotate: the store holds a credential, but the tenant is not known: set SAIL_BASE_URL in the environment\n", stderr)
+		code, _, stderr = i.run(t.Context(), "rotate --store file:"+path+".missing")
+		assert.Equal(t, 2, code)
+		assert.Contains(t, stderr, "sailpat rotate: the store holds no credential yet: ")
+		assert.Contains(t, stderr, "set SAIL_BASE_URL in the environment")
+	})
+}
+
+// TestIssueReplacesAStoredCredentialThatNoLongerWorks shows that issue uses the
+// settings if the tenant rejects the credential in the store.
+func TestIssueReplacesAStoredCredentialThatNoLongerWorks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		path := pathOfToken(t, tenant, sailpoint.PersonalAccessToken{Name: "deploy", ExpirationDate: inDays(-1)})
+		const line = "issue --name deploy --scope sp:my-personal-access-tokens:manage --store file:"
+		bare := invocation{transport: tenant, env: map[string]string{"SAIL_BASE_URL": "https://acme.example"}}
+		code, _, stderr := bare.run(t.Context(), line+path)
+		assert.Equal(t, 3, code)
+		assert.Contains(t, stderr, "give the client credentials that the tenant accepts")
+		code, stdout, stderr := on(tenant).run(t.Context(), line+path)
+		assert.Equal(t, 0, code, stderr)
+		assert.Contains(t, stdout, "issued: ")
+		code, _, _ = bare.run(t.Context(), "rotate --store file:"+path)
+		assert.Equal(t, 0, code)
+	})
+}
