@@ -25,7 +25,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	folder, err := os.MkdirTemp("", "sailpat-") //nolint:usetesting // for all tests
+	folder, err := os.MkdirTemp("", "sailpat-")
 	if err != nil {
 		panic(err)
 	}
