@@ -14,9 +14,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/commandstore"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 	"github.com/sailpoint-go/sailpoint/lifecycle/storetest"
-	"github.com/sailpoint-go/sailpoint/internal/commandstore"
 	"github.com/sailpoint-go/sailpoint/tools/stores/etcdstore"
 )
 
