@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -32,6 +33,8 @@ type limiter struct {
 	limit  int
 	window time.Duration
 	slack  time.Duration
+
+	lastRun atomic.Pointer[time.Time] // when the script last ran for this member
 }
 
 // The verdicts of limiter.lua.
@@ -109,24 +112,38 @@ func (l *limiter) ask(ctx context.Context, reserved grant) (verdict, error) {
 
 // run runs limiter.lua. Without a hold it asks for a grant.
 func (l *limiter) run(ctx context.Context, patience time.Duration, reserved grant, hold time.Duration) (verdict, error) {
-	forgotten := 0
-	if l.member.fellBack() {
-		forgotten = 1
-	}
+	recent, unrecorded := l.ranWithinWindow(), l.member.fellBack()
+	started := time.Now()
 	response, err := l.member.run(ctx, l.script, l.key,
 		l.limit, l.ringWindow().Microseconds(), l.interval().Microseconds(), l.tolerance().Microseconds(),
-		patience.Microseconds(), reserved.due, reserved.epoch, hold.Microseconds(), forgotten)
+		patience.Microseconds(), reserved.due, reserved.epoch, hold.Microseconds(), number(recent), number(unrecorded))
 	if err != nil {
 		return verdict{}, err
 	}
-	if forgotten == 1 {
-		l.member.setReported()
+	if unrecorded {
+		l.member.setRecorded()
 	}
 	numbers, err := response.Int64Slice()
 	if err != nil || len(numbers) != 4 {
 		return verdict{}, redisError{errors.New("a script returned an unexpected response")}
 	}
+	if numbers[0] != verdictMismatch {
+		l.lastRun.Store(&started)
+	}
 	return verdict{numbers[0], time.Duration(numbers[1]) * time.Microsecond, grant{numbers[2], numbers[3]}}, nil
+}
+
+// ranWithinWindow reports whether Redis must still have the quota's hash.
+func (l *limiter) ranWithinWindow() bool {
+	last := l.lastRun.Load()
+	return last != nil && time.Since(*last) < l.window
+}
+
+func number(condition bool) int {
+	if condition {
+		return 1
+	}
+	return 0
 }
 
 // ringWindow is the time in which at most limit requests are due. It is longer

@@ -19,8 +19,9 @@
 --   5 patience      the longest wait of the caller
 --   6 due, 7 epoch  of a grant to confirm, or 0
 --   8 hold          how long to hold back all requests, or 0
---   9 forgotten     1 if the caller sent requests that aren't in the ring
---  10 new           1 if this server didn't know this script
+--   9 recent        1 if this script ran for the caller within the last window
+--  10 unrecorded    1 if the caller sent requests that aren't in the ring
+--  11 new           1 if this server didn't know this script
 --
 -- Returns {verdict, wait, due, epoch}.
 local SEND, CONFIRM, HELD, TOO_LONG, MISMATCH = 0, 1, 2, 3, 4
@@ -31,7 +32,8 @@ for i, value in ipairs(ARGV) do
 	arg[i] = tonumber(value)
 end
 local limit, window, interval, tolerance, patience = arg[1], arg[2], arg[3], arg[4], arg[5]
-local due, epochOfDue, hold, forgotten, new = arg[6], arg[7], arg[8], arg[9] == 1, arg[10] == 1
+local due, epochOfDue, hold = arg[6], arg[7], arg[8]
+local recent, unrecorded, new = arg[9] == 1, arg[10] == 1, arg[11] == 1
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -48,6 +50,7 @@ if epoch > 0 and hold == 0 and (number(1) ~= limit or number(2) ~= window) then
 	return {MISMATCH, number(2), number(1), 0}
 end
 
+local wasLost = epoch == 0 and recent -- or it would not have expired yet
 local promoted = epoch > 0 and server ~= '' and saved[8] ~= '' and saved[8] ~= server
 local clockWasSetBack = seen > now + tolerance
 if clockWasSetBack then
@@ -55,7 +58,7 @@ if clockWasSetBack then
 end
 
 -- What was granted last is unknown, so all of that must pass.
-local cold = new or forgotten or promoted or clockWasSetBack
+local cold = new or wasLost or promoted or clockWasSetBack or unrecorded
 if cold or epoch == 0 then
 	place, last, epoch = 0, cold and now + window or 0, now
 	redis.call('DEL', key)

@@ -101,9 +101,9 @@ func (m *member) fellBack() bool {
 	return !m.fellBackLast.IsZero() && time.Since(m.fellBackLast) < m.window
 }
 
-// setReported records that Redis holds back the fleet, so that the requests of
-// the fallback no longer matter.
-func (m *member) setReported() {
+// setRecorded is called when Redis holds back the fleet because of the
+// fallback's requests.
+func (m *member) setRecorded() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fellBackLast = time.Time{}

@@ -21,7 +21,15 @@ import (
 )
 
 // TestMain fails if a goroutine outlives the tests.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	redis.SetLogger(discard{})
+	goleak.VerifyTestMain(m)
+}
+
+// discard is a logger for go-redis, which prints each failed connection.
+type discard struct{}
+
+func (discard) Printf(context.Context, string, ...any) {}
 
 // server is a redis-server on a loopback address. It ends with the test, and
 // with this program at the latest.

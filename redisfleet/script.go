@@ -2,6 +2,7 @@ package redisfleet
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -9,6 +10,8 @@ import (
 
 // redisTimeout is how long a member waits for one response of Redis.
 const redisTimeout = 3 * time.Second
+
+var errNoResponse = fmt.Errorf("no response within %s", redisTimeout)
 
 // script is a Lua script. Redis runs it as one step.
 type script struct{ text, hash string }
@@ -21,16 +24,18 @@ func newScript(text string) script { return script{text, redis.NewScript(text).H
 // run returns when ctx ends. go-redis ignores a cancellation while it waits for
 // a response, so its goroutine ends only after its own timeouts.
 func (s script) run(ctx context.Context, rdb redis.UniversalClient, key string, args ...any) (*redis.Cmd, error) {
-	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, redisTimeout, errNoResponse)
 	defer cancel()
 	responded := make(chan *redis.Cmd, 1)
 	go func() { responded <- s.evaluate(ctx, rdb, key, args) }()
 	select {
 	case response := <-responded:
-		return response, response.Err()
+		if response.Err() == nil || ctx.Err() == nil {
+			return response, response.Err()
+		}
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
 	}
+	return nil, context.Cause(ctx)
 }
 
 func (s script) evaluate(ctx context.Context, rdb redis.UniversalClient, key string, args []any) *redis.Cmd {
