@@ -47,7 +47,7 @@ end
 -- store: owner, sealed, digest, lifetime. A member that fetched too slowly, so
 -- that another was elected, doesn't replace the other's bearer.
 local function store(owner, sealed, digest, life)
-	if isOwner(owner) or redis.call('HEXISTS', key, 'sealed') == 0 then
+	if isOwner(owner) or not redis.call('HGET', key, 'sealed') then
 		redis.call('HSET', key, 'sealed', sealed, 'digest', digest, 'expiry', now + life, 'life', life)
 		redis.call('PEXPIRE', key, life)
 	end

@@ -61,7 +61,7 @@
 // fleet are in the same slot of a Cluster. This user has all the rights that a
 // member needs:
 //
-//	ACL SETUSER fleet on >PASSWORD resetkeys ~sailpoint:* resetchannels -@all +eval +evalsha +time +info +hget +hmget +hset +hdel +hexists +del +pexpire
+//	ACL SETUSER fleet on >PASSWORD resetkeys ~sailpoint:* resetchannels -@all +eval +evalsha +time +info +hget +hmget +hset +hdel +del +pexpire
 //
 // A Cluster needs these rights in addition:
 //

@@ -17,7 +17,7 @@ import (
 
 // joined returns the configuration of a new member. Its Redis is a new client of
 // the server if opts has none.
-func joined(t *testing.T, s *server, cfg sailpoint.Config, opts Options) sailpoint.Config {
+func joined(t testing.TB, s *server, cfg sailpoint.Config, opts Options) sailpoint.Config {
 	t.Helper()
 	if opts.Redis == nil {
 		opts.Redis = s.client(t)

@@ -41,7 +41,7 @@ type server struct {
 }
 
 // newServer starts a redis-server. The arguments are added to its command line.
-func newServer(t *testing.T, args ...string) *server {
+func newServer(t testing.TB, args ...string) *server {
 	t.Helper()
 	program, err := exec.LookPath(cmp.Or(os.Getenv("SAILPOINT_TEST_REDIS"), "redis-server"))
 	if err != nil && os.Getenv("SAILPOINT_TEST_REDIS") == "" {
@@ -54,7 +54,7 @@ func newServer(t *testing.T, args ...string) *server {
 	return s
 }
 
-func (s *server) start(t *testing.T) {
+func (s *server) start(t testing.TB) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(s.address)
 	require.NoError(t, err)
@@ -107,7 +107,7 @@ func (s *server) pause(t *testing.T) (resume func()) {
 }
 
 // client returns a new client of the server.
-func (s *server) client(t *testing.T, options ...func(*redis.Options)) *redis.Client {
+func (s *server) client(t testing.TB, options ...func(*redis.Options)) *redis.Client {
 	t.Helper()
 	opts := &redis.Options{Addr: s.address}
 	for _, option := range options {
@@ -119,7 +119,7 @@ func (s *server) client(t *testing.T, options ...func(*redis.Options)) *redis.Cl
 }
 
 // warm loads the limiter's script, so that the server doesn't count as new.
-func (s *server) warm(t *testing.T) *server {
+func (s *server) warm(t testing.TB) *server {
 	t.Helper()
 	require.NoError(t, s.client(t).ScriptLoad(t.Context(), limiterLua).Err())
 	return s
@@ -139,7 +139,7 @@ func (s *server) scriptCalls(t *testing.T) (calls int) {
 }
 
 // freeAddress returns a loopback address on which nobody listens.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
