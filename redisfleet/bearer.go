@@ -70,7 +70,7 @@ func (s *bearerSource) accessToken(ctx context.Context, refused sailpoint.Secret
 		case shared.digest != "": // sealed by nobody in the fleet
 			refusedDigest = shared.digest
 		}
-		if err := sleep(ctx, poll/2+mathrand.N(poll)); err != nil {
+		if err := sleep(ctx, poll/2+mathrand.N(poll)); err != nil { //nolint:gosec // only spreads the members
 			return sailpoint.AccessToken{}, err
 		}
 	}

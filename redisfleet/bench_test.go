@@ -33,7 +33,7 @@ func BenchmarkGrant(b *testing.B) {
 		require.NoError(b, l.Wait(b.Context()))
 		grants = append(grants, time.Since(started))
 	}
-	for range len(grants) {
+	for range grants {
 		started := time.Now()
 		require.NoError(b, rdb.Ping(b.Context()).Err())
 		pings = append(pings, time.Since(started))

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/redisfleet/internal/redistest"
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
@@ -79,7 +80,7 @@ func TestJoinRejects(t *testing.T) {
 			joined, err := Join(cfg, opts)
 			require.EqualError(t, err, "sailpoint: invalid argument: "+test.want)
 			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
-			require.Zero(t, joined.ClientID)
+			require.Empty(t, joined.ClientID)
 			require.Nil(t, joined.Limiter)
 		})
 	}
@@ -231,7 +232,7 @@ func TestCluster(t *testing.T) {
 		require.NoError(t, admin.Do(t.Context(), "ACL", "SETUSER", "fleet", right).Err(), right)
 	}
 	exercise(t, func() redis.UniversalClient {
-		rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.address}, Username: "fleet", Password: "PASSWORD"})
+		rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.Address}, Username: "fleet", Password: "PASSWORD"})
 		t.Cleanup(func() { _ = rdb.Close() })
 		return rdb
 	})
@@ -251,13 +252,13 @@ func TestTLS(t *testing.T) {
 	certificate, files := certificateFor(t)
 	roots := x509.NewCertPool()
 	roots.AddCert(certificate)
-	address := freeAddress(t)
+	address := redistest.FreeAddress(t)
 	_, port, err := net.SplitHostPort(address)
 	require.NoError(t, err)
 	newServer(t, "--tls-port", port, "--tls-cert-file", files+"/cert.pem", "--tls-key-file", files+"/key.pem",
 		"--tls-ca-cert-file", files+"/cert.pem", "--tls-auth-clients", "no", "--requirepass", "only-by-tls")
 	exercise(t, func() redis.UniversalClient {
-		return (&server{address: address}).client(t, func(o *redis.Options) {
+		return serverAt(address).client(t, func(o *redis.Options) {
 			o.Password, o.TLSConfig = "only-by-tls", &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}
 		})
 	})

@@ -24,8 +24,6 @@ import (
 // run tests may be busy.
 var short = Options{Limit: 5, Window: 300 * time.Millisecond, Slack: 200 * time.Millisecond}
 
-const shortRing = 500 * time.Millisecond // Window plus Slack
-
 func fill(t *testing.T, l *limiter) {
 	t.Helper()
 	for range l.limit {
@@ -383,7 +381,7 @@ func TestVoidGrants(t *testing.T) {
 		},
 		"restart": {
 			func(t *testing.T, s *server, _ *limiter, v verdict) {
-				s.restart(t)
+				s.Restart(t)
 				require.NoError(t, sleep(t.Context(), v.wait))
 			}, verdictConfirm,
 		},
@@ -405,7 +403,7 @@ func TestVoidGrants(t *testing.T) {
 			test.happens(t, s, l, reserved)
 			confirmed, err := l.ask(t.Context(), reserved.grant)
 			require.NoError(t, err)
-			require.EqualValues(t, test.want, confirmed.kind)
+			require.Equal(t, test.want, confirmed.kind)
 			if name == "confirmed too early" {
 				require.Equal(t, reserved.grant, confirmed.grant)
 			} else if test.want == verdictConfirm {
@@ -518,27 +516,28 @@ func TestVersionsOfTheAPIHaveQuotasOfTheirOwn(t *testing.T) {
 // know what it let through last.
 func TestColdHold(t *testing.T) {
 	t.Parallel()
+	opts := Options{Limit: 5, Window: 3 * time.Second, Slack: 200 * time.Millisecond}
 	for name, lose := range map[string]func(*testing.T, *pair){
 		"a start": func(t *testing.T, p *pair) { p.switchTo(newServer(t)) },
 		"a restart without data": func(t *testing.T, p *pair) {
-			require.NoError(t, os.Remove(filepath.Join(p.primary.folder, "dump.rdb")))
-			p.primary.restart(t)
+			require.NoError(t, os.Remove(filepath.Join(p.primary.Folder, "dump.rdb")))
+			p.primary.Restart(t)
 			p.switchTo(p.primary)
 		},
 		"a restart with an old snapshot": func(t *testing.T, p *pair) {
-			p.primary.restart(t)
+			p.primary.Restart(t)
 			require.Len(t, p.primary.client(t).Keys(t.Context(), "*").Val(), 1)
 			p.switchTo(p.primary)
 		},
 		"a failover": func(t *testing.T, p *pair) {
-			p.primary.kill()
-			require.NoError(t, p.replica.client(t).SlaveOf(t.Context(), "NO", "ONE").Err())
+			p.primary.Kill()
+			require.NoError(t, p.replica.client(t).ReplicaOf(t.Context(), "NO", "ONE").Err())
 			p.switchTo(p.replica)
 		},
 		"a failover to a server that knows the script": func(t *testing.T, p *pair) {
 			p.replica.warm(t)
-			p.primary.kill()
-			require.NoError(t, p.replica.client(t).SlaveOf(t.Context(), "NO", "ONE").Err())
+			p.primary.Kill()
+			require.NoError(t, p.replica.client(t).ReplicaOf(t.Context(), "NO", "ONE").Err())
 			p.switchTo(p.replica)
 		},
 		"a flush": func(t *testing.T, p *pair) {
@@ -551,16 +550,16 @@ func TestColdHold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPair(t)
-			l := p.limiter(t, limiterScript)
+			l := p.limiter(t, limiterScript, opts)
 			require.NoError(t, l.Wait(t.Context()))
 			p.save(t)
-			for range short.Limit - 1 {
+			for range opts.Limit - 1 {
 				require.NoError(t, l.Wait(t.Context()))
 			}
 			last := time.Now()
 			lose(t, p)
 			require.NoError(t, l.Wait(t.Context()))
-			require.GreaterOrEqual(t, time.Since(last), shortRing)
+			require.GreaterOrEqual(t, time.Since(last), opts.Window+opts.Slack)
 		})
 	}
 }
@@ -580,11 +579,11 @@ func TestRestartWithoutTheColdHold(t *testing.T) {
 			p := newPair(t)
 			require.NoError(t, p.primary.client(t).ScriptLoad(t.Context(), test.text).Err())
 			opts := Options{Limit: 5, Window: 3 * time.Second}
-			l := p.limiterWith(t, newScript(test.text), opts)
+			l := p.limiter(t, newScript(test.text), opts)
 			var sent moments
 			for i := range 2 * opts.Limit {
 				if i == opts.Limit {
-					p.primary.restart(t)
+					p.primary.Restart(t)
 					p.switchTo(p.primary)
 				}
 				require.NoError(t, l.Wait(t.Context()))
@@ -604,15 +603,19 @@ type pair struct {
 func newPair(t *testing.T) *pair {
 	t.Helper()
 	p := &pair{primary: newServer(t).warm(t), replica: newServer(t)}
-	host, port, err := net.SplitHostPort(p.primary.address)
+	host, port, err := net.SplitHostPort(p.primary.Address)
 	require.NoError(t, err)
-	require.NoError(t, p.replica.client(t).SlaveOf(t.Context(), host, port).Err())
-	p.network = &network{address: p.primary.address}
+	require.NoError(t, p.replica.client(t).ReplicaOf(t.Context(), host, port).Err())
+	rdb := p.primary.client(t)
+	require.Eventually(t, func() bool {
+		return strings.Contains(rdb.Info(t.Context(), "replication").Val(), "state=online")
+	}, 30*time.Second, 10*time.Millisecond, "the replica is connected")
+	p.network = &network{address: p.primary.Address}
 	return p
 }
 
 // switchTo makes clients connect to another server, or to the same one again.
-func (p *pair) switchTo(s *server) { p.network.connect(s.address) }
+func (p *pair) switchTo(s *server) { p.network.connect(s.Address) }
 
 // save makes a snapshot, and waits until the replica has the same data.
 func (p *pair) save(t *testing.T) {
@@ -623,9 +626,7 @@ func (p *pair) save(t *testing.T) {
 	}, 30*time.Second, 10*time.Millisecond, "the replica has the data, and the snapshot is made")
 }
 
-func (p *pair) limiter(t *testing.T, s script) *limiter { return p.limiterWith(t, s, short) }
-
-func (p *pair) limiterWith(t *testing.T, s script, opts Options) *limiter {
+func (p *pair) limiter(t *testing.T, s script, opts Options) *limiter {
 	t.Helper()
 	opts.Redis = p.primary.client(t, via(p.network))
 	l := limiterOf(t, nil, sailpointtest.NewTenant().Config(), opts)

@@ -47,7 +47,7 @@ func TestWithoutRedisNothingIsSent(t *testing.T) {
 	first, second := clientOf(t, s, tenant.Config(), short), clientOf(t, s, tenant.Config(), short)
 	require.NoError(t, list(t.Context(), first))
 	sent := len(tenant.Requests())
-	s.kill()
+	s.Kill()
 	for _, client := range []*sailpoint.Client{first, second} { // with and without a bearer
 		err := list(t.Context(), client)
 		require.ErrorContains(t, err, "redisfleet: Redis failed: ")
@@ -55,7 +55,7 @@ func TestWithoutRedisNothingIsSent(t *testing.T) {
 	}
 	require.Len(t, tenant.Requests(), sent)
 
-	s.start(t)
+	s.Restart(t)
 	require.NoError(t, list(t.Context(), second))
 }
 
@@ -70,7 +70,7 @@ func TestFallback(t *testing.T) {
 	cfg := tenant.Config()
 	cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	opts := Options{Limit: 5, Window: time.Second, Fallback: fallback}
-	opts.Redis = (&server{}).client(t, via(n))
+	opts.Redis = serverAt("").client(t, via(n))
 	client := clientOf(t, nil, cfg, opts)
 	started := time.Now()
 	require.ErrorIs(t, list(within(t, 500*time.Millisecond), client), context.DeadlineExceeded)
@@ -89,7 +89,7 @@ func TestFallback(t *testing.T) {
 	require.Len(t, requests(tenant, false), 2)
 	require.Equal(t, 1, strings.Count(log.String(), `level=WARN msg="redisfleet: Redis fails, so this member will use its Fallback"`), log.String())
 
-	n.connect(newServer(t).address)
+	n.connect(newServer(t).Address)
 	require.NoError(t, list(t.Context(), client))
 	require.Contains(t, log.String(), `level=INFO msg="redisfleet: Redis works again"`)
 }
@@ -100,7 +100,7 @@ func TestFallbacksAndRedisTogetherKeepToTheLimit(t *testing.T) {
 	t.Parallel()
 	const members = 3
 	s := newServer(t).warm(t)
-	n := &network{address: s.address}
+	n := &network{address: s.Address}
 	opts := Options{Limit: 2 * members, Window: 600 * time.Millisecond, Slack: 400 * time.Millisecond}
 	var (
 		sent, alone moments
@@ -130,7 +130,7 @@ func TestFallbacksAndRedisTogetherKeepToTheLimit(t *testing.T) {
 		require.NoError(t, sleep(t.Context(), 1500*time.Millisecond))
 		n.connect("")
 		require.NoError(t, sleep(t.Context(), 2500*time.Millisecond))
-		n.connect(s.address)
+		n.connect(s.Address)
 	}
 	callers.Wait()
 	t.Logf("%d sent, %d of them by Fallbacks", len(sent.list), len(alone.list))

@@ -1,23 +1,20 @@
 package redisfleet
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net"
-	"os"
-	"os/exec"
 	"regexp"
-	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/sailpoint-go/sailpoint/redisfleet/internal/redistest"
 )
 
 // TestMain fails if a goroutine outlives the tests.
@@ -31,85 +28,30 @@ type discard struct{}
 
 func (discard) Printf(context.Context, string, ...any) {}
 
-// server is a redis-server on a loopback address. It ends with the test, and
-// with this program at the latest.
-type server struct {
-	program, folder, address string
-	args                     []string
-	cmd                      *exec.Cmd
-	ended                    chan struct{}
-}
+// server is a redis-server, or only an address.
+type server struct{ *redistest.Server }
 
 // newServer starts a redis-server. The arguments are added to its command line.
 func newServer(t testing.TB, args ...string) *server {
 	t.Helper()
-	program, err := exec.LookPath(cmp.Or(os.Getenv("SAILPOINT_TEST_REDIS"), "redis-server"))
-	if err != nil && os.Getenv("SAILPOINT_TEST_REDIS") == "" {
-		t.Skip("Install redis-server (apt-get install redis-server), or set SAILPOINT_TEST_REDIS to its path, to run this test. The gate does.")
-	}
-	require.NoError(t, err, "SAILPOINT_TEST_REDIS")
-	s := &server{program: program, folder: t.TempDir(), address: freeAddress(t), args: args}
-	s.start(t)
-	t.Cleanup(s.kill)
-	return s
+	return &server{redistest.Start(t, args...)}
 }
 
-func (s *server) start(t testing.TB) {
-	t.Helper()
-	_, port, err := net.SplitHostPort(s.address)
-	require.NoError(t, err)
-	args := append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", s.folder, "--logfile", "log", "--repl-diskless-sync-delay", "0"}, s.args...)
-	s.cmd = exec.CommandContext(context.Background(), s.program, args...)
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	s.ended = make(chan struct{})
-	started := make(chan error)
-	go func() {
-		defer close(s.ended)
-		// The kernel kills the server when the thread ends that started it, so that
-		// thread waits for it.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := s.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = s.cmd.Wait()
-		}
-	}()
-	require.NoError(t, <-started)
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", s.address)
-		if err != nil {
-			return false
-		}
-		_ = conn.Close()
-		return true
-	}, 20*time.Second, 10*time.Millisecond, "the server starts")
-}
-
-// kill ends the server without a warning, and its memory is lost.
-func (s *server) kill() {
-	_ = s.cmd.Process.Kill()
-	<-s.ended
-}
-
-func (s *server) restart(t *testing.T) {
-	t.Helper()
-	s.kill()
-	s.start(t)
-}
+// serverAt returns something else at an address.
+func serverAt(address string) *server { return &server{&redistest.Server{Address: address}} }
 
 // pause stops the server's process, so that it accepts connections and responds
-// to nothing, until resume.
-func (s *server) pause(t *testing.T) (resume func()) {
+// to nothing, until the test ends.
+func (s *server) pause(t *testing.T) {
 	t.Helper()
-	require.NoError(t, s.cmd.Process.Signal(syscall.SIGSTOP))
-	return func() { require.NoError(t, s.cmd.Process.Signal(syscall.SIGCONT)) }
+	s.Signal(t, syscall.SIGSTOP)
+	t.Cleanup(func() { s.Signal(t, syscall.SIGCONT) })
 }
 
 // client returns a new client of the server.
 func (s *server) client(t testing.TB, options ...func(*redis.Options)) *redis.Client {
 	t.Helper()
-	opts := &redis.Options{Addr: s.address}
+	opts := &redis.Options{Addr: s.Address}
 	for _, option := range options {
 		option(opts)
 	}
@@ -136,15 +78,6 @@ func (s *server) scriptCalls(t *testing.T) (calls int) {
 		calls += n
 	}
 	return calls
-}
-
-// freeAddress returns a loopback address on which nobody listens.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // network connects clients to one address, until it is switched or cut.

@@ -3,6 +3,7 @@ package redisfleet
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -39,11 +40,9 @@ func (s script) run(ctx context.Context, rdb redis.UniversalClient, key string, 
 }
 
 func (s script) evaluate(ctx context.Context, rdb redis.UniversalClient, key string, args []any) *redis.Cmd {
-	known := append(args[:len(args):len(args)], 0)
-	unknown := append(args[:len(args):len(args)], 1)
-	response := rdb.EvalSha(ctx, s.hash, []string{key}, known...)
+	response := rdb.EvalSha(ctx, s.hash, []string{key}, slices.Concat(args, []any{0})...)
 	if redis.HasErrorPrefix(response.Err(), "NOSCRIPT") {
-		response = rdb.Eval(ctx, s.text, []string{key}, unknown...)
+		response = rdb.Eval(ctx, s.text, []string{key}, slices.Concat(args, []any{1})...)
 	}
 	if cluster, ok := rdb.(interface{ ReloadState(context.Context) }); ok && response.Err() != nil {
 		cluster.ReloadState(ctx) // or go-redis would use a dead primary for up to a minute

@@ -36,7 +36,7 @@ func silent(t *testing.T) *server {
 		_ = listener.Close()
 		accepting.Wait()
 	})
-	return &server{address: listener.Addr().String()}
+	return serverAt(listener.Addr().String())
 }
 
 // TestHungRedisDoesNotHoldACallBeyondItsContext is about a call that waits for
@@ -46,7 +46,7 @@ func TestHungRedisDoesNotHoldACallBeyondItsContext(t *testing.T) {
 	for name, hang := range map[string]func(*testing.T) (*server, func()){
 		"a stopped process": func(t *testing.T) (*server, func()) {
 			s := newServer(t)
-			return s, func() { t.Cleanup(s.pause(t)) }
+			return s, func() { s.pause(t) }
 		},
 		"a silent listener": func(t *testing.T) (*server, func()) { return silent(t), func() {} },
 	} {

@@ -57,7 +57,9 @@ func TestNoSecretIsReadable(t *testing.T) {
 			require.False(t, first.Bearer.Equal(second.Bearer))
 			fmt.Fprintf(&seen, "%v %+v %#v", cfg.Limiter, cfg, cfg)
 			seen.dump(t, s.client(t))
-			cfg.Limiter.(*limiter).member.window = time.Millisecond
+			l, ok := cfg.Limiter.(*limiter)
+			require.True(t, ok)
+			l.member.window = time.Millisecond
 			require.NoError(t, rdb.Close())
 			_, err = cfg.TokenSource(t.Context(), second.Bearer)
 			require.ErrorContains(t, err, "nothing left")

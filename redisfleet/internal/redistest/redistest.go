@@ -33,13 +33,13 @@ type Server struct {
 
 // Start starts a server that saves nothing by itself. The arguments are added
 // to its command line. It skips the test if there is no redis-server.
-func Start(t *testing.T, args ...string) *Server {
+func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	return StartWithEnv(t, nil, args...)
 }
 
 // StartWithEnv is Start with more environment variables.
-func StartWithEnv(t *testing.T, env []string, args ...string) *Server {
+func StartWithEnv(t testing.TB, env []string, args ...string) *Server {
 	t.Helper()
 	path := os.Getenv(programVariable)
 	program, err := exec.LookPath(cmp.Or(path, "redis-server"))
@@ -53,7 +53,7 @@ func StartWithEnv(t *testing.T, env []string, args ...string) *Server {
 	return s
 }
 
-func (s *Server) start(t *testing.T) {
+func (s *Server) start(t testing.TB) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(s.Address)
 	require.NoError(t, err)
@@ -96,14 +96,20 @@ func (s *Server) Kill() {
 
 // Restart kills the server and starts it again. It then has the last snapshot,
 // if one was saved.
-func (s *Server) Restart(t *testing.T) {
+func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	s.Kill()
 	s.start(t)
 }
 
+// Signal sends a signal to the server's process.
+func (s *Server) Signal(t testing.TB, signal os.Signal) {
+	t.Helper()
+	require.NoError(t, s.cmd.Process.Signal(signal))
+}
+
 // Client returns a client of the server.
-func (s *Server) Client(t *testing.T) *redis.Client {
+func (s *Server) Client(t testing.TB) *redis.Client {
 	t.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: s.Address})
 	t.Cleanup(func() { _ = rdb.Close() })
@@ -111,7 +117,7 @@ func (s *Server) Client(t *testing.T) *redis.Client {
 }
 
 // FreeAddress returns a loopback address on which nobody listens.
-func FreeAddress(t *testing.T) string {
+func FreeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
