@@ -81,7 +81,10 @@ if due > 0 and epochOfDue == epoch and now <= due + tolerance then
 	return reply(due > now and CONFIRM or SEND, math.max(due - now, 0))
 end
 
-due = last > now and last + interval or now
+-- After a 429 the ring doesn't show all requests that count. So for one window
+-- those that were held back must not follow each other at once.
+local spaced = last > now or now < heldUntil + window
+due = spaced and math.max(last + interval, now) or now
 due = math.max(due, (tonumber(redis.call('HGET', key, place)) or 0) + window)
 if due - now > patience then
 	return reply(TOO_LONG, due - now)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"sync/atomic"
 	"syscall"
 
@@ -13,17 +15,22 @@ import (
 // The environment variables that make a worker of a test faulty.
 const (
 	killVariable   = "FLEET_TEST_KILL"    // "before N" or "after N": end at its Nth script, without a warning
-	noColdVariable = "FLEET_TEST_NO_COLD" // not empty: never notice that Redis has just started
+	noColdVariable = "FLEET_TEST_NO_COLD" // not empty: use the quota at once after Redis has started
 )
 
-func faultsOf(getenv func(string) string) (faults []redis.Hook) {
-	if at := getenv(killVariable); at != "" {
-		faults = append(faults, &killer{at: at})
+// addFaults makes rdb do what the environment says.
+func addFaults(rdb redis.UniversalClient) error {
+	if at := os.Getenv(killVariable); at != "" {
+		rdb.AddHook(&killer{at: at})
 	}
-	if getenv(noColdVariable) != "" {
-		faults = append(faults, noCold{})
+	if os.Getenv(noColdVariable) == "" {
+		return nil
 	}
-	return faults
+	fault, err := newNoCold()
+	if err == nil {
+		rdb.AddHook(fault)
+	}
+	return err
 }
 
 // killer kills this process, as kill -9 does.
@@ -35,7 +42,7 @@ type killer struct {
 
 func (k *killer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if !isScript(cmd) {
+		if cmd.Name() != "evalsha" && cmd.Name() != "eval" {
 			return next(ctx, cmd)
 		}
 		n := k.scripts.Load() + 1
@@ -56,20 +63,34 @@ func (k *killer) reached(here string) {
 	}
 }
 
-// noCold makes scripts believe that the server has always had them. Their last
-// argument says whether it had.
-type noCold struct{ ignored }
+// noCold replaces limiter.lua by a script that doesn't wait after Redis has
+// started.
+type noCold struct {
+	ignored
+	hash, changedHash, changedText string
+}
 
-func (noCold) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func newNoCold() (noCold, error) {
+	text, err := os.ReadFile("../limiter.lua")
+	changed := regexp.MustCompile(`(?m)^local cold = .*$`).ReplaceAllLiteralString(string(text), "local cold = false")
+	if err == nil && changed == string(text) {
+		err = errors.New("limiter.lua has no line that this fault can change")
+	}
+	return noCold{hash: redis.NewScript(string(text)).Hash(), changedHash: redis.NewScript(changed).Hash(), changedText: changed}, err
+}
+
+func (f noCold) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if args := cmd.Args(); isScript(cmd) {
-			args[len(args)-1] = 0
+		args := cmd.Args()
+		switch {
+		case cmd.Name() == "evalsha" && args[1] == f.hash:
+			args[1] = f.changedHash
+		case cmd.Name() == "eval" && redis.NewScript(fmt.Sprint(args[1])).Hash() == f.hash:
+			args[1] = f.changedText
 		}
 		return next(ctx, cmd)
 	}
 }
-
-func isScript(cmd redis.Cmder) bool { return cmd.Name() == "evalsha" || cmd.Name() == "eval" }
 
 // ignored are the hooks that do nothing.
 type ignored struct{}

@@ -140,8 +140,9 @@ func runRole(ctx context.Context, args []string) int {
 		return exitUsage
 	}
 	rdb := newRedis(s.redis)
-	for _, fault := range faultsOf(os.Getenv) {
-		rdb.AddHook(fault)
+	if err := addFaults(rdb); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed
 	}
 	if err := runWorker(untilEnd(ctx, os.Stdin), s, rdb, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
