@@ -23,8 +23,8 @@
 // passed. Clients that WithCredentials returns wait in the same queue, because
 // they use the Limiter of their parent.
 //
-// After Redis has started, after a failover and after its clock was set back,
-// the fleet sends nothing for one Window plus Slack. Redis may have lost what it
+// After Redis has started, after a failover and after its clock was set, the
+// fleet sends nothing for one Window plus Slack. Redis may have lost what it
 // let through last. For the same reason the first request of a fleet waits if no
 // program has used package redisfleet on this server yet.
 //

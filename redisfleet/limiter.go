@@ -46,8 +46,19 @@ const (
 	verdictMismatch        // the members of the fleet have different settings
 )
 
-// grant is when a request is due, by the clock of Redis.
-type grant struct{ due, epoch int64 }
+// grant is when a request is due, by the clock of Redis and by this member's.
+type grant struct {
+	due, epoch int64
+	at         time.Time
+}
+
+// late returns how long ago the request was due.
+func (g grant) late() time.Duration {
+	if g.due == 0 {
+		return 0
+	}
+	return max(time.Since(g.at), 0)
+}
 
 // verdict is the response of limiter.lua.
 type verdict struct {
@@ -116,7 +127,7 @@ func (l *limiter) run(ctx context.Context, patience time.Duration, reserved gran
 	started := time.Now()
 	response, err := l.member.run(ctx, l.script, l.key,
 		l.limit, l.ringWindow().Microseconds(), l.interval().Microseconds(), l.tolerance().Microseconds(),
-		patience.Microseconds(), reserved.due, reserved.epoch, hold.Microseconds(), number(recent), number(unrecorded))
+		patience.Microseconds(), reserved.due, reserved.epoch, reserved.late().Microseconds(), hold.Microseconds(), number(recent), number(unrecorded))
 	if err != nil {
 		return verdict{}, err
 	}
@@ -130,7 +141,8 @@ func (l *limiter) run(ctx context.Context, patience time.Duration, reserved gran
 	if numbers[0] != verdictMismatch {
 		l.lastRun.Store(&started)
 	}
-	return verdict{numbers[0], time.Duration(numbers[1]) * time.Microsecond, grant{numbers[2], numbers[3]}}, nil
+	wait := time.Duration(numbers[1]) * time.Microsecond
+	return verdict{numbers[0], wait, grant{numbers[2], numbers[3], started.Add(wait)}}, nil
 }
 
 // ranWithinWindow reports whether Redis must still have the quota's hash.

@@ -18,10 +18,11 @@
 --   4 tolerance     how late a grant may be used
 --   5 patience      the longest wait of the caller
 --   6 due, 7 epoch  of a grant to confirm, or 0
---   8 hold          how long to hold back all requests, or 0
---   9 recent        1 if this script ran for the caller within the last window
---  10 unrecorded    1 if the caller sent requests that aren't in the ring
---  11 new           1 if this server didn't know this script
+--   8 late          how late the caller asks to confirm it, by its own clock
+--   9 hold          how long to hold back all requests, or 0
+--  10 recent        1 if this script ran for the caller within the last window
+--  11 unrecorded    1 if the caller sent requests that aren't in the ring
+--  12 new           1 if this server didn't know this script
 --
 -- Returns {verdict, wait, due, epoch}.
 local SEND, CONFIRM, HELD, TOO_LONG, MISMATCH = 0, 1, 2, 3, 4
@@ -32,8 +33,8 @@ for i, value in ipairs(ARGV) do
 	arg[i] = tonumber(value)
 end
 local limit, window, interval, tolerance, patience = arg[1], arg[2], arg[3], arg[4], arg[5]
-local due, epochOfDue, hold = arg[6], arg[7], arg[8]
-local recent, unrecorded, new = arg[9] == 1, arg[10] == 1, arg[11] == 1
+local due, epochOfDue, late, hold = arg[6], arg[7], arg[8], arg[9]
+local recent, unrecorded, new = arg[10] == 1, arg[11] == 1, arg[12] == 1
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -53,12 +54,15 @@ end
 local wasLost = epoch == 0 and recent -- or it would not have expired yet
 local promoted = epoch > 0 and server ~= '' and saved[8] ~= '' and saved[8] ~= server
 local clockWasSetBack = seen > now + tolerance
+-- The caller has waited for less time than this server. A response can be slow,
+-- so a difference must be large.
+local clockWasSetAhead = due > 0 and epoch == epochOfDue and now - due - late > window / 4
 if clockWasSetBack then
 	heldUntil = now + math.max(heldUntil - seen, 0)
 end
 
 -- What was granted last is unknown, so all of that must pass.
-local cold = new or wasLost or promoted or clockWasSetBack or unrecorded
+local cold = new or wasLost or promoted or clockWasSetBack or clockWasSetAhead or unrecorded
 if cold or epoch == 0 then
 	place, last, epoch = 0, cold and now + window or 0, now
 	redis.call('DEL', key)
