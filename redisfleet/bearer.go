@@ -85,8 +85,9 @@ func (s *bearerSource) look(ctx context.Context, refusedDigest, owner string) (s
 	}
 	fields, err := response.StringSlice()
 	if err != nil || len(fields) != 4 {
-		return sharedBearer{}, redisError{errors.New("a script returned an unexpected response")}
+		return sharedBearer{}, errUnexpectedResponse
 	}
+	s.member.setWorking()
 	shared := sharedBearer{digest: fields[1], elected: fields[3] == "1"}
 	left, err := strconv.ParseInt(fields[2], 10, 64)
 	if token, ok := s.sealer.open(fields[0]); ok && err == nil {

@@ -121,7 +121,7 @@ func TestFleetOf20SharesQuotaAndBearer(t *testing.T) {
 	for _, r := range requests(tenant, false) {
 		at = append(at, r.At)
 	}
-	require.Equal(t, 100, mostIn(10*time.Second, at))
+	require.LessOrEqual(t, mostIn(10*time.Second, at), 100)
 }
 
 // TestWithCredentialsQueuesInTheSameRing also shows that such a client has a

@@ -23,16 +23,17 @@ const (
 )
 
 // Options configures a fleet. All its members must have the same Fleet, Prefix,
-// Limit, Window, Slack and SealKey. The zero value of every field except Redis
-// selects its default.
+// Limit, Window, Slack and SealKey. A member with another Limit, Window or Slack
+// than the others gets errors that match [sailpoint.ErrInvalidArgument]. The
+// zero value of every field except Redis selects its default.
 type Options struct {
 	// Redis is a client of one server, of Sentinel or of a Cluster. It is
 	// required. The fleet never closes it.
 	Redis redis.UniversalClient
 
 	// Fleet names the quota and the bearer in Redis. The default is
-	// Config.ClientID. Set a name of your own if the PAT is rotated, so that the
-	// fleet stays one while its members use the old PAT and the new one. Two
+	// Config.ClientID. Set a name of your own if the PAT is rotated. The members
+	// then stay one fleet, whether they use the old PAT or the new one. Two
 	// fleets with the same Prefix need different names.
 	Fleet string
 
@@ -41,18 +42,19 @@ type Options struct {
 	Prefix string
 
 	// Limit is how many requests the fleet may send to one version of the API in
-	// any Window. The defaults are 100 and 10 s, as SailPoint documents. Choose a
-	// smaller Limit if other programs use the same PAT. Limit is at most 10,000,
-	// and Window is from 10 ms to 1 h.
-	Limit  int
+	// any Window. The default is 100, as SailPoint documents. Choose less if
+	// other programs use the same PAT. The largest Limit is 10,000.
+	Limit int
+	// Window is the time for which Limit is meant. The default is 10 s, as
+	// SailPoint documents. It is at least 10 ms and at most 1 h.
 	Window time.Duration
 
-	// Slack allows for the different times that requests take to the API. The
-	// default is a twentieth of Window. Requests that reach the API within half
-	// of Slack never exceed the Limit. The fleet sends at most Limit requests in
-	// Window plus Slack. A member that waits longer than a quarter of Slack for
-	// Redis tries again, so Slack must be more than four times that. It is at
-	// most 1 h.
+	// Slack is how long a request may take from its turn to the API. The default
+	// is a twentieth of Window, which is 500 ms by default. Redis may use half of
+	// it, so a request should reach the API within the other half. The fleet
+	// sends at most Limit requests in Window plus Slack, so a longer Slack makes
+	// it a little slower. If Redis responds more than a quarter of Slack late,
+	// calls fail or use the Fallback. Slack is at least 1 ms and at most 1 h.
 	Slack time.Duration
 
 	// Fallback lets requests through while this member can't use Redis, for

@@ -20,12 +20,14 @@ var limiterScript = newScript(limiterLua)
 
 const (
 	longestWait  = 24 * time.Hour // if the context has no deadline
-	maxLateSends = 5              // in a row, before Redis counts as too slow
+	maxLateSends = 5              // of one call, before Redis counts as too slow
 )
 
-// limiter is the [sailpoint.SharedLimiter] of a member. Redis keeps a ring of
-// the fleet's last grants. A grant that is due later must be confirmed when it
-// is due, because a 429 or a failover may have made it void.
+var _ sailpoint.SharedLimiter = (*limiter)(nil)
+
+// limiter is the SharedLimiter of a member. Redis keeps a ring of the fleet's
+// last grants. A grant that is due later must be confirmed when it is due,
+// because a 429 or a failover may have made it void.
 type limiter struct {
 	member *member
 	script script
@@ -89,19 +91,21 @@ func (l *limiter) awaitGrant(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		switch v.kind {
-		case verdictConfirm:
+		isLate := time.Since(asked) > l.tolerance()
+		if !isLate {
+			l.member.setWorking()
+		}
+		switch {
+		case v.kind == verdictConfirm:
 			reserved = v.grant
 			if err := sleep(ctx, v.wait); err != nil {
 				return err
 			}
-		case verdictSend:
-			if time.Since(asked) <= l.tolerance() {
-				return nil
-			}
-			// Redis or this process stood still, so the time of the grant may be over.
+		case v.kind == verdictSend && isLate: // Redis or this process stood still, so the grant may be outdated
 			reserved = grant{}
 			late++
+		case v.kind == verdictSend:
+			return nil
 		default:
 			return l.refusal(v)
 		}
@@ -123,20 +127,18 @@ func (l *limiter) ask(ctx context.Context, reserved grant) (verdict, error) {
 
 // run runs limiter.lua. Without a hold it asks for a grant.
 func (l *limiter) run(ctx context.Context, patience time.Duration, reserved grant, hold time.Duration) (verdict, error) {
-	recent, unrecorded := l.ranWithinWindow(), l.member.fellBack()
+	recent, unrecorded := l.ranWithinWindow(), l.member.unrecorded()
 	started := time.Now()
 	response, err := l.member.run(ctx, l.script, l.key,
 		l.limit, l.ringWindow().Microseconds(), l.interval().Microseconds(), l.tolerance().Microseconds(),
-		patience.Microseconds(), reserved.due, reserved.epoch, reserved.late().Microseconds(), hold.Microseconds(), number(recent), number(unrecorded))
+		patience.Microseconds(), reserved.due, reserved.epoch, reserved.late().Microseconds(), hold.Microseconds(), number(recent), number(!unrecorded.IsZero()))
 	if err != nil {
 		return verdict{}, err
 	}
-	if unrecorded {
-		l.member.setRecorded()
-	}
+	l.member.setRecorded(unrecorded)
 	numbers, err := response.Int64Slice()
 	if err != nil || len(numbers) != 4 {
-		return verdict{}, redisError{errors.New("a script returned an unexpected response")}
+		return verdict{}, errUnexpectedResponse
 	}
 	if numbers[0] != verdictMismatch {
 		l.lastRun.Store(&started)
@@ -151,6 +153,7 @@ func (l *limiter) ranWithinWindow() bool {
 	return last != nil && time.Since(*last) < l.window
 }
 
+// number returns a condition as an argument of a script.
 func number(condition bool) int {
 	if condition {
 		return 1

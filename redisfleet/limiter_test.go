@@ -22,7 +22,7 @@ import (
 
 // short are the settings of most tests. The slack is long, because machines that
 // run tests may be busy.
-var short = Options{Limit: 5, Window: 300 * time.Millisecond, Slack: 200 * time.Millisecond}
+var short = Options{Limit: 5, Window: 300 * time.Millisecond, Slack: 400 * time.Millisecond}
 
 func fill(t *testing.T, l *limiter) {
 	t.Helper()
@@ -422,8 +422,15 @@ func TestResponsesThatAreTooLateLetNothingThrough(t *testing.T) {
 	rdb.AddHook(delay(40 * time.Millisecond))
 	l := limiterOf(t, s, sailpointtest.NewTenant().Config(), Options{Redis: rdb, Slack: 100 * time.Millisecond, Window: 300 * time.Millisecond})
 	err := l.Wait(t.Context())
-	require.ErrorContains(t, err, "it responds too slowly to keep to the quota")
+	require.EqualError(t, err, "redisfleet: Redis failed: it responds too slowly to keep to the quota: make Options.Slack longer")
 	require.Equal(t, maxLateSends, s.scriptCalls(t))
+
+	fallback := &share{}
+	l.member.fallback = fallback
+	started := time.Now()
+	require.NoError(t, l.Wait(t.Context()))
+	require.Equal(t, 1, fallback.asked)
+	require.GreaterOrEqual(t, time.Since(started), l.ringWindow())
 }
 
 // delay is a redis.Hook that makes each response late.
@@ -496,7 +503,7 @@ func TestMembersWithDifferentSettings(t *testing.T) {
 	other.Limit = 7
 	l := limiterOf(t, s, cfg, other)
 	err := l.Wait(t.Context())
-	require.EqualError(t, err, "sailpoint: invalid argument: Limit is 7 in 500ms (Window and Slack), but another member of the fleet has 5 in 500ms: give all members the same")
+	require.EqualError(t, err, "sailpoint: invalid argument: Limit is 7 in 700ms (Window and Slack), but another member of the fleet has 5 in 700ms: give all members the same")
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 	require.Eventually(t, func() bool { return l.Wait(t.Context()) == nil }, 10*time.Second, 20*time.Millisecond, "once the other has stopped")
 }
@@ -562,6 +569,33 @@ func TestColdHold(t *testing.T) {
 			require.GreaterOrEqual(t, time.Since(last), opts.Window+opts.Slack)
 		})
 	}
+}
+
+// TestSentinelFailover shows that a fleet continues with the server that
+// Sentinel promotes, after the hold.
+func TestSentinelFailover(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	host, port, err := net.SplitHostPort(p.primary.Address)
+	require.NoError(t, err)
+	config := filepath.Join(t.TempDir(), "sentinel.conf")
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "sentinel monitor fleet %s %s 1\nsentinel down-after-milliseconds fleet 500\n", host, port), 0o600))
+	sentinel := newServer(t, config, "--sentinel")
+	rdb := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "fleet", SentinelAddrs: []string{sentinel.Address}})
+	t.Cleanup(func() { _ = rdb.Close() })
+	monitor := sentinel.client(t)
+	require.Eventually(t, func() bool {
+		replicas, err := monitor.Do(t.Context(), "SENTINEL", "REPLICAS", "fleet").Slice()
+		return err == nil && len(replicas) == 1
+	}, 30*time.Second, 100*time.Millisecond, "Sentinel knows the replica")
+
+	l := limiterOf(t, nil, sailpointtest.NewTenant().Config(), Options{Redis: rdb, Limit: 5, Window: 3 * time.Second, Slack: time.Second})
+	fill(t, l)
+	last := time.Now()
+	p.primary.Kill()
+	require.Eventually(t, func() bool { return l.Wait(t.Context()) == nil }, time.Minute, 10*time.Millisecond)
+	require.GreaterOrEqual(t, time.Since(last), l.ringWindow())
+	require.Contains(t, p.replica.client(t).Info(t.Context(), "replication").Val(), "role:master")
 }
 
 // TestRestartWithoutTheColdHold shows that the restart matters.

@@ -27,12 +27,16 @@ type member struct {
 	fellBackLast time.Time // when the fallback last let a request through
 }
 
+const retryInterval = time.Second // in the first window of a failure
+
 // redisError is a failure of Redis, or of the way to it.
 type redisError struct{ error }
 
 func (e redisError) Error() string { return "redisfleet: Redis failed: " + e.error.Error() }
 
 func (e redisError) Unwrap() error { return e.error }
+
+var errUnexpectedResponse = redisError{errors.New("a script returned an unexpected response")}
 
 // run runs a script. Its error is ctx's or a redisError.
 func (m *member) run(ctx context.Context, s script, key string, args ...any) (*redis.Cmd, error) {
@@ -43,10 +47,10 @@ func (m *member) run(ctx context.Context, s script, key string, args ...any) (*r
 	if err != nil {
 		return nil, redisError{err}
 	}
-	m.setWorking()
 	return response, nil
 }
 
+// setWorking is called after a response that was of use.
 func (m *member) setWorking() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -56,15 +60,15 @@ func (m *member) setWorking() {
 	m.failingSince = time.Time{}
 }
 
-// withoutRedis asks the fallback. It returns nil if a request may be sent. It
-// returns errRetry if the caller should try Redis again, because the requests
-// that the fleet was granted last still count.
+// withoutRedis asks the fallback. It returns nil if a request may be sent. In
+// the first window it returns errRetry after a while, because the fleet's last
+// requests still count. The caller should then try Redis again.
 func (m *member) withoutRedis(ctx context.Context, failure redisError) error {
 	if m.fallback == nil {
 		return failure
 	}
 	if left := time.Until(m.setFailing(failure).Add(m.window)); left > 0 {
-		if err := sleep(ctx, left); err != nil {
+		if err := sleep(ctx, min(left, retryInterval)); err != nil {
 			return err
 		}
 		return errRetry
@@ -94,19 +98,25 @@ func (m *member) setFailing(failure redisError) (since time.Time) {
 	return m.failingSince
 }
 
-// fellBack reports whether requests that Redis doesn't know of still count.
-func (m *member) fellBack() bool {
+// unrecorded returns when the fallback last let a request through, or zero if
+// no such request counts any more. Redis doesn't know of them.
+func (m *member) unrecorded() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return !m.fellBackLast.IsZero() && time.Since(m.fellBackLast) < m.window
+	if time.Since(m.fellBackLast) >= m.window {
+		return time.Time{}
+	}
+	return m.fellBackLast
 }
 
-// setRecorded is called when Redis holds back the fleet because of the
-// fallback's requests.
-func (m *member) setRecorded() {
+// setRecorded is called when Redis holds back the fleet because of requests
+// until last.
+func (m *member) setRecorded(last time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fellBackLast = time.Time{}
+	if m.fellBackLast.Equal(last) {
+		m.fellBackLast = time.Time{}
+	}
 }
 
 func (m *member) log(level slog.Level, message string, attrs ...slog.Attr) {

@@ -94,6 +94,24 @@ func TestFallback(t *testing.T) {
 	require.Contains(t, log.String(), `level=INFO msg="redisfleet: Redis works again"`)
 }
 
+// TestShortFailureOfRedis shows that a member with a Fallback soon uses Redis
+// again.
+func TestShortFailureOfRedis(t *testing.T) {
+	t.Parallel()
+	s := newServer(t).warm(t)
+	n := &network{}
+	fallback := &share{}
+	l := limiterOf(t, s, sailpointtest.NewTenant().Config(), Options{Redis: s.client(t, via(n)), Fallback: fallback, Window: time.Minute})
+	waited := make(chan error)
+	go func() { waited <- l.Wait(t.Context()) }()
+	require.NoError(t, sleep(t.Context(), 300*time.Millisecond))
+	n.connect(s.Address)
+	started := time.Now()
+	require.NoError(t, <-waited)
+	require.Less(t, time.Since(started), 30*time.Second)
+	require.Zero(t, fallback.asked)
+}
+
 // TestFallbacksAndRedisTogetherKeepToTheLimit cuts all members off from a Redis
 // that keeps running, so that its ring doesn't know of the Fallbacks' requests.
 func TestFallbacksAndRedisTogetherKeepToTheLimit(t *testing.T) {
@@ -143,7 +161,7 @@ func TestFallbacksAndRedisTogetherKeepToTheLimit(t *testing.T) {
 // nothing is sent, even if the member didn't use Redis between them.
 func TestOutagesFarApartAreSeparate(t *testing.T) {
 	t.Parallel()
-	m := &member{window: 30 * time.Millisecond, fallback: &share{}}
+	m := &member{window: 300 * time.Millisecond, fallback: &share{}}
 	failure := redisError{redis.ErrClosed}
 	require.ErrorIs(t, m.withoutRedis(t.Context(), failure), errRetry)
 	require.NoError(t, m.withoutRedis(t.Context(), failure))

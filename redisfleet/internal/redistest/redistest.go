@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -57,9 +59,14 @@ func (s *Server) start(t testing.TB) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(s.Address)
 	require.NoError(t, err)
-	args := append([]string{
+	args := []string{
 		"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", s.Folder, "--logfile", "log", "--repl-diskless-sync-delay", "0",
-	}, s.args...)
+	}
+	if len(s.args) > 0 && !strings.HasPrefix(s.args[0], "--") {
+		args = slices.Concat(s.args, args) // a configuration file must be first
+	} else {
+		args = slices.Concat(args, s.args)
+	}
 	s.cmd = exec.CommandContext(context.Background(), s.program, args...) //nolint:gosec // for tests only
 	s.cmd.Env = s.env
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
