@@ -10,11 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
@@ -319,53 +315,4 @@ func exampleClient(version ...sailpoint.APIVersion) *sailpoint.Client {
 		log.Fatal(err)
 	}
 	return client
-}
-
-// TestSnippetsAreCompiled shows that each Go snippet of the README and guides
-// also stands, line for line, in a compiled file. A snippet of another SDK, which
-// this module can't compile, is marked as golang instead of go.
-func TestSnippetsAreCompiled(t *testing.T) {
-	compiled := []string{withoutIndent(readFile(t, "internal/firstprogram/main.go"))}
-	for _, name := range glob(t, "*example*_test.go", "*/*example*_test.go", "*/*/*example*_test.go") {
-		compiled = append(compiled, withoutIndent(readFile(t, name)))
-	}
-	count := map[string]int{}
-	for _, name := range glob(t, "*.md", "docs/*.md") {
-		for _, snippet := range strings.Split(readFile(t, name), "```go\n")[1:] {
-			snippet, _, closed := strings.Cut(snippet, "```")
-			require.True(t, closed, name)
-			require.True(t, slices.ContainsFunc(compiled, func(source string) bool {
-				return strings.Contains(source, withoutIndent(snippet))
-			}), "a snippet in %s is not compiled anywhere:\n%s", name, snippet)
-			count[name]++
-		}
-	}
-	require.GreaterOrEqual(t, count["README.md"], 2)
-	require.GreaterOrEqual(t, count["docs/from-go-sdk.md"], 5, "one for each call")
-}
-
-func glob(t *testing.T, patterns ...string) (names []string) {
-	t.Helper()
-	for _, pattern := range patterns {
-		found, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		require.NotEmpty(t, found, pattern)
-		names = append(names, found...)
-	}
-	return names
-}
-
-func readFile(t *testing.T, name string) string {
-	t.Helper()
-	content, err := os.ReadFile(name)
-	require.NoError(t, err)
-	return string(content)
-}
-
-func withoutIndent(source string) string {
-	var b strings.Builder
-	for line := range strings.Lines(source) {
-		b.WriteString(strings.TrimLeft(line, " \t"))
-	}
-	return b.String()
 }
