@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/module"
@@ -29,16 +30,20 @@ func (r *release) proxy() string { return filepath.Join(r.work, "proxy") }
 // proxy, and all others where it finds them usually. Each user has a module
 // cache of their own.
 func (r *release) environment(ctx context.Context, user string) ([]string, error) {
-	usual, err := output(ctx, r.work, "go", "env", "GOPROXY")
+	settings, err := output(ctx, r.work, "go", "env", "GOPROXY", "GOSUMDB", "GONOSUMDB")
 	if err != nil {
 		return nil, err
 	}
+	usual := append(strings.Split(settings, "\n"), "") // output trims an empty GONOSUMDB
 	return []string{
-		"GOPROXY=file://" + filepath.ToSlash(r.proxy()) + "," + usual,
+		"GOPROXY=file://" + filepath.ToSlash(r.proxy()) + "," + usual[0],
 		// The checksum database doesn't know a version that is not published.
-		"GONOSUMDB=" + root + "," + root + "/*",
+		"GOSUMDB=" + usual[1],
+		"GONOSUMDB=" + strings.Trim(root+","+root+"/*,"+usual[2], ","),
+		// A private module would bypass the proxy.
+		"GOENV=off",
 		"GOPRIVATE=",
-		"GONOPROXY=none",
+		"GONOPROXY=",
 		"GOMODCACHE=" + filepath.Join(r.work, user, "modules"),
 		"GOBIN=" + filepath.Join(r.work, user, "bin"),
 		"GOFLAGS=-modcacherw", // so that it can be removed
