@@ -51,7 +51,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		flags.PrintDefaults()
 	}
 	rehearse := flags.Bool("rehearse", false, "leave no tags in this checkout")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	checkout, err := output(ctx, ".", "git", "rev-parse", "--show-toplevel")
