@@ -31,23 +31,28 @@ type outcome int
 
 func (outcome) Error() string { return "" }
 
-// The next run may get past these, whatever caused them.
-var passing = []error{
-	lifecycle.ErrNewSecretRejected, lifecycle.ErrInProgress, lifecycle.ErrSuperseded, lifecycle.ErrStoreUnknown, lifecycle.ErrStoreConflict,
-	errNotConfirmed,
-}
-
-// The next run gets no further, even if the cause alone would pass.
-var settled = []error{
-	lifecycle.ErrNoFreeSlot, lifecycle.ErrNameTaken, lifecycle.ErrStoredCredential, lifecycle.ErrNotListed, lifecycle.ErrManaged,
-	lifecycle.ErrNotAsRequested, lifecycle.ErrClientReplaced, sailpoint.ErrInvalidCredentials, sailpoint.ErrUnauthorized,
-	sailpoint.ErrForbidden, sailpoint.ErrBadRequest, sailpoint.ErrNotFound, sailpoint.ErrConflict,
-}
-
-// These causes pass by themselves.
-var temporary = []error{
-	sailpoint.ErrUnreachable, sailpoint.ErrServer, sailpoint.ErrRateLimited, sailpoint.ErrOutcomeUnknown, context.Canceled,
-	context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
+// exitCodes has errors by their exit code. The first that matches applies.
+var exitCodes = []struct {
+	code int
+	any  []error
+}{
+	{exitUsage, []error{sailpoint.ErrInvalidArgument, sailpoint.ErrSelf}},
+	// The next run may get past these, whatever caused them.
+	{exitAgain, []error{
+		lifecycle.ErrNewSecretRejected, lifecycle.ErrInProgress, lifecycle.ErrSuperseded, lifecycle.ErrStoreUnknown,
+		lifecycle.ErrStoreConflict, errNotConfirmed,
+	}},
+	// The next run gets no further, even if the cause alone would pass.
+	{exitPerson, []error{
+		lifecycle.ErrNoFreeSlot, lifecycle.ErrNameTaken, lifecycle.ErrStoredCredential, lifecycle.ErrNotListed, lifecycle.ErrManaged,
+		lifecycle.ErrNotAsRequested, lifecycle.ErrClientReplaced, sailpoint.ErrInvalidCredentials, sailpoint.ErrUnauthorized,
+		sailpoint.ErrForbidden, sailpoint.ErrBadRequest, sailpoint.ErrNotFound, sailpoint.ErrConflict,
+	}},
+	// These causes pass by themselves.
+	{exitAgain, []error{
+		sailpoint.ErrUnreachable, sailpoint.ErrServer, sailpoint.ErrRateLimited, sailpoint.ErrOutcomeUnknown, context.Canceled,
+		context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
+	}},
 }
 
 // exitCode returns 1 only for an error that may pass by itself, because --quiet
@@ -55,21 +60,24 @@ var temporary = []error{
 func exitCode(err error) int {
 	var code outcome
 	var failure *sailpoint.Error
-	matches := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &code):
 		return int(code)
-	case errors.As(err, new(usageError)), matches(sailpoint.ErrInvalidArgument), matches(sailpoint.ErrSelf):
+	case errors.As(err, new(usageError)):
 		return exitUsage
-	case slices.ContainsFunc(passing, matches):
-		return exitAgain
-	case slices.ContainsFunc(settled, matches), errors.As(err, new(*tls.CertificateVerificationError)),
+	case errors.As(err, new(*tls.CertificateVerificationError)),
 		errors.As(err, new(*sailpoint.CreateOutcomeError)) && !errors.As(err, new(*lifecycle.Error)): // whose next run deletes a lost token
 		return exitPerson
-	case slices.ContainsFunc(temporary, matches), errors.As(err, new(*net.OpError)),
-		errors.As(err, &failure) && (failure.StatusCode == http.StatusRequestTimeout || failure.StatusCode == http.StatusTooEarly):
+	}
+	for _, group := range exitCodes {
+		if slices.ContainsFunc(group.any, func(target error) bool { return errors.Is(err, target) }) {
+			return group.code
+		}
+	}
+	if errors.As(err, new(*net.OpError)) || errors.As(err, &failure) &&
+		(failure.StatusCode == http.StatusRequestTimeout || failure.StatusCode == http.StatusTooEarly) {
 		return exitAgain
 	}
 	return exitPerson

@@ -46,14 +46,15 @@ func (i invocation) with(name, value string) invocation {
 	return i
 }
 
-// run calls run with a command line. No argument in it has a space.
-func (i invocation) run(ctx context.Context, line string) (code int, stdout, stderr string) {
+// run calls run with a command line, in which no argument has a space, and more
+// arguments.
+func (i invocation) run(ctx context.Context, line string, more ...string) (code int, stdout, stderr string) {
 	var out, notes bytes.Buffer
 	s := streams{in: i.in, out: &out, err: &notes, inTerminal: i.terminal, outTerminal: i.terminal, errTerminal: i.terminal, width: i.width}
 	if s.in == nil {
 		s.in = strings.NewReader("")
 	}
-	code = run(ctx, strings.Fields(line), func(name string) string { return i.env[name] }, s, i.transport)
+	code = run(ctx, append(strings.Fields(line), more...), func(name string) string { return i.env[name] }, s, i.transport)
 	return code, out.String(), notes.String()
 }
 

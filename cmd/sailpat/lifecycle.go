@@ -19,15 +19,15 @@ import (
 
 // addRun adds a command that runs Issue or Rotate.
 func (a *app) addRun(root *cobra.Command, use, short, more string, do func(ctx context.Context, s *session) (*lifecycle.Result, error)) *cobra.Command {
-	cmd := a.add(root, use, short, more, func(ctx context.Context, s *session, _ []string) error {
+	cmd := a.add(root, use, short, more, func(ctx context.Context, s *session, _ []string) (*result, error) {
 		if s.store == nil {
-			return usageError("the secret needs a place: add --store")
+			return nil, usageError("the secret needs a place: add --store")
 		}
 		done, err := do(ctx, s)
-		if err != nil || a.quiet && done.Warning == "" && len(done.Left) == 0 {
-			return err
+		if err != nil {
+			return nil, err
 		}
-		return a.writeRun(s, done)
+		return runResult(done), nil
 	})
 	a.outputFlags(cmd)
 	return cmd
@@ -66,8 +66,7 @@ func (a *app) addRotate(root *cobra.Command) {
 	durationFlag(cmd.Flags(), &opts.AbandonAfter, "abandon-after", 15*time.Minute, "`AGE` of another run's token that is deleted, for a store without versions")
 }
 
-// writeRun writes what Issue or Rotate did.
-func (a *app) writeRun(s *session, done *lifecycle.Result) error {
+func runResult(done *lifecycle.Result) *result {
 	left := []map[string]string{} // never null
 	lines := []string{fmt.Sprintf("%s: %s, %q", done.Outcome, done.Token.ID, done.Token.Name)}
 	for _, l := range done.Left {
@@ -84,57 +83,56 @@ func (a *app) writeRun(s *session, done *lifecycle.Result) error {
 	if done.Warning != "" {
 		lines = append(lines, done.Warning)
 	}
-	return a.write(s, result{closing: lines, members: members})
+	return &result{silent: done.Warning == "" && len(left) == 0, closing: lines, members: members}
 }
 
 func (a *app) addAudit(root *cobra.Command) {
 	var policy lifecycle.AuditPolicy
 	var failOn []lifecycle.Kind
 	cmd := a.add(root, "audit", "Find tokens that are unused, expiring or too powerful", "",
-		func(ctx context.Context, s *session, _ []string) error {
+		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			found, err := lifecycle.Audit(ctx, s.client, policy)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			s.at = found.At.UTC()
-			return a.writeAudit(ctx, s, found, failOn)
+			return a.auditResult(ctx, s, found, failOn)
 		})
 	policyFlags(cmd, &policy)
 	kindsFlag(cmd.Flags(), &failOn, "fail-on", "print only findings of these `KINDS`, and exit with 3 if there are any")
 	a.outputFlags(cmd, "csv", "html", "openmetrics")
 }
 
-// writeAudit writes the result of an audit. With --fail-on it writes just the
-// findings of those kinds, or nothing. A file always gets the whole result.
-func (a *app) writeAudit(ctx context.Context, s *session, found *lifecycle.Report, failOn []lifecycle.Kind) error {
-	shown := *found
-	if len(failOn) > 0 {
-		shown.Findings, shown.Counts = found.Of(failOn...), map[lifecycle.Kind]int{}
-		for _, f := range shown.Findings {
-			shown.Counts[f.Kind]++
-		}
+// auditResult returns the findings of an audit. With --fail-on it returns just
+// the findings of those kinds, if there are any. A file gets all findings, and
+// metrics are always complete.
+func (a *app) auditResult(ctx context.Context, s *session, found *lifecycle.Report, failOn []lifecycle.Kind) (r *result, err error) {
+	all, shown := a.reportResult(ctx, s, found), *found
+	if len(failOn) == 0 {
+		return all, nil
 	}
-	says := len(shown.Findings) > shown.Counts[lifecycle.FindingManaged] || !a.quiet && len(failOn) == 0
-	if a.file != "" || a.format == "openmetrics" {
-		if err := a.writeReport(ctx, s, found); err != nil {
-			return err
+	shown.Findings, shown.Counts = found.Of(failOn...), map[lifecycle.Kind]int{}
+	for _, f := range shown.Findings {
+		shown.Counts[f.Kind]++
+	}
+	if a.format == "openmetrics" && a.file == "" {
+		r = all
+	} else if a.file != "" {
+		if err := a.write(s, all); err != nil {
+			return nil, err
 		}
-		says = a.file != "" && len(failOn) > 0 && len(shown.Findings) > 0
 		a.file, a.format = "", ""
 	}
-	if says {
-		if err := a.writeReport(ctx, s, &shown); err != nil {
-			return err
-		}
+	if len(shown.Findings) == 0 {
+		return r, nil
 	}
-	if len(failOn) > 0 && len(shown.Findings) > 0 {
-		return outcome(exitPerson)
-	}
-	return nil
+	r = cmp.Or(r, a.reportResult(ctx, s, &shown))
+	r.silent = false
+	return r, outcome(exitPerson)
 }
 
-func (a *app) writeReport(ctx context.Context, s *session, found *lifecycle.Report) error {
-	opts := report.Options{Tenant: s.tenant, Demo: s.tenant == demoTenant}
+func (a *app) reportResult(ctx context.Context, s *session, found *lifecycle.Report) *result {
+	opts := report.Options{Tenant: s.tenant, Demo: a.demo}
 	t := table{columns: []column{{"KIND", alert}, {"ID", whole}, {"NAME", flexible}, {"OWNER", flexible}, {"FINDING", sentence}}}
 	for _, f := range found.Findings {
 		t.rows = append(t.rows, []string{string(f.Kind), f.Token.ID, f.Token.Name, f.Token.Owner.Name, f.Text})
@@ -145,7 +143,8 @@ func (a *app) writeReport(ctx context.Context, s *session, found *lifecycle.Repo
 			counts = append(counts, fmt.Sprintf("%d %s", n, kind))
 		}
 	}
-	return a.write(s, result{
+	return &result{
+		silent:  len(found.Findings) == found.Counts[lifecycle.FindingManaged],
 		table:   t,
 		closing: []string{fmt.Sprintf("%s audited. Findings: %s", count(found.Tokens), cmp.Or(strings.Join(counts, ", "), "none"))},
 		others: map[string]func(io.Writer) error{
@@ -154,17 +153,21 @@ func (a *app) writeReport(ctx context.Context, s *session, found *lifecycle.Repo
 			"html":        func(w io.Writer) error { return report.WriteHTML(w, found, opts) },
 			"openmetrics": func(w io.Writer) error { return writeMetrics(ctx, w, s, found) },
 		},
-	})
+	}
 }
 
 func (a *app) addPrune(root *cobra.Command) {
 	var policy lifecycle.AuditPolicy
 	opts := lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingNeverUsed, lifecycle.FindingStale, lifecycle.FindingExpired}}
 	cmd := a.add(root, "prune", "Delete tokens that nobody uses", "Without --apply it only prints them.",
-		func(ctx context.Context, s *session, _ []string) error {
+		func(ctx context.Context, s *session, _ []string) (*result, error) {
+			// Without findings, this checks the options and sends nothing.
+			if _, err := lifecycle.Prune(ctx, s.client, &lifecycle.Report{}, opts); err != nil {
+				return nil, err
+			}
 			found, err := lifecycle.Audit(ctx, s.client, policy)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			return a.change(ctx, s, "Delete", func(apply bool) ([]lifecycle.Change, error) {
 				opts.Apply = apply
@@ -186,7 +189,7 @@ func (a *app) addRenew(root *cobra.Command) {
 	var opts lifecycle.RenewOptions
 	cmd := a.add(root, "renew", "Extend the expiry of tokens that will expire soon",
 		"Their secrets stay the same. Without --apply it only prints them. Only the\nversion v1 renews other owners' tokens.",
-		func(ctx context.Context, s *session, _ []string) error {
+		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			if opts.NeverExpires {
 				opts.Lifetime = 0
 			}
@@ -209,7 +212,7 @@ func (a *app) addRenew(root *cobra.Command) {
 }
 
 // change makes changes, or only plans them. On a terminal it asks first.
-func (a *app) change(ctx context.Context, s *session, verb string, do func(apply bool) ([]lifecycle.Change, error)) error {
+func (a *app) change(ctx context.Context, s *session, verb string, do func(apply bool) ([]lifecycle.Change, error)) (*result, error) {
 	if a.apply && a.asks() {
 		planned, err := do(false)
 		planned = slices.DeleteFunc(planned, func(c lifecycle.Change) bool { return c.Status != lifecycle.StatusPlanned })
@@ -217,38 +220,29 @@ func (a *app) change(ctx context.Context, s *session, verb string, do func(apply
 			err = a.confirm(ctx, fmt.Sprintf("%s %s of %s?", verb, count(len(planned)), s.tenant))
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 	changes, err := do(a.apply)
-	return a.writeOutcome(ctx, s, changes, err)
-}
-
-// writeOutcome writes what became of each token. With --quiet it writes only
-// those that a person has to look at, unless a signal ended the command.
-func (a *app) writeOutcome(ctx context.Context, s *session, changes []lifecycle.Change, err error) error {
+	if err != nil && len(changes) == 0 {
+		return nil, err
+	}
 	code := exitDone
 	for _, c := range changes {
-		if c.Status == lifecycle.StatusFailed || c.Status == lifecycle.StatusUnknown {
-			code = max(code, exitCode(c.Err))
-		}
-	}
-	if a.quiet && ctx.Err() == nil {
-		changes = slices.DeleteFunc(changes, func(c lifecycle.Change) bool { return exitCode(c.Err) <= exitAgain })
-	}
-	if len(changes) > 0 || err == nil && !a.quiet {
-		if failed := a.writeChanges(s, changes); failed != nil {
-			return failed
-		}
+		code = max(code, exitCode(c.Err)) // skipped tokens have no error, unless ctx ended
 	}
 	if err == nil && code != exitDone {
-		return outcome(code)
+		err = outcome(code)
 	}
-	return err
+	if a.quiet && ctx.Err() == nil { // after a signal, the account is complete
+		changes = slices.DeleteFunc(changes, func(c lifecycle.Change) bool { return exitCode(c.Err) <= exitAgain })
+	}
+	return a.changesResult(changes), err
 }
 
-func (a *app) writeChanges(s *session, changes []lifecycle.Change) error {
-	r := result{
+func (a *app) changesResult(changes []lifecycle.Change) *result {
+	r := &result{
+		silent:  len(changes) == 0,
 		table:   table{columns: []column{{"STATUS", alert}, {"ID", whole}, {"NAME", flexible}, {"OWNER", flexible}, {"EXPIRES", whole}, {"REASON", sentence}}},
 		columns: append([]string{"status", "reason"}, recordColumns...),
 	}
@@ -278,5 +272,5 @@ func (a *app) writeChanges(s *session, changes []lifecycle.Change) error {
 	if counts[lifecycle.StatusPlanned] > 0 {
 		r.closing = append(r.closing, "Nothing was changed. To make the changes, add --apply.")
 	}
-	return a.write(s, r)
+	return r
 }

@@ -178,7 +178,7 @@ func TestASignalEndsPruneWithATrueAccount(t *testing.T) {
 			_ = cmd.Wait()
 			close(handler.release)
 			assert.Equal(t, 1, cmd.ProcessState.ExitCode())
-			assert.Regexp(t, `^sailpat prune: context canceled\n$`, stderr.String())
+			assert.Regexp(t, `^sailpat prune: interrupted: context canceled\n$`, stderr.String())
 			assert.Regexp(t, `\n4 tokens chosen, 1 deleted, 2 skipped, 1 unknown\n$`, stdout.String())
 			for _, token := range tenant.Tokens() {
 				assert.NotRegexp(t, `(?m)^deleted +`+regexp.QuoteMeta(token.ID), stdout.String())
@@ -206,7 +206,7 @@ func TestASignalEndsRotateAndTheNextRunFinishes(t *testing.T) {
 	close(handler.release)
 	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
 	assert.Empty(t, stdout.String())
-	assert.Regexp(t, `^sailpat rotate: lifecycle: rotate: create: .*left: a token "deploy-next-\w+": its create had no response; .*run it again\n$`, stderr.String())
+	assert.Regexp(t, `^sailpat rotate: interrupted: lifecycle: rotate: create: .*left: a token "deploy-next-\w+": its create had no response; .*run it again\n$`, stderr.String())
 
 	code, out, notes := b.run(line)
 	assert.Equal(t, 0, code)

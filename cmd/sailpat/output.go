@@ -22,6 +22,7 @@ import (
 
 // result is what a command writes, in each of its formats.
 type result struct {
+	silent  bool // not written to standard output with --quiet
 	table   table
 	closing []string                         // lines after the table
 	members map[string]any                   // of the JSON object
@@ -37,56 +38,57 @@ func (a *app) outputFlags(cmd *cobra.Command, others ...string) {
 }
 
 // write writes a result to standard output or to the file of --file.
-func (a *app) write(s *session, r result) (err error) {
+func (a *app) write(s *session, r *result) error {
+	if a.quiet && r.silent && a.file == "" && a.format != "openmetrics" {
+		return nil
+	}
 	var content bytes.Buffer
 	format := cmp.Or(a.format, "table")
-	terminal := a.outTerminal && a.file == ""
-	other, ok := r.others[format]
-	switch {
-	case ok:
-		err = other(&content)
-	case format == "json":
-		err = writeJSON(&content, s, r.members)
-	case format == "csv":
-		err = writeCSV(&content, s, r.columns, r.records)
-	default:
-		width := 0
-		if terminal {
-			width = max(a.width, 20)
-		}
-		fmt.Fprintf(&content, "%s  %s\n", s.tenant, s.at.Format("2006-01-02 15:04:05 MST"))
-		r.table.write(&content, width, terminal && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb")
-		for _, line := range r.closing {
-			fmt.Fprintln(&content, escape(line, ""))
-		}
+	render := map[string]func(io.Writer, *session, *result) error{"table": a.writeTable, "json": a.writeJSON, "csv": a.writeCSV}[format]
+	if other, ok := r.others[format]; ok {
+		render = func(w io.Writer, _ *session, _ *result) error { return other(w) }
 	}
-	if err != nil {
+	if err := render(&content, s, r); err != nil {
 		return err
 	}
 	text := content.String()
-	if format == "json" || format != "table" && terminal {
+	if format == "json" || format != "table" && a.toTerminal() {
 		text = escape(text, "\n\t")
 	}
 	if a.file != "" {
 		return maybe.WriteFile(a.file, []byte(text), 0o644) // as the umask allows; keeps the rights of an existing file
 	}
-	_, err = io.WriteString(a.out, text)
+	_, err := io.WriteString(a.out, text)
 	return err
 }
 
-func writeJSON(w io.Writer, s *session, members map[string]any) error {
-	object := map[string]any{"tenant": s.tenant, "demo": s.tenant == demoTenant, "at": s.at}
-	maps.Copy(object, members)
+func (a *app) toTerminal() bool { return a.outTerminal && a.file == "" }
+
+func (a *app) writeTable(w io.Writer, s *session, r *result) error {
+	width := 0
+	if a.toTerminal() {
+		width = max(a.width, 20)
+	}
+	fmt.Fprintf(w, "%s  %s\n", s.tenant, s.at.Format("2006-01-02 15:04:05 MST"))
+	r.table.write(w, width, a.toTerminal() && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb")
+	for _, line := range r.closing {
+		fmt.Fprintln(w, escape(line, ""))
+	}
+	return nil
+}
+
+func (a *app) writeJSON(w io.Writer, s *session, r *result) error {
+	object := map[string]any{"tenant": s.tenant, "demo": a.demo, "at": s.at}
+	maps.Copy(object, r.members)
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "\t") // as package report
 	return encoder.Encode(object)
 }
 
-// writeCSV begins each line with the same columns as package report.
-func writeCSV(w io.Writer, s *session, columns []string, records [][]string) error {
-	first := []string{s.tenant, s.at.Format(time.RFC3339), strconv.FormatBool(s.tenant == demoTenant)}
-	lines := [][]string{append([]string{"tenant", "time", "demo"}, columns...)}
-	for _, record := range records {
+func (a *app) writeCSV(w io.Writer, s *session, r *result) error {
+	first := []string{s.tenant, s.at.Format(time.RFC3339), strconv.FormatBool(a.demo)} // as package report
+	lines := [][]string{append([]string{"tenant", "time", "demo"}, r.columns...)}
+	for _, record := range r.records {
 		lines = append(lines, slices.Concat(first, record))
 	}
 	return spreadsheet.Write(w, slices.Values(lines))

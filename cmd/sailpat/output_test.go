@@ -203,6 +203,39 @@ func TestFileIsReplacedAsAWhole(t *testing.T) {
 	assert.Contains(t, stderr, "no such file or directory")
 }
 
+// TestQuietStillWritesFilesAndMetrics shows that -q hides only what a person
+// would read, so that a dashboard doesn't become stale.
+func TestQuietStillWritesFilesAndMetrics(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	for _, format := range []string{"table", "json", "openmetrics"} {
+		line := "--demo audit -q --owner-id nobody -o " + format
+		code, stdout, _ := invocation{}.run(t.Context(), line+" --file "+path)
+		assert.Equal(t, 0, code)
+		assert.Empty(t, stdout)
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.Contains(t, string(content), "DEMO", format)
+		require.NoError(t, os.Remove(path))
+		_, stdout, _ = invocation{}.run(t.Context(), line)
+		assert.Equal(t, format == "openmetrics", stdout != "", format)
+	}
+}
+
+// TestFailOnManaged shows that a kind without a fault is printed if it is asked
+// for.
+func TestFailOnManaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		tenant.Add(sailpoint.PersonalAccessToken{Name: "workflow", Managed: true})
+		code, stdout, _ := on(tenant).run(t.Context(), "audit -q --fail-on managed")
+		assert.Equal(t, 3, code)
+		assert.Contains(t, stdout, "\nmanaged  ")
+		code, stdout, _ = on(tenant).run(t.Context(), "audit --fail-on managed -o openmetrics")
+		assert.Equal(t, 3, code)
+		assert.Contains(t, stdout, `kind="every-right"`, "metrics are complete")
+	})
+}
+
 func TestFailOnPrintsJustWhatTriggeredIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, stdout, _ := invocation{}.run(t.Context(), "--demo audit --fail-on expired")

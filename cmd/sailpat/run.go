@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,8 +54,11 @@ func run(ctx context.Context, args []string, env func(name string) string, s str
 	if err != nil && !a.begun {
 		err = usageError(fmt.Sprintf("%v: run %q for help", err, cmd.CommandPath()+" --help"))
 	}
+	if err != nil && ctx.Err() != nil && !errors.As(err, new(outcome)) {
+		err = fmt.Errorf("interrupted: %w", err)
+	}
 	code := exitCode(err)
-	// With --quiet a failure that may pass isn't printed, unless a signal was its cause.
+	// With --quiet a failure that may pass isn't printed, except after a signal.
 	if err != nil && !errors.As(err, new(outcome)) && (!a.quiet || code != exitAgain || ctx.Err() != nil) {
 		a.report(cmd.CommandPath(), code, escape(strings.ReplaceAll(err.Error(), "\n", "; "), ""))
 	}
@@ -136,8 +140,8 @@ func (a *app) begin(cmd *cobra.Command, _ []string) {
 }
 
 // add adds a command that works with a tenant. Each word after the first one of
-// its use is an argument.
-func (a *app) add(root *cobra.Command, use, short, more string, do func(ctx context.Context, s *session, args []string) error) *cobra.Command {
+// its use is an argument. A result is written even if there is an error.
+func (a *app) add(root *cobra.Command, use, short, more string, do func(ctx context.Context, s *session, args []string) (*result, error)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: strings.TrimSpace(short + ".\n\n" + more), Args: cobra.ExactArgs(strings.Count(use, " ")),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -146,7 +150,11 @@ func (a *app) add(root *cobra.Command, use, short, more string, do func(ctx cont
 			if err != nil {
 				return err
 			}
-			return do(cmd.Context(), s, args)
+			r, err := do(cmd.Context(), s, args)
+			if r != nil {
+				err = cmp.Or(a.write(s, r), err)
+			}
+			return err
 		},
 	}
 	root.AddCommand(cmd)

@@ -51,6 +51,8 @@ func TestWrongCallsAndSettingsExitWith2AndSendNothing(t *testing.T) {
 		{"rotate --store exec:no-such-program", complete, `sailpat rotate: the store's command can't be run: exec: "no-such-program": executable file not found in $PATH`},
 		{"rotate --demo --store file:x", complete, "sailpat rotate: --demo has a store of its own: leave out --store or --demo"},
 		{"renew --lifetime 1d --never-expires", complete, `sailpat renew: if any flags in the group [lifetime never-expires] are set none of the others can be; [lifetime never-expires] were all set: run "sailpat renew --help" for help`},
+		{"prune --kinds managed", complete, "sailpat prune: sailpoint: invalid argument: a finding of the kind managed is never a reason to delete a token: remove it from Kinds"},
+		{"prune --max-deletions -1", complete, "sailpat prune: sailpoint: invalid argument: MaxDeletions and Concurrency must not be negative: use 0 for the default"},
 		{"renew --api-version v2024", complete, "sailpat renew: this version of the API can't change an expiry: set --api-version to v2025, v2026 or v1, or rotate the tokens"},
 	} {
 		code, stdout, stderr := invocation{env: tt.env, transport: outside{t}}.run(t.Context(), tt.line)
@@ -93,6 +95,7 @@ func TestEveryCommandWithEverySettings(t *testing.T) {
 			{"issue --name x --scope sp:my-personal-access-tokens:manage --store file:STORE", "\nissued: ", ""},
 			{"audit", "\n1 token audited. Findings: 1 no-expiry, 1 every-right\n", ""},
 			{"prune", "\n0 tokens chosen\n", ""},
+			{"prune --apply", "\n0 tokens chosen\n", ""},
 			{"prune --apply --kinds every-right", "\n1 token chosen, 1 skipped\n", " [=================================] 1/1\n"},
 			{"renew", "\n0 tokens chosen\n", ""},
 			{"bearer", "ey", refused},

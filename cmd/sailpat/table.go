@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mattn/go-runewidth"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // table is output for a person.
@@ -35,8 +35,6 @@ const (
 	minWidth = 10 // below it a flexible column says nothing
 )
 
-var measure = runewidth.Condition{StrictEmojiNeutral: true}
-
 // write writes the table to a terminal of a width. A width of 0 has no limit.
 func (t *table) write(w io.Writer, width int, colored bool) {
 	if len(t.rows) == 0 {
@@ -60,8 +58,8 @@ func (t *table) write(w io.Writer, width int, colored bool) {
 	for n, row := range cells {
 		line := ""
 		for i, width := range size {
-			cell := measure.Truncate(row[i], width, "…")
-			padding := strings.Repeat(" ", width-measure.StringWidth(cell)+gap)
+			cell := ansi.Truncate(row[i], width, "…")
+			padding := strings.Repeat(" ", width-ansi.StringWidth(cell)+gap)
 			if colored {
 				cell = t.paint(cell, n == 0, i)
 			}
@@ -69,7 +67,7 @@ func (t *table) write(w io.Writer, width int, colored bool) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 		if text := row[len(row)-1]; n > 0 && below && text != "" {
-			fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(measure.Wrap(text, width-4), "\n", "\n    "))
+			fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(ansi.Wrap(text, width-4, ""), "\n", "\n    "))
 		}
 	}
 	fmt.Fprintln(w)
@@ -95,7 +93,7 @@ func (t *table) layout(cells [][]string, width int) (size []int, below, fits boo
 	size = make([]int, len(t.columns))
 	for _, row := range cells {
 		for i, cell := range row {
-			size[i] = max(size[i], measure.StringWidth(cell))
+			size[i] = max(size[i], ansi.StringWidth(cell))
 		}
 	}
 	tooLong := func() bool {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/mattn/go-runewidth"
+	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/assert"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -104,7 +104,7 @@ func TestASignalEndsTheQuestion(t *testing.T) {
 		code, _, stderr := i.run(ctx, "prune --apply --kinds expired")
 		close(ended)
 		assert.Equal(t, 1, code)
-		assert.Contains(t, stderr, "? [y/N] \nsailpat prune: not confirmed: nothing was changed; context canceled\n")
+		assert.Contains(t, stderr, "? [y/N] \nsailpat prune: interrupted: not confirmed: nothing was changed; context canceled\n")
 		assert.Len(t, tenant.Tokens(), 2)
 	})
 }
@@ -129,7 +129,7 @@ func TestWidth(t *testing.T) {
 				for row := range strings.Lines(stdout) {
 					row = strings.TrimSuffix(row, "\n")
 					if !strings.Contains(row, "Findings: ") { // the last line is a sentence that the terminal wraps
-						assert.LessOrEqual(t, runewidth.StringWidth(row), width, "%s at %d: %s", line, width, row)
+						assert.LessOrEqual(t, ansi.StringWidth(row), width, "%s at %d: %s", line, width, row)
 					}
 				}
 			}

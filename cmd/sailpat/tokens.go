@@ -18,12 +18,12 @@ const self = "self"
 
 func (a *app) addList(root *cobra.Command) {
 	var opts sailpoint.ListPersonalAccessTokensOptions
-	cmd := a.add(root, "list", "List tokens", "", func(ctx context.Context, s *session, _ []string) error {
+	cmd := a.add(root, "list", "List tokens", "", func(ctx context.Context, s *session, _ []string) (*result, error) {
 		tokens, err := s.client.PersonalAccessTokens.List(ctx, opts)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		r := result{
+		r := &result{
 			table:   table{columns: []column{{"ID", whole}, {"NAME", flexible}, {"OWNER", flexible}, {"LAST USED", whole}, {"EXPIRES", whole}}},
 			closing: []string{count(len(tokens))},
 			members: map[string]any{"tokens": append([]sailpoint.PersonalAccessToken{}, tokens...)}, // never null
@@ -34,7 +34,7 @@ func (a *app) addList(root *cobra.Command) {
 			r.table.rows = append(r.table.rows, []string{t.ID, t.Name, t.Owner.Name, date(t.LastUsed), date(t.ExpirationDate)})
 			r.records = append(r.records, record(t))
 		}
-		return a.write(s, r)
+		return r, nil
 	})
 	ownerFlag(cmd, &opts.OwnerID)
 	cmd.Flags().StringVar((*string)(&opts.Filter), "filters", "", "`FILTER` of the API, such as 'lastUsed isnull'")
@@ -42,16 +42,11 @@ func (a *app) addList(root *cobra.Command) {
 }
 
 func (a *app) addGet(root *cobra.Command) {
-	cmd := a.add(root, "get ID|self", "Show a token", "", func(ctx context.Context, s *session, args []string) error {
-		get := func() (*sailpoint.PersonalAccessToken, error) { return s.client.PersonalAccessTokens.Get(ctx, args[0]) }
+	cmd := a.add(root, "get ID|self", "Show a token", "", func(ctx context.Context, s *session, args []string) (*result, error) {
 		if args[0] == self {
-			get = func() (*sailpoint.PersonalAccessToken, error) { return s.client.PersonalAccessTokens.Self(ctx) }
+			return tokenResult(s.client.PersonalAccessTokens.Self(ctx))
 		}
-		token, err := get()
-		if err != nil {
-			return err
-		}
-		return a.write(s, tokenResult(token))
+		return tokenResult(s.client.PersonalAccessTokens.Get(ctx, args[0]))
 	})
 	a.outputFlags(cmd)
 }
@@ -60,22 +55,22 @@ func (a *app) addCreate(root *cobra.Command) {
 	var req sailpoint.CreatePersonalAccessTokenRequest
 	show := false
 	cmd := a.add(root, "create", "Create a token and show its secret once", `To keep the secret in a store instead, use "sailpat issue".`,
-		func(ctx context.Context, s *session, _ []string) error {
+		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			if !show {
-				return usageError(`the secret would be lost: add --show-secret to see it once, or use "sailpat issue" to store it`)
+				return nil, usageError(`the secret would be lost: add --show-secret to see it once, or use "sailpat issue" to store it`)
 			}
 			c, err := s.client.PersonalAccessTokens.Create(ctx, req)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			r := tokenResult(&sailpoint.PersonalAccessToken{
+			r, _ := tokenResult(&sailpoint.PersonalAccessToken{
 				ID: c.ID, Name: c.Name, Scope: c.Scope, Owner: c.Owner, Created: c.Created, ExpirationDate: c.ExpirationDate,
 				AccessTokenValiditySeconds: c.AccessTokenValiditySeconds,
-			})
+			}, nil)
 			r.table.columns = append(r.table.columns, column{"secret", whole})
 			r.table.rows[0] = append(r.table.rows[0], c.Secret.Reveal())
 			r.members["secret"] = c.Secret.Reveal()
-			return a.write(s, r)
+			return r, nil
 		})
 	requestFlags(cmd, &req)
 	cmd.Flags().BoolVar(&show, "show-secret", false, "print the secret, which can't be read again")
@@ -87,7 +82,7 @@ func (a *app) addPatch(root *cobra.Command) {
 	var scope []string
 	var expiry time.Time
 	var never bool
-	cmd := a.add(root, "patch ID", "Change one of your own tokens", "", func(ctx context.Context, s *session, args []string) error {
+	cmd := a.add(root, "patch ID", "Change one of your own tokens", "", func(ctx context.Context, s *session, args []string) (*result, error) {
 		patch := sailpoint.NewPersonalAccessTokenPatch()
 		if name != "" {
 			patch.ReplaceName(name)
@@ -101,11 +96,11 @@ func (a *app) addPatch(root *cobra.Command) {
 		if never {
 			patch.NeverExpire()
 		}
-		token, err := s.client.PersonalAccessTokens.Patch(ctx, args[0], patch)
-		if err != nil || a.quiet {
-			return err
+		r, err := tokenResult(s.client.PersonalAccessTokens.Patch(ctx, args[0], patch))
+		if err == nil {
+			r.silent = true
 		}
-		return a.write(s, tokenResult(token))
+		return r, err
 	})
 	cmd.Flags().StringVar(&name, "name", "", "new `NAME`")
 	cmd.Flags().StringSliceVar(&scope, "scope", nil, "new `SCOPES`, separated by commas")
@@ -117,22 +112,22 @@ func (a *app) addPatch(root *cobra.Command) {
 }
 
 func (a *app) addDelete(root *cobra.Command) {
-	cmd := a.add(root, "delete ID|self", "Revoke a token for ever", "", func(ctx context.Context, s *session, args []string) error {
-		id, remove := args[0], func(id string) error { return s.client.PersonalAccessTokens.Delete(ctx, id) }
+	cmd := a.add(root, "delete ID|self", "Revoke a token for ever", "", func(ctx context.Context, s *session, args []string) (*result, error) {
+		id, remove := args[0], func() error { return s.client.PersonalAccessTokens.Delete(ctx, args[0]) }
 		if id == self {
-			id, remove = s.client.ClientID(), func(string) error { return s.client.PersonalAccessTokens.DeleteSelf(ctx) }
+			id, remove = s.client.ClientID(), func() error { return s.client.PersonalAccessTokens.DeleteSelf(ctx) }
 		}
 		err := a.confirm(ctx, fmt.Sprintf("Delete the token %s of %s?", escape(id, ""), s.tenant))
 		if err == nil {
-			err = remove(id)
+			err = remove()
 		}
 		if errors.Is(err, sailpoint.ErrSelf) {
-			return usageError(`this is the token that sailpat itself uses: to delete it, use "sailpat delete self"`)
+			err = usageError(`this is the token that sailpat itself uses: to delete it, use "sailpat delete self"`)
 		}
-		if err != nil || a.quiet {
-			return err
+		if err != nil {
+			return nil, err
 		}
-		return a.write(s, result{closing: []string{"deleted " + id}, members: map[string]any{"deleted": id}})
+		return &result{silent: true, closing: []string{"deleted " + id}, members: map[string]any{"deleted": id}}, nil
 	})
 	a.yesFlag(cmd)
 	a.outputFlags(cmd)
@@ -142,28 +137,29 @@ func (a *app) addBearer(root *cobra.Command) {
 	show := false
 	cmd := a.add(root, "bearer", "Print a bearer for other programs, such as curl",
 		"A bearer is an OAuth2 access token. It grants the rights of the PAT until it\nexpires.",
-		func(ctx context.Context, s *session, _ []string) error {
+		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			if a.outTerminal && !show {
-				return usageError("the bearer is a secret: send the output to a program, or add --show to print it to this terminal")
+				return nil, usageError("the bearer is a secret: send the output to a program, or add --show to print it to this terminal")
 			}
 			token, err := s.client.AccessToken(ctx, sailpoint.Secret{})
-			if err != nil {
-				return err
+			if err == nil {
+				fmt.Fprintln(a.out, token.Bearer.Reveal())
 			}
-			_, err = fmt.Fprintln(a.out, token.Bearer.Reveal())
-			return err
+			return nil, err
 		})
 	cmd.Example = `  sailpat bearer | sed 's/^/Authorization: Bearer /' | curl -H @- "$SAIL_BASE_URL/v2024/personal-access-tokens"`
 	cmd.Flags().BoolVar(&show, "show", false, "print the bearer even to a terminal")
 }
 
-// tokenResult returns the result of a command about one token.
-func tokenResult(token *sailpoint.PersonalAccessToken) result {
-	r := result{table: table{rows: [][]string{record(token)}, vertical: true}, members: map[string]any{"token": token}}
+func tokenResult(token *sailpoint.PersonalAccessToken, err error) (*result, error) {
+	if err != nil {
+		return nil, err
+	}
+	r := &result{table: table{rows: [][]string{record(token)}, vertical: true}, members: map[string]any{"token": token}}
 	for _, name := range recordColumns {
 		r.table.columns = append(r.table.columns, column{name, whole})
 	}
-	return r
+	return r, nil
 }
 
 // recordColumns are those of package report, and whether the token is managed.
@@ -192,7 +188,6 @@ func formatTime(t *time.Time, layout string) string {
 
 func date(t *time.Time) string { return formatTime(t, time.DateOnly) }
 
-// count returns "1 token" or the like.
 func count(n int) string {
 	if n == 1 {
 		return "1 token"
