@@ -54,8 +54,9 @@
 // # Setup of Redis
 //
 // Use Redis 7 or a compatible server. Set maxmemory-policy to noeviction. Any
-// other policy may drop the quota, and the fleet then sends too many requests. A
-// fleet needs less than 20 KB. Keys expire by themselves.
+// other policy may drop the quota, and the fleet then sends too many requests.
+// With the default Limit a fleet needs less than 20 KB. Keys expire by
+// themselves.
 //
 // TLS, Sentinel, Cluster and credentials are options of go-redis. All keys of a
 // fleet are in the same slot of a Cluster. This user has all the rights that a
@@ -65,7 +66,7 @@
 //
 // A Cluster needs these rights in addition:
 //
-//	+cluster|slots +cluster|shards +command
+//	+cluster|slots +command
 //
 // Without +info, a fleet may exceed its quota once after a failover to a server
 // that had been the primary before.

@@ -208,7 +208,13 @@ func TestDocumentedRightsSuffice(t *testing.T) {
 		return s.client(t, func(o *redis.Options) { o.Username, o.Password = "fleet", "PASSWORD" })
 	})
 	requireNoDenials(t, admin)
-	used, err := admin.Info(t.Context(), "commandstats").Result()
+	requireUse(t, admin, rights)
+}
+
+// requireUse requires that each right was used.
+func requireUse(t *testing.T, rdb *redis.Client, rights []string) {
+	t.Helper()
+	used, err := rdb.Info(t.Context(), "commandstats").Result()
 	require.NoError(t, err)
 	for _, right := range rights {
 		if command, isCommand := strings.CutPrefix(right, "+"); isCommand {
@@ -237,6 +243,7 @@ func TestCluster(t *testing.T) {
 		return rdb
 	})
 	requireNoDenials(t, admin)
+	requireUse(t, admin, more)
 	slots := make(map[int64]bool)
 	keys := admin.Keys(t.Context(), "*").Val()
 	for _, key := range keys {

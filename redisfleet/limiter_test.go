@@ -655,6 +655,7 @@ func (p *pair) switchTo(s *server) { p.network.connect(s.Address) }
 func (p *pair) save(t *testing.T) {
 	t.Helper()
 	rdb := p.primary.client(t)
+	require.NoError(t, rdb.Persist(t.Context(), onlyKey(t, rdb, "*")).Err(), "a restart may take long")
 	require.Eventually(t, func() bool {
 		return rdb.Wait(t.Context(), 1, time.Second).Val() == 1 && rdb.Save(t.Context()).Err() == nil
 	}, 30*time.Second, 10*time.Millisecond, "the replica has the data, and the snapshot is made")
