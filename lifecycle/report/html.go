@@ -51,7 +51,7 @@ func lookOf(kind lifecycle.Kind) look {
 	case lifecycle.FindingStale:
 		return look{"Long unused", "idle"}
 	case lifecycle.FindingExpired:
-		return look{"Expired", "warn"}
+		return look{"Expired", "bad"}
 	case lifecycle.FindingExpiringSoon:
 		return look{"Expires soon", "warn"}
 	case lifecycle.FindingNoExpiry:

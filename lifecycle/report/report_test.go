@@ -287,7 +287,7 @@ func TestHTMLShowsTheReport(t *testing.T) {
 	content := withoutAssets(t, write(t, report.WriteHTML, small()))
 	for _, want := range []string{
 		"As of 2026-03-01 11:30 UTC. The audit covered 12 tokens of 2 owners. <strong>2</strong> have findings.",
-		`data-kind="expired" aria-pressed="false" class="warn" disabled><span>Expired</span>`,
+		`data-kind="expired" aria-pressed="false" class="bad" disabled><span>Expired</span>`,
 		`<bdi>Ana</bdi> <em class="chip warn">near the limit</em>`,
 		`<b>9</b> tokens, 1 managed, 3 findings`,
 		`<bdi>o2</bdi></span>`, // an owner without a name

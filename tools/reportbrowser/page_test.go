@@ -136,14 +136,20 @@ func TestCardsOnAPhone(t *testing.T) {
 	p := show(t, small(t), demo, phone)
 	assert.Zero(t, p.overflow(), "the page must not scroll sideways")
 	assert.False(t, eval[bool](p, `document.querySelector("thead").checkVisibility()`))
-	card := eval[[]string](p, `[...document.querySelectorAll("tbody tr")[1].cells].map(cell => {
-		const label = getComputedStyle(cell, "::before").content;
-		return (label === "none" ? "" : JSON.parse(label)) + (cell.querySelector("bdi") ?? cell).innerText.replaceAll("\n", " ");
-	})`)
+	cells := func(row string) []string {
+		return eval[[]string](p, `[...document.querySelector("tbody tr:`+row+`").cells].map(cell => {
+			const label = getComputedStyle(cell, "::before").content;
+			return (label === "none" ? "" : JSON.parse(label)) + (cell.querySelector("bdi") ?? cell).innerText.replaceAll("\n", " ");
+		})`)
+	}
+	card := cells("nth-child(2)")
 	require.Len(t, card, 7)
 	assert.Equal(t, []string{"nightly 10", "Owner: Ana Lima"}, card[:2])
 	assert.Regexp(t, `^Expires soon It expires on \d{4}-\d\d-\d\d, in \d+ days\.$`, card[2])
 	assert.Regexp(t, `^Created: \d{4}-\d\d-\d\d, Last used: \d{4}-\d\d-\d\d, Expires: \d{4}-\d\d-\d\d$`, strings.Join(card[3:6], ", "))
+	card = cells("last-child")
+	assert.Equal(t, []string{"the owner", "Owner: Çelik"}, card[:2])
+	assert.Equal(t, []string{"", "", "", ""}, card[3:], "an owner has no dates, and no labels for them")
 	boxes := eval[[]map[string]float64](p, `[...document.querySelectorAll("tbody tr")].map(row => row.getBoundingClientRect().toJSON())`)
 	require.Len(t, boxes, 15)
 	for i, box := range boxes {
