@@ -76,5 +76,5 @@ document.addEventListener("DOMContentLoaded", () => {
     show();
   });
   find(".controls").hidden = false;
-  show();
+  order(); // a browser may remember the sort of the last visit
 });

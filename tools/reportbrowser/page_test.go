@@ -213,6 +213,16 @@ func TestWithoutScripts(t *testing.T) {
 	assert.Empty(t, eval[[]string](p, `[...document.querySelectorAll("button:enabled, input, select")].filter(control => control.checkVisibility()).map(control => control.outerHTML)`))
 }
 
+// TestPrint checks that a printed page says which rows it shows.
+func TestPrint(t *testing.T) {
+	p := show(t, small(t), demo, desktop)
+	p.click("[data-kind=expired]")
+	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+	require.NoError(t, err)
+	visible := eval[[]string](p, `[...document.querySelectorAll(".controls *, .more")].filter(control => control.checkVisibility()).map(control => control.textContent)`)
+	assert.Equal(t, []string{"1 of 15 rows, only Expired"}, visible)
+}
+
 // TestPageNamesTheAudit checks what a reader sees first.
 func TestPageNamesTheAudit(t *testing.T) {
 	p := show(t, small(t), demo, desktop)
