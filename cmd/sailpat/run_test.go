@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -210,4 +211,69 @@ func TestIssueReplacesAStoredCredentialThatNoLongerWorks(t *testing.T) {
 		code, _, _ = bare.run(t.Context(), "rotate --store file:"+path)
 		assert.Equal(t, 0, code)
 	})
+}
+
+// TestLog shows that the log goes to standard error, and that with --log-format
+// json the failure is a record as well.
+func TestLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		for flags, want := range map[string]string{
+			"": "", "-q": "", "-v": `level=INFO msg="sailpoint: new bearer"`, "-vv": `level=DEBUG msg="sailpoint: request"`,
+		} {
+			code, stdout, stderr := on(tenant).run(t.Context(), "list "+flags)
+			assert.Equal(t, 0, code)
+			assert.Contains(t, stdout, "1 token")
+			assert.Contains(t, stderr, want)
+			assert.Equal(t, want == "", stderr == "", flags)
+		}
+		code, stdout, stderr := on(tenant).run(t.Context(), "get nobody -vv --log-format json")
+		assert.Equal(t, 3, code)
+		assert.Empty(t, stdout)
+		var last struct {
+			Level, Msg, Command string
+			ExitCode            int
+		}
+		for line := range strings.Lines(stderr) {
+			require.NoError(t, json.Unmarshal([]byte(line), &last), line)
+		}
+		assert.Equal(t, "ERROR", last.Level)
+		assert.Contains(t, last.Msg, "no token with this id is listed")
+		assert.Equal(t, "sailpat get", last.Command)
+		assert.Equal(t, 3, last.ExitCode)
+	})
+}
+
+func TestTimeoutEndsACommand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		tenant.Inject(sailpointtest.Fault{Method: "GET", Delay: time.Hour})
+		began := time.Now()
+		code, stdout, stderr := on(tenant).run(t.Context(), "list --timeout 5s")
+		assert.Equal(t, 5*time.Second, time.Since(began))
+		assert.Equal(t, 1, code)
+		assert.Empty(t, stdout)
+		assert.Contains(t, stderr, "context deadline exceeded")
+	})
+}
+
+// TestRateKeepsToTheLimit deletes more tokens than the API accepts in a burst.
+func TestRateKeepsToTheLimit(t *testing.T) {
+	for flags, least := range map[string]time.Duration{"": 15 * time.Second, " --rate 5": 30 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			tenant := sailpointtest.NewTenant(sailpointtest.WithRateLimit())
+			for n := range 150 {
+				tenant.Add(sailpoint.PersonalAccessToken{Name: fmt.Sprint(n), ExpirationDate: inDays(-1)})
+			}
+			began := time.Now()
+			code, stdout, stderr := on(tenant).run(t.Context(), "prune --apply --kinds expired --max-deletions 150"+flags)
+			assert.Equal(t, 0, code, stderr)
+			assert.Contains(t, stdout, "150 tokens chosen, 150 deleted")
+			assert.GreaterOrEqual(t, time.Since(began), least)
+			assert.Less(t, time.Since(began), least+2*time.Second)
+			for _, request := range tenant.Requests() {
+				assert.NotEqual(t, 429, request.Status)
+			}
+		})
+	}
 }
