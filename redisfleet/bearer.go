@@ -116,9 +116,8 @@ func (s *bearerSource) renew(ctx context.Context, owner string, current sailpoin
 	return token, err
 }
 
-// fetch gets another bearer than unwanted, and than its last one. The issuer
-// would return that from its cache, but the API may have rejected it in a
-// request of this member since.
+// fetch gets another bearer than unwanted, and than the last one that it got.
+// The issuer has that in its cache, but the API may have rejected it since.
 func (s *bearerSource) fetch(ctx context.Context, unwanted sailpoint.Secret) (sailpoint.AccessToken, error) {
 	s.mu.Lock()
 	last := s.fetched

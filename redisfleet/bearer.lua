@@ -21,10 +21,11 @@ local function look(refused, owner, duration)
 		redis.call('HDEL', key, 'sealed', 'digest', 'expiry', 'life')
 		sealed, digest, left = '', '', 0
 	end
-	-- A client renews its bearer a minute, or a quarter of the lifetime, before the
-	-- end. By then the fleet renews it too.
+	-- A client renews its bearer when 60 s or a quarter of its lifetime are left. The
+	-- fleet's bearer must be due by then.
 	local due = sealed == '' or left <= math.min(65000, life / 3)
-	local elected = due and lease <= now
+	-- A longer lease than any is left from before the clock was set back.
+	local elected = due and (lease <= now or lease > now + duration)
 	if elected then
 		redis.call('HSET', key, 'owner', owner, 'lease', now + duration)
 		redis.call('PEXPIRE', key, math.max(left, duration))

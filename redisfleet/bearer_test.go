@@ -240,6 +240,46 @@ func TestSlowFetcherDoesNotReplaceTheBearerOfAnother(t *testing.T) {
 	require.InDelta(t, expiry.Unix(), shared.token.Expiry.Unix(), 5)
 }
 
+// TestLeaseFromBeforeTheClockWasSetBack shows that nobody waits for its end.
+func TestLeaseFromBeforeTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	s := newServer(t).warm(t)
+	source := sourceOf(t, s, sailpointtest.NewTenant().Config(), unlimited)
+	first, err := source.look(t.Context(), "", "first")
+	require.NoError(t, err)
+	require.True(t, first.elected)
+	require.NoError(t, s.client(t).HIncrBy(t.Context(), source.sealer.key, "lease", time.Hour.Milliseconds()).Err())
+	second, err := source.look(t.Context(), "", "second")
+	require.NoError(t, err)
+	require.True(t, second.elected)
+}
+
+// TestTokenSourceThatKeepsARejectedBearer shows that the call fails, and that
+// the fleet neither stores that bearer nor waits for a lease.
+func TestTokenSourceThatKeepsARejectedBearer(t *testing.T) {
+	t.Parallel()
+	s := newServer(t).warm(t)
+	tenant := sailpointtest.NewTenant()
+	origin, err := sailpoint.NewClient(tenant.Config())
+	require.NoError(t, err)
+	stuck, err := origin.AccessToken(t.Context(), sailpoint.Secret{})
+	require.NoError(t, err)
+	cfg := tenant.Config()
+	cfg.ClientSecret = sailpoint.Secret{}
+	cfg.TokenSource = func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) { return stuck, nil }
+	opts := unlimited
+	opts.SealKey = sealKey
+	client := clientOf(t, s, cfg, opts)
+	require.NoError(t, list(t.Context(), client))
+	tenant.ExpireAccessTokens()
+	started := time.Now()
+	for range 2 {
+		require.ErrorIs(t, list(t.Context(), client), sailpoint.ErrUnauthorized)
+	}
+	require.Less(t, time.Since(started), lease)
+	require.Empty(t, s.client(t).Keys(t.Context(), "*bearer*").Val())
+}
+
 func sourceOf(t *testing.T, s *server, cfg sailpoint.Config, opts Options) *bearerSource {
 	t.Helper()
 	issuer, err := sailpoint.NewClient(cfg)
@@ -295,7 +335,7 @@ func TestTokenSourceOfTheFleet(t *testing.T) {
 		return origin.AccessToken(ctx, refused)
 	}
 	opts := unlimited
-	opts.Fleet, opts.SealKey = "reports", sailpoint.NewSecret(strings.Repeat("0123456789abcdef", 4))
+	opts.Fleet, opts.SealKey = "reports", sealKey
 	for _, client := range clientsOf(t, 5, s, cfg, opts) {
 		pat, err := client.PersonalAccessTokens.Self(t.Context())
 		require.NoError(t, err)
@@ -326,7 +366,7 @@ func TestFleetWhosePATIsRotated(t *testing.T) {
 	cfg := tenant.Config()
 	cfg.ClientID, cfg.ClientSecret = "", sailpoint.Secret{}
 	opts := unlimited
-	opts.Fleet, opts.SealKey = "reports", sailpoint.NewSecret(strings.Repeat("0123456789abcdef", 4))
+	opts.Fleet, opts.SealKey = "reports", sealKey
 	var clients []*sailpoint.Client
 	for range 5 {
 		cfg.TokenSource = lifecycle.TokenSource(admin, store)

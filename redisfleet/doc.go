@@ -14,25 +14,26 @@
 //
 // # Quota
 //
-// Requests wait in Redis in the order in which they came. A call whose turn
-// would come after the deadline of its context fails at once, and takes no turn
-// from others. Its error matches [context.DeadlineExceeded]. A call that is
-// cancelled while it waits doesn't give its turn back.
+// Requests wait in the order in which they came. A call whose turn would come
+// after the deadline of its context fails at once, and takes no turn from
+// others. Its error matches [context.DeadlineExceeded]. Without a deadline, a
+// call has 2 minutes. A call that is cancelled while it waits doesn't give its
+// turn back.
 //
 // If one member receives a 429, all members wait until its Retry-After has
 // passed. Clients that WithCredentials returns wait in the same queue, because
 // they use the Limiter of their parent.
 //
 // After Redis has started, after a failover and after its clock was set, the
-// fleet sends nothing for one Window plus Slack. Redis may have lost what it
-// let through last. For the same reason the first request of a fleet waits if no
-// program has used package redisfleet on this server yet.
+// fleet sends nothing for one Window plus Slack, because Redis may not know
+// what it let through last. For the same reason the first request of a fleet
+// waits if no program has used package redisfleet on this server yet.
 //
 // # Bearer
 //
 // One member fetches the bearer, and the others read it from Redis. If that
-// member dies, another takes over after 10 seconds. One member renews the bearer
-// before it expires. If the API rejects it, one member replaces it.
+// member dies, another takes over after 10 seconds. One member renews the
+// bearer before it expires. If the API rejects it, one member replaces it.
 //
 // The bearer is encrypted with AES-256-GCM. The key is derived from the client
 // secret, or from Options.SealKey. So Redis and its administrators can't read
@@ -41,15 +42,17 @@
 // # Failures of Redis
 //
 // A call never waits for Redis after its context has ended, and at most 3
-// seconds for one response. Without Options.Fallback it then fails, and nothing
+// seconds for one response. A goroutine of the call may wait for longer, until
+// go-redis gives up. Without Options.Fallback the call then fails, and nothing
 // is sent.
 //
-// With a Fallback, the member first sends nothing for one Window plus Slack.
-// After that the Fallback decides for each request, and each member fetches a
-// bearer of its own when it needs one. If all members lose Redis, the fleet
-// stays within its quota if the Fallbacks together allow no more. If only some
-// do, their share comes on top of what the others send. When such a member
-// reaches Redis again, the whole fleet sends nothing for one Window plus Slack.
+// With a Fallback, the member first sends nothing for one Window plus Slack,
+// and tries Redis again every second. After that the Fallback decides for each
+// request, and each member fetches a bearer of its own when it needs one. If
+// all members lose Redis, the fleet stays within its quota if the Fallbacks
+// together allow no more. If only some do, their share comes on top of what the
+// others send. When such a member reaches Redis again, the whole fleet sends
+// nothing for one Window plus Slack.
 //
 // # Setup of Redis
 //
