@@ -76,12 +76,8 @@ func ownerFlag(cmd *cobra.Command, p *string) {
 // applyFlags adds the flags of a command that changes many tokens.
 func (a *app) applyFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&a.apply, "apply", false, "make the changes; without it, only print them")
-	a.yesFlag(cmd)
-	a.outputFlags(cmd, "csv")
-}
-
-func (a *app) yesFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&a.yes, "yes", false, "don't ask on a terminal")
+	a.outputFlags(cmd, "csv")
 }
 
 // policyFlags adds the flags that describe an audit.

@@ -24,7 +24,7 @@ import (
 func TestNoStreamHasASecret(t *testing.T) {
 	for _, line := range []string{
 		"list", "get self", "get nobody", "create --name n --scope s", "create --name n --scope s --show-secret", "patch ID --name n",
-		"delete ID", "delete self --yes", "issue --name n --scope sp:my-personal-access-tokens:manage", "rotate --if-older-than 0s", "audit",
+		"delete ID", "delete self", "issue --name n --scope sp:my-personal-access-tokens:manage", "rotate --if-older-than 0s", "audit",
 		"audit -o openmetrics", "audit -o html", "audit -o json", "prune --apply --kinds every-right,no-expiry", "renew --apply", "bearer",
 		"bearer --show", "version",
 	} {

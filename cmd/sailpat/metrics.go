@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -19,10 +20,9 @@ import (
 // findings. No sample has a time, because node_exporter rejects a file with one.
 func writeMetrics(ctx context.Context, w io.Writer, s *session, found *lifecycle.Report) error {
 	registry := prometheus.NewRegistry()
+	factory := promauto.With(prometheus.WrapRegistererWith(prometheus.Labels{"tenant": s.tenant}, registry))
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		vector := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sailpoint_pat_" + name, Help: help}, append([]string{"tenant"}, labels...))
-		registry.MustRegister(vector)
-		return vector
+		return factory.NewGaugeVec(prometheus.GaugeOpts{Name: "sailpoint_pat_" + name, Help: help}, labels)
 	}
 	ofToken := []string{"id", "name", "owner_id", "owner"}
 	created := gauge("created_timestamp_seconds", "When the token was created.", ofToken...)
@@ -30,15 +30,15 @@ func writeMetrics(ctx context.Context, w io.Writer, s *session, found *lifecycle
 	expires := gauge("expiration_timestamp_seconds", "When the token expires. Missing if no expiry is reported.", ofToken...)
 	findings := gauge("findings", "Number of findings of each kind.", "kind")
 	for _, kind := range lifecycle.Kinds() {
-		findings.WithLabelValues(s.tenant, string(kind)).Set(float64(found.Counts[kind]))
+		findings.WithLabelValues(string(kind)).Set(float64(found.Counts[kind]))
 	}
-	gauge("tokens", "Number of tokens.").WithLabelValues(s.tenant).Set(float64(found.Tokens))
-	gauge("audit_timestamp_seconds", "When the audit started.").WithLabelValues(s.tenant).Set(float64(found.At.Unix()))
+	gauge("tokens", "Number of tokens.").WithLabelValues().Set(float64(found.Tokens))
+	gauge("audit_timestamp_seconds", "When the audit started.").WithLabelValues().Set(float64(found.At.Unix()))
 	for token, err := range s.client.PersonalAccessTokens.All(ctx, sailpoint.ListPersonalAccessTokensOptions{OwnerID: found.Policy.OwnerID}) {
 		if err != nil {
 			return err
 		}
-		labels := []string{s.tenant, token.ID, token.Name, token.Owner.ID, token.Owner.Name}
+		labels := []string{token.ID, token.Name, token.Owner.ID, token.Owner.Name}
 		for i := range labels {
 			labels[i] = strings.ToValidUTF8(labels[i], "\ufffd")
 		}

@@ -92,7 +92,7 @@ func TestEveryCommandWithEverySettings(t *testing.T) {
 			{"get self", "\ntoken_name: tenant\n", ""},
 			{"create --name x --scope y --show-secret", "\nsecret: ", ""},
 			{"patch ID --name renamed", "\ntoken_name: renamed\n", ""},
-			{"delete self", "\ndeleted ID\n", "Delete the token ID of https://acme.api.identitynow.com? [y/N] "},
+			{"delete self", "\ndeleted ID\n", ""},
 			{"issue --name x --scope sp:my-personal-access-tokens:manage --store file:STORE", "\nissued: ", ""},
 			{"audit", "\n1 token audited. Findings: 1 no-expiry, 1 every-right\n", ""},
 			{"prune", "\n0 tokens chosen\n", ""},
@@ -259,14 +259,14 @@ func TestTimeoutEndsACommand(t *testing.T) {
 
 // TestRateKeepsToTheLimit deletes more tokens than the API accepts in a burst.
 func TestRateKeepsToTheLimit(t *testing.T) {
-	for flags, least := range map[string]time.Duration{"": 15 * time.Second, " --rate 5": 30 * time.Second} {
+	for rate, least := range map[string]time.Duration{"10": 15 * time.Second, "5": 30 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			tenant := sailpointtest.NewTenant(sailpointtest.WithRateLimit())
 			for n := range 150 {
 				tenant.Add(sailpoint.PersonalAccessToken{Name: fmt.Sprint(n), ExpirationDate: inDays(-1)})
 			}
 			began := time.Now()
-			code, stdout, stderr := on(tenant).run(t.Context(), "prune --apply --kinds expired --max-deletions 150"+flags)
+			code, stdout, stderr := on(tenant).run(t.Context(), "prune --apply --kinds expired --max-deletions 150 --rate "+rate)
 			assert.Equal(t, 0, code, stderr)
 			assert.Contains(t, stdout, "150 tokens chosen, 150 deleted")
 			assert.GreaterOrEqual(t, time.Since(began), least)

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -40,16 +40,8 @@ func (t *table) write(w io.Writer, width int, colored bool) {
 	if len(t.rows) == 0 {
 		return
 	}
-	cells := make([][]string, len(t.rows)+1) // with the names of the columns
-	for _, c := range t.columns {
-		cells[0] = append(cells[0], c.name)
-	}
-	for i, row := range t.rows {
-		for _, cell := range row {
-			cells[i+1] = append(cells[i+1], escape(cell, ""))
-		}
-	}
 	fmt.Fprintln(w)
+	cells := t.cells()
 	size, below, fits := t.layout(cells, width)
 	if t.vertical || !fits {
 		writeVertical(w, cells)
@@ -60,8 +52,8 @@ func (t *table) write(w io.Writer, width int, colored bool) {
 		for i, width := range size {
 			cell := ansi.Truncate(row[i], width, "…")
 			padding := strings.Repeat(" ", width-ansi.StringWidth(cell)+gap)
-			if colored {
-				cell = t.paint(cell, n == 0, i)
+			if colored && (n == 0 || t.columns[i].kind == alert) {
+				cell = cmp.Or(colors[cell], bold) + cell + "\x1b[0m"
 			}
 			line += cell + padding
 		}
@@ -73,19 +65,24 @@ func (t *table) write(w io.Writer, width int, colored bool) {
 	fmt.Fprintln(w)
 }
 
-func (t *table) paint(cell string, heading bool, column int) string {
-	const bold, red, normal = "\x1b[1m", "\x1b[31m", "\x1b[0m"
-	switch {
-	case heading:
-		return bold + cell + normal
-	case t.columns[column].kind == alert && slices.Contains(bad, cell):
-		return red + cell + normal
-	}
-	return cell
-}
+const bold, red = "\x1b[1m", "\x1b[31m"
 
-// bad are the statuses and kinds of findings that are shown in red.
-var bad = []string{"failed", "unknown", "expired", "every-right", "admin-scope"}
+// colors are those of statuses and kinds of findings that are not bold.
+var colors = map[string]string{"failed": red, "unknown": red, "expired": red, "every-right": red, "admin-scope": red}
+
+// cells returns the names of the columns, and the escaped rows.
+func (t *table) cells() [][]string {
+	cells := make([][]string, len(t.rows)+1)
+	for _, c := range t.columns {
+		cells[0] = append(cells[0], c.name)
+	}
+	for i, row := range t.rows {
+		for _, cell := range row {
+			cells[i+1] = append(cells[i+1], escape(cell, ""))
+		}
+	}
+	return cells
+}
 
 // layout returns the widths of the columns on a line, whether the sentence is
 // below it, and whether the line fits.

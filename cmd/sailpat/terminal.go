@@ -18,12 +18,8 @@ var errNotConfirmed = errors.New("not confirmed: nothing was changed")
 // asks reports whether a person is there who can be asked.
 func (a *app) asks() bool { return a.inTerminal && a.errTerminal && !a.yes }
 
-// confirm asks a question on a terminal. It returns nil if the answer is yes, or
-// if nobody is there to ask.
+// confirm asks a question on a terminal, and returns nil if the answer is yes.
 func (a *app) confirm(ctx context.Context, question string) error {
-	if !a.asks() {
-		return nil
-	}
 	fmt.Fprintf(a.err, "%s [y/N] ", question)
 	answer := make(chan string, 1)
 	go func() { // a read from a terminal can't be canceled

@@ -67,9 +67,7 @@ func (a *app) addCreate(root *cobra.Command) {
 				ID: c.ID, Name: c.Name, Scope: c.Scope, Owner: c.Owner, Created: c.Created, ExpirationDate: c.ExpirationDate,
 				AccessTokenValiditySeconds: c.AccessTokenValiditySeconds,
 			}, nil)
-			r.table.columns = append(r.table.columns, column{"secret", whole})
-			r.table.rows[0] = append(r.table.rows[0], c.Secret.Reveal())
-			r.members["secret"] = c.Secret.Reveal()
+			r.closing, r.members["secret"] = []string{"secret: " + c.Secret.Reveal()}, c.Secret.Reveal()
 			return r, nil
 		})
 	requestFlags(cmd, &req)
@@ -117,10 +115,7 @@ func (a *app) addDelete(root *cobra.Command) {
 		if id == self {
 			id, remove = s.client.ClientID(), func() error { return s.client.PersonalAccessTokens.DeleteSelf(ctx) }
 		}
-		err := a.confirm(ctx, fmt.Sprintf("Delete the token %s of %s?", escape(id, ""), s.tenant))
-		if err == nil {
-			err = remove()
-		}
+		err := remove()
 		if errors.Is(err, sailpoint.ErrSelf) {
 			err = usageError(`this is the token that sailpat itself uses: to delete it, use "sailpat delete self"`)
 		}
@@ -129,7 +124,6 @@ func (a *app) addDelete(root *cobra.Command) {
 		}
 		return &result{silent: true, closing: []string{"deleted " + id}, members: map[string]any{"deleted": id}}, nil
 	})
-	a.yesFlag(cmd)
 	a.outputFlags(cmd)
 }
 
