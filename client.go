@@ -575,7 +575,7 @@ func (c *call) planRetry(verdict verdict, event event) bool {
 		return false
 	}
 	if err := c.ctx.Err(); err != nil {
-		c.failure.Err = errors.Join(err, c.failure.Err)
+		c.failure.Err = joinOnce(err, c.failure.Err)
 		c.failure.noReply = false
 		return false
 	}
@@ -778,7 +778,7 @@ func (c *Client) logFetches(fetch func(context.Context, Secret) (*bearer, error)
 				err = failure // because net/http's text has the URL
 			}
 			secrets := redact.Join(c.redactor(), redact.New(refused.Reveal())) // a TokenSource has it
-			text := redact.Printable(secrets.Text(err.Error()))
+			text := redact.PrintableError(secrets.Error(err))
 			c.record(ctx, slog.LevelWarn, "sailpoint: no new bearer", slog.String("reason", reason), slog.String("error", text))
 		}
 		return b, err

@@ -143,7 +143,7 @@ func (e *Error) reasons() (parts []string) {
 		parts = append(parts, "not sent because an earlier "+strconv.Itoa(e.heldBackBy)+" response asked to wait")
 	}
 	if e.Err != nil {
-		parts = append(parts, redact.Printable(e.Err.Error()))
+		parts = append(parts, redact.PrintableError(e.Err))
 	}
 	if e.unknown {
 		parts = append(parts, "it may have been carried out")
@@ -154,7 +154,7 @@ func (e *Error) reasons() (parts []string) {
 // reason returns why the attempt that e is about failed.
 func (e *Error) reason() string {
 	if e.Err != nil {
-		return redact.Printable(e.Err.Error())
+		return redact.PrintableError(e.Err)
 	}
 	return strings.Join(e.reasons(), ": ")
 }

@@ -459,6 +459,52 @@ func anError() *sailpoint.Error {
 
 const anErrorsText = `sailpoint: GET /x: 400 Bad Request: "400.1\n": m: c: the-cause (retry after 1s, 2 attempts, tracking id t, request id r)`
 
+// TestErrorTextOfSeveralCauses shows that each cause is named once, on one line.
+func TestErrorTextOfSeveralCauses(t *testing.T) {
+	stopped := errors.New("shutting down")
+	limited := func(cfg *sailpoint.Config) {
+		cfg.Limiter = limiterFunc(func(context.Context) error { return errors.Join(stopped, errors.New("no quota")) })
+	}
+	unchanged := func(*sailpoint.Config) {}
+	for want, tt := range map[string]struct {
+		change func(*sailpoint.Config)
+		end    func(context.CancelCauseFunc)
+	}{
+		"context deadline exceeded: it may have been carried out":       {unchanged, func(context.CancelCauseFunc) {}},
+		"context canceled; shutting down: it may have been carried out": {unchanged, func(cancel context.CancelCauseFunc) { cancel(stopped) }},
+		"limiter: shutting down; no quota":                              {limited, func(context.CancelCauseFunc) {}},
+	} {
+		t.Run(want, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancelAfter := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancelAfter()
+				ctx, cancel := context.WithCancelCause(ctx)
+				defer cancel(nil)
+				defer time.AfterFunc(5*time.Second, func() { tt.end(cancel) }).Stop()
+				err := scripted(silence).client(t, tt.change).PersonalAccessTokens.Delete(ctx, "id")
+				require.EqualError(t, err, "sailpoint: DELETE /v2024/personal-access-tokens/{id}: "+want+" (token id)")
+			})
+		})
+	}
+}
+
+// TestLogOfSeveralCauses shows that a record names them on one line.
+func TestLogOfSeveralCauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		cfg := scripted(ok(`[]`)).config()
+		cfg.Logger = slog.New(slog.NewTextHandler(&out, nil))
+		cfg.ClientSecret = sailpoint.Secret{}
+		cfg.TokenSource = func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
+			return sailpoint.AccessToken{}, errors.Join(errors.New("vault is sealed"), errors.New("no secret"))
+		}
+		client, err := sailpoint.NewClient(cfg)
+		require.NoError(t, err)
+		require.Error(t, client.PersonalAccessTokens.Delete(t.Context(), "other"))
+		require.Contains(t, out.String(), `error="TokenSource: vault is sealed; no secret"`)
+	})
+}
+
 func TestErrorPrintsItsTextUnderEveryVerb(t *testing.T) {
 	for _, verb := range verbs {
 		got := fmt.Sprintf(verb, anError())

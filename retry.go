@@ -334,9 +334,14 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // ended returns the cause of ctx's end, in an error that matches ctx.Err().
 func ended(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
+	return joinOnce(ctx.Err(), context.Cause(ctx))
+}
+
+// joinOnce returns an error that matches ended and err. That is err alone if it
+// already matches ended.
+func joinOnce(ended, err error) error {
+	if errors.Is(err, ended) {
+		return err
 	}
-	return errors.Join(err, cause)
+	return errors.Join(ended, err)
 }

@@ -104,7 +104,7 @@ type Leftover struct {
 func (e *Error) Error() string {
 	text := "lifecycle: " + e.Op + ": " + string(e.Step)
 	if e.Err != nil { // the zero Error prints as well
-		text += ": " + redact.Line(joined(e.Err))
+		text += ": " + redact.Line(redact.Joined(e.Err))
 	}
 	for _, l := range e.Left {
 		text += "; " + l.String()
@@ -128,7 +128,7 @@ func (l Leftover) String() string {
 type storeError struct{ error }
 
 // Error returns the text in a form that may be shown.
-func (e storeError) Error() string { return redact.Printable(joined(e.error)) }
+func (e storeError) Error() string { return redact.PrintableError(e.error) }
 
 // Unwrap returns the store's error, or its remains without the secret.
 func (e storeError) Unwrap() error { return e.error }
@@ -151,10 +151,6 @@ func redactorOf(secrets []sailpoint.Secret) *redact.Redactor {
 	}
 	return redact.Join(redactors...)
 }
-
-// joined returns the text of err on one line. errors.Join puts each error on
-// its own.
-func joined(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // fail returns the error of this run in a step.
 func (r *run) fail(step Step, err error, next string) error {
