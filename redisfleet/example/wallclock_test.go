@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -39,7 +38,9 @@ const wallClockVariable = "FLEET_TEST_WALL_CLOCK"
 // buildWithWallClock builds the example with a time.Now that reads this variable.
 func buildWithWallClock(t *testing.T) (program string) {
 	t.Helper()
-	original := filepath.Join(runtime.GOROOT(), "src", "time", "time.go")
+	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
+	require.NoError(t, err)
+	original := filepath.Join(strings.TrimSpace(string(root)), "src", "time", "time.go")
 	source, err := os.ReadFile(original)
 	require.NoError(t, err)
 	const reading = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
