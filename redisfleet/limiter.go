@@ -102,7 +102,7 @@ func (l *limiter) awaitGrant(ctx context.Context) error {
 				return err
 			}
 		case v.kind == verdictSend && isLate: // Redis or this process stood still, so the grant may be outdated
-			reserved = grant{}
+			reserved = v.grant
 			late++
 		case v.kind == verdictSend:
 			return nil

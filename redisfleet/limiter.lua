@@ -81,15 +81,37 @@ end
 if heldUntil > now then
 	return reply(HELD, heldUntil - now)
 end
-if due > 0 and epochOfDue == epoch and now <= due + tolerance then
+local isValid = due > 0 and epochOfDue == epoch
+if isValid and now <= due + tolerance then
 	return reply(due > now and CONFIRM or SEND, math.max(due - now, 0))
+end
+
+local function dueAt(i)
+	return tonumber(redis.call('HGET', key, i % limit)) or 0
+end
+
+-- The caller is too late, so it hasn't used its grant. The later grants move up.
+local function withdraw()
+	for i = place - 1, place - limit, -1 do
+		if dueAt(i) == due then
+			for later = i + 1, place - 1 do
+				redis.call('HSET', key, (later - 1) % limit, dueAt(later))
+			end
+			place = (place - 1) % limit
+			redis.call('HDEL', key, place)
+			return
+		end
+	end
+end
+if isValid then
+	withdraw()
 end
 
 -- After a 429 the ring doesn't show all requests that count. So for one window
 -- those that were held back must not follow each other at once.
 local spaced = last > now or now < heldUntil + window
 due = spaced and math.max(last + interval, now) or now
-due = math.max(due, (tonumber(redis.call('HGET', key, place)) or 0) + window)
+due = math.max(due, dueAt(place) + window)
 if due - now > patience then
 	return reply(TOO_LONG, due - now)
 end

@@ -73,8 +73,9 @@ func TestSchedulesFindFaultsInTheRing(t *testing.T) {
 		"no hold after a set clock":  {"cold and now", "not clockWasSetBack and cold and now"},
 		"late grants are confirmed":  {"now <= due + tolerance", "true"},
 		"void grants are confirmed":  {"epochOfDue == epoch", "true"},
-		"a ring that is too small":   {"% limit", "% (limit + 1)"},
-		"a window without the slack": {"or 0) + window)", "or 0) + window * 0.8)"},
+		"a ring that is too small":   {"(place + 1) % limit", "(place + 1) % (limit + 1)"},
+		"a window without the slack": {"dueAt(place) + window)", "dueAt(place) + window * 0.8)"},
+		"the wrong grant moves away": {"dueAt(i) == due", "true"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, 1, strings.Count(limiterLua, edit[0]), "the edit fits")

@@ -47,16 +47,18 @@ func lastLine(t *testing.T, stdout string) (m measured) {
 	return m
 }
 
-// load returns the size of a comparison.
-func load() (processes, calls int) {
+// load returns the size of a comparison. The long one is timed, so it runs alone.
+func load(t *testing.T) (processes, calls int) {
+	t.Helper()
 	if realistic() {
 		return 20, 5000
 	}
+	t.Parallel()
 	return 8, 400
 }
 
 func TestFleet(t *testing.T) {
-	processes, calls := load()
+	processes, calls := load(t)
 	server := redistest.Start(t)
 	start := time.Now()
 	code, stdout, stderr := example(t, fmt.Sprint("-processes=", processes), fmt.Sprint("-calls=", calls), "-speed=5", "-redis="+server.Address)
@@ -73,7 +75,7 @@ func TestFleet(t *testing.T) {
 }
 
 func TestWithoutAFleet(t *testing.T) {
-	processes, calls := load()
+	processes, calls := load(t)
 	code, stdout, stderr := example(t, fmt.Sprint("-processes=", processes), fmt.Sprint("-calls=", calls), "-speed=5", "-alone")
 	assert.Equal(t, exitOK, code)
 	assert.Empty(t, stderr)
