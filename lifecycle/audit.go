@@ -18,7 +18,7 @@ type Kind string
 // concern rights. The limits are those of [AuditPolicy].
 const (
 	FindingNeverUsed    Kind = "never-used" // and is older than NeverUsedAfter
-	FindingStale        Kind = "stale"      // unused for StaleAfter or longer
+	FindingStale        Kind = "stale"      // used before, and last at least StaleAfter and one day ago
 	FindingExpired      Kind = "expired"
 	FindingExpiringSoon Kind = "expiring-soon"       // within ExpiringWithin
 	FindingNoExpiry     Kind = "no-expiry"           // it never expires, or the API omits its expiry
@@ -48,7 +48,7 @@ type AuditPolicy struct {
 	// default is 30 days.
 	NeverUsedAfter time.Duration
 	// StaleAfter is the maximum time since the last use. The default is 90
-	// days. The API updates lastUsed at most once a day, so the last use may be
+	// days. It doesn't concern tokens that were never used. The API updates lastUsed at most once a day, so the last use may be
 	// up to a day later. Audit adds that day, and reports only tokens that were
 	// certainly unused for this long.
 	StaleAfter time.Duration
@@ -112,8 +112,11 @@ func (r *Report) Of(kinds ...Kind) []Finding {
 // owner and has useful limits.
 //
 // Audit compares the dates of tokens with the local clock. The default limits
-// are days, so minutes of difference don't matter. If the list can't be read to
-// its end, Audit returns an error and no report.
+// are days, so minutes of difference don't matter.
+//
+// Audit sends one list request. If the list can't be read to its end, Audit
+// returns no report, and its error has a [*sailpoint.Error] in its chain. A
+// negative limit in the policy matches [sailpoint.ErrInvalidArgument].
 //
 // Audit keeps in memory every token with findings and one total for each owner.
 // If these are more than 100,000 together, or need more than 256 MiB, Audit

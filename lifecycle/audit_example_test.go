@@ -45,14 +45,15 @@ func ExampleAudit() {
 }
 
 func ExamplePrune() {
+	ctx := context.Background()
 	client := tenantToAudit()
-	report, err := lifecycle.Audit(context.Background(), client, lifecycle.AuditPolicy{})
+	report, err := lifecycle.Audit(ctx, client, lifecycle.AuditPolicy{NeverUsedAfter: 90 * 24 * time.Hour})
 	if err != nil {
 		log.Fatal(err)
 	}
-	changes, err := lifecycle.Prune(context.Background(), client, report, lifecycle.PruneOptions{
-		Kinds: []lifecycle.Kind{lifecycle.FindingExpired, lifecycle.FindingEveryRight}, // the latter selects the client's own token
-		Apply: true,
+	changes, err := lifecycle.Prune(ctx, client, report, lifecycle.PruneOptions{
+		Kinds: []lifecycle.Kind{lifecycle.FindingExpired, lifecycle.FindingStale, lifecycle.FindingNeverUsed},
+		Apply: true, // the default only returns what would be deleted
 	})
 	for _, c := range changes { // check each: err is nil even if every token failed
 		fmt.Println(c.Token.Name, c.Status, c.Reason, c.Err)
@@ -60,8 +61,7 @@ func ExamplePrune() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Unordered output:
-	// tenant skipped it is the client's own token <nil>
+	// Output:
 	// old deleted  <nil>
 }
 

@@ -12,21 +12,22 @@ type Status string
 
 // The statuses.
 const (
-	StatusPlanned Status = "planned" // would be changed if Apply were set
-	StatusDeleted Status = "deleted"
-	StatusRenewed Status = "renewed"
-	StatusGone    Status = "gone"    // the token no longer exists
-	StatusSkipped Status = "skipped" // left unchanged; see Reason
-	StatusFailed  Status = "failed"  // not changed, or not as requested; see Err
-	StatusUnknown Status = "unknown" // perhaps changed; repeating is safe
+	StatusPlanned  Status = "planned" // would be changed if Apply were set
+	StatusDeleted  Status = "deleted"
+	StatusRenewed  Status = "renewed"
+	StatusGone     Status = "gone"     // the token no longer exists
+	StatusSkipped  Status = "skipped"  // must stay unchanged; see Reason
+	StatusDeferred Status = "deferred" // not tried, so another call may change it; see Reason
+	StatusFailed   Status = "failed"   // not changed, or not as requested; see Err
+	StatusUnknown  Status = "unknown"  // perhaps changed; repeating is safe
 )
 
 // Change is what happened to one token.
 type Change struct {
 	Token  sailpoint.PersonalAccessToken // as last seen
 	Status Status
-	Reason string // why it was skipped
-	Err    error  // why it failed or is unknown; also the context's error if that ended first
+	Reason string // why it was skipped or deferred
+	Err    error  // set if it failed or is unknown, or was deferred because the context ended
 }
 
 // fail sets the status of a token whose change failed with err.
@@ -38,13 +39,17 @@ func (c *Change) fail(ctx context.Context, err error) {
 	case isGone(err):
 		c.Status, c.Err = StatusGone, nil
 	case ctx.Err() != nil:
-		c.skip("not tried, because the context ended")
+		c.postpone("the context ended")
 	default:
 		c.Status = StatusFailed
 	}
 }
 
 func (c *Change) skip(reason string) { c.Status, c.Reason = StatusSkipped, reason }
+
+func (c *Change) postpone(reason string) {
+	c.Status, c.Reason = StatusDeferred, "not tried, because "+reason
+}
 
 // concernsAll reports whether err would also fail every other call.
 func concernsAll(err error) bool {

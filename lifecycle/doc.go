@@ -8,7 +8,7 @@
 //   - [Audit] finds tokens that are unused, expired, near or without an expiry,
 //     or that have more rights than most jobs need. Package report writes its
 //     result as JSON, CSV or HTML.
-//   - [Prune] deletes tokens that an audit found.
+//   - [Prune] deletes the tokens that have the findings you choose.
 //
 // Renew and Prune are dry runs, which change nothing, unless Apply is set.
 // Issue a token once, and rotate it from a job that runs daily:
@@ -18,6 +18,16 @@
 //
 //	opts := lifecycle.RotateOptions{IfOlderThan: 30 * 24 * time.Hour}
 //	result, err := lifecycle.Rotate(ctx, client, store, opts)
+//
+// This deletes the tokens that have expired, or that were unused for 90 days:
+//
+//	report, err := lifecycle.Audit(ctx, client, lifecycle.AuditPolicy{NeverUsedAfter: 90 * 24 * time.Hour})
+//	if err != nil { … }
+//	changes, err := lifecycle.Prune(ctx, client, report, lifecycle.PruneOptions{
+//		Kinds: []lifecycle.Kind{lifecycle.FindingExpired, lifecycle.FindingStale, lifecycle.FindingNeverUsed},
+//		Apply: true,
+//	})
+//	for _, c := range changes { … } // check each c.Status: err is nil even if every deletion failed
 //
 // In this documentation a token is a personal access token. A bearer is the
 // short-lived OAuth2 access token that a client gets for a token's ID and
@@ -49,7 +59,9 @@
 // is deleted. Issue appends -new- and 16 hexadecimal digits to the final name,
 // and Rotate appends -next- and 24. Such a token may hold the only working
 // secret, so don't delete it. The next run deletes or renames it. [Prune] and
-// [Renew] skip it.
+// [Renew] skip it. The last eight digits are a checksum, so a name that somebody
+// typed isn't a temporary one. In a test, make one by a Rotate that fails, for
+// example because its DELETE gets a 403.
 //
 // The API can't delete or rename a token on a condition. The promises therefore
 // don't hold if a person deletes or renames these tokens during a run.

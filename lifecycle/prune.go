@@ -18,12 +18,16 @@ type PruneOptions struct {
 	// FindingExpired. It needs at least one kind. FindingNearLimit,
 	// FindingUnfinished and FindingManaged are not allowed. To keep some of the
 	// tokens, remove their entries from Report.Findings.
+	//
+	// FindingExpiringSoon, FindingNoExpiry, FindingEveryRight,
+	// FindingAdminScope and FindingLongBearer also select tokens in use.
 	Kinds []Kind
 	// Apply deletes the tokens. The default is a dry run, which changes
 	// nothing.
 	Apply bool
 	// MaxDeletions is the maximum number of deletions in one call. The default
-	// is 100. Prune skips any further tokens.
+	// is 100. Any further tokens are StatusDeferred, so call Audit and Prune
+	// again. A dry run has the same limit. Skipped tokens don't count.
 	MaxDeletions int
 	// Concurrency is the maximum number of deletions at the same time. The
 	// default is 4. Each waits for the client's rate limiter. Set 1 if other
@@ -39,10 +43,10 @@ type PruneOptions struct {
 // Unless opts.Apply is set, it deletes nothing and returns which tokens it
 // would delete. It returns one [Change] for each of these tokens, in the order
 // of the findings. The error is nil even if every deletion failed, so check the
-// Status and Err of each Change. An error that stops the deletions is returned
-// together with the changes.
+// Status and Err of each Change.
 //
-// Before the first deletion Prune lists the tokens again. It always skips:
+// Prune first lists the tokens again, also in a dry run. If no token is
+// selected, it sends nothing. It always skips:
 //   - the token that the client itself uses
 //   - managed tokens
 //   - tokens with a temporary name, which an unfinished [Issue] or [Rotate]
@@ -53,10 +57,20 @@ type PruneOptions struct {
 // updates the date of the last use only once a day, and can't delete on a
 // condition.
 //
-// After a failed deletion Prune tries the others, unless the tenant rejected
-// the client's credentials. When ctx ends, Prune cancels the deletions in
-// progress and skips the others. A canceled deletion is [StatusUnknown] if it
-// may have taken effect, and otherwise [StatusSkipped].
+// After a failed deletion, such as one with a 403, Prune tries the others. Only
+// two things stop it, and then it returns the changes with an error. If the
+// tenant rejects the client's credentials, the error matches
+// [sailpoint.ErrInvalidCredentials] or [sailpoint.ErrUnauthorized], and the
+// other tokens are [StatusDeferred]. If ctx ends, the error is that of ctx.
+// Prune then cancels the deletions in progress. A canceled deletion is
+// [StatusUnknown] if it may have taken effect, and otherwise StatusDeferred.
+//
+// Prune returns an error without changes if the list fails, or if an argument
+// is invalid. The latter matches [sailpoint.ErrInvalidArgument], for example for
+// a nil report or empty Kinds.
+//
+// A deletion that gets a 429 is tried again after the others, so Prune needs no
+// Config.Limiter. Set one to get fewer of these responses.
 //
 // Prune keeps in memory the selected tokens and those with a temporary name. If
 // these are more than 100,000, or need more than 256 MiB, it returns an error
@@ -165,7 +179,7 @@ func (p *pruning) recheck(ctx context.Context, ownerID string) error {
 		case !exists:
 			c.Status = StatusGone
 		case left == 0:
-			c.skip("MaxDeletions is reached")
+			c.postpone("MaxDeletions is reached")
 		default:
 			left--
 			if !p.opts.Apply {
@@ -282,7 +296,7 @@ func (p *pruning) pass(ctx context.Context, pending []*Change) (limited []*Chang
 			for n := next.Add(1); n <= int64(len(pending)); n = next.Add(1) {
 				c := pending[n-1]
 				if rejected.Load() != nil {
-					c.skip("not tried, because the tenant rejected the client's credentials")
+					c.postpone("the tenant rejected the client's credentials")
 				} else if err := p.delete(ctx, c); concernsAll(err) {
 					rejected.Store(&err)
 				}

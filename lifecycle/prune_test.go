@@ -302,14 +302,58 @@ func TestPruneCeiling(t *testing.T) {
 				require.NoError(t, err)
 				status := map[bool]lifecycle.Status{false: lifecycle.StatusPlanned, true: lifecycle.StatusDeleted}[apply]
 				assert.Equal(t, want, count(changes, status))
-				assert.Equal(t, 105-want, count(changes, lifecycle.StatusSkipped))
+				assert.Equal(t, 105-want, count(changes, lifecycle.StatusDeferred))
 				if want < 105 {
-					assert.Equal(t, "MaxDeletions is reached", changes[104].Reason)
+					assert.Equal(t, "not tried, because MaxDeletions is reached", changes[104].Reason)
+					assert.NoError(t, changes[104].Err)
 				}
 			}
 			assert.Len(t, tenant.Tokens(), 106-want)
 			assert.Equal(t, want, requests(tenant, http.MethodDelete, 204))
 		}
+	})
+}
+
+// TestPruneCountsOnlyDeletionsAgainstTheCeiling in a list that begins with two
+// tokens that Prune skips.
+func TestPruneCountsOnlyDeletionsAgainstTheCeiling(t *testing.T) {
+	tenant := sailpointtest.NewTenant() // with the client's own token
+	tenant.Add(sailpoint.PersonalAccessToken{ID: "rotating", Name: marked})
+	tenant.Add(sailpoint.PersonalAccessToken{ID: "a"})
+	tenant.Add(sailpoint.PersonalAccessToken{ID: "b"})
+	client := clientOf(t, tenant)
+	changes, err := lifecycle.Prune(t.Context(), client, audit(t, client), lifecycle.PruneOptions{
+		Kinds: []lifecycle.Kind{lifecycle.FindingEveryRight}, MaxDeletions: 1, Apply: true,
+	})
+	require.NoError(t, err)
+	assert.Equal(t, []string{
+		client.ClientID() + " skipped it is the client's own token", "rotating skipped its rotation has not finished",
+		"a deleted", "b deferred not tried, because MaxDeletions is reached",
+	}, statuses(changes))
+}
+
+// TestPruneSkipsOnlyRealRotations makes one by a Rotate that fails. A name that
+// somebody typed has no checksum.
+func TestPruneSkipsOnlyRealRotations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant, store, old := stored(t)
+		tenant.Add(sailpoint.PersonalAccessToken{ID: "typed", Name: "job-next-0123456789abcdef01234567", Scope: jobScope})
+		client := clientOf(t, tenant)
+		tenant.Inject(sailpointtest.Fault{Method: http.MethodDelete, Status: 403})
+		_, err := lifecycle.Rotate(t.Context(), client, store, lifecycle.RotateOptions{Lifetime: 20 * day})
+		require.ErrorIs(t, err, sailpoint.ErrForbidden)
+		successor, err := store.Load(t.Context())
+		require.NoError(t, err)
+		require.NotEqual(t, old.ID, successor.ID)
+
+		changes, err := lifecycle.Prune(t.Context(), client, audit(t, client), lifecycle.PruneOptions{
+			Kinds: []lifecycle.Kind{lifecycle.FindingNoExpiry, lifecycle.FindingExpiringSoon}, Apply: true,
+		})
+		require.NoError(t, err)
+		assert.ElementsMatch(t, []string{
+			client.ClientID() + " skipped it is the client's own token", old.ID + " skipped its rotation has not finished",
+			successor.ID + " skipped its rotation has not finished", "typed deleted",
+		}, statuses(changes))
 	})
 }
 
@@ -393,7 +437,8 @@ func TestPruneStopsAtRejectedCredentials(t *testing.T) {
 		assert.Equal(t, 10, count(changes, lifecycle.StatusDeleted))
 		assert.Equal(t, lifecycle.StatusFailed, changes[10].Status)
 		for _, c := range changes[11:] {
-			assert.Equal(t, lifecycle.StatusSkipped, c.Status)
+			assert.Equal(t, lifecycle.StatusDeferred, c.Status)
+			assert.NoError(t, c.Err)
 			assert.Equal(t, "not tried, because the tenant rejected the client's credentials", c.Reason)
 		}
 		assert.Len(t, tenant.Tokens(), 41)
@@ -433,8 +478,8 @@ func TestPruneUnderAnEndlessRateLimit(t *testing.T) {
 	})
 }
 
-// TestPruneThatIsCanceled checks the statuses of finished, skipped and canceled
-// deletions.
+// TestPruneThatIsCanceled checks the statuses of finished, deferred and
+// canceled deletions.
 func TestPruneThatIsCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
@@ -456,14 +501,15 @@ func TestPruneThatIsCanceled(t *testing.T) {
 		assert.Equal(t, 40, settled)
 		assert.Equal(t, 8, count(changes, lifecycle.StatusDeleted))
 		assert.Equal(t, 4, count(changes, lifecycle.StatusUnknown), "the deletions in progress")
-		assert.Equal(t, 28, count(changes, lifecycle.StatusSkipped))
+		assert.Equal(t, 28, count(changes, lifecycle.StatusDeferred))
 		assert.Len(t, tenant.Tokens(), 1+28, "the statuses must match the tenant")
 		for _, c := range changes {
 			switch c.Status {
 			case lifecycle.StatusUnknown:
 				assert.ErrorIs(t, c.Err, sailpoint.ErrOutcomeUnknown)
 				assert.ErrorIs(t, c.Err, context.Canceled)
-			case lifecycle.StatusSkipped:
+			case lifecycle.StatusDeferred:
+				assert.ErrorIs(t, c.Err, context.Canceled)
 				assert.Equal(t, "not tried, because the context ended", c.Reason)
 			}
 		}

@@ -44,8 +44,7 @@ type RenewOptions struct {
 // opts.Apply is set, it changes nothing and returns which tokens it would
 // renew. It returns one [Change] for each of these tokens, in the order of the
 // list. The error is nil even if every renewal failed, so check the Status and
-// Err of each Change. An error that stops the renewals is returned together
-// with the changes.
+// Err of each Change.
 //
 // Secrets stay the same, so nothing has to be stored. But a leaked secret stays
 // valid as well. [Rotate] replaces the secret.
@@ -69,11 +68,14 @@ type RenewOptions struct {
 // sp:my-personal-access-tokens:manage and fails for others' tokens. To list the
 // tokens Renew needs the rights of [Audit].
 //
-// After a failed token Renew tries the others, unless the tenant rejected the
-// client's credentials. A bulk update renews all of its tokens or none. If the
-// tenant rejects one, perhaps because of a single token, Renew retries it in
-// halves and finally one by one. If the tenant has no bulk updates (404, 405,
-// 501) or does not allow them, Renew sends one request per token.
+// After a failed token Renew tries the others. If the tenant rejects the
+// client's credentials, or if ctx ends, the others are [StatusDeferred], and
+// Renew returns the changes with an error, as [Prune] does.
+//
+// A bulk update renews all of its tokens or none. If the tenant rejects one,
+// perhaps because of a single token, Renew retries it in halves and finally one
+// by one. If the tenant has no bulk updates (404, 405, 501) or does not allow
+// them, Renew sends one request per token.
 //
 // Renew keeps in memory the tokens that will expire soon. If these are more
 // than 100,000, or need more than 256 MiB, it returns an error before it
@@ -300,7 +302,7 @@ func (r *renewal) settle(c *Change, shown sailpoint.PersonalAccessToken) {
 // rejected.
 func (r *renewal) renewOne(ctx context.Context, c *Change, bulk error) {
 	if r.rejected != nil {
-		c.skip("not tried, because the tenant rejected the client's credentials")
+		c.postpone("the tenant rejected the client's credentials")
 		return
 	}
 	err := ctx.Err()

@@ -239,7 +239,7 @@ func TestRenewReportsEachFailure(t *testing.T) {
 }
 
 // TestRenewStopsHalvingAtRejectedCredentials checks that the rest of a halved
-// batch is skipped.
+// batch is deferred.
 func TestRenewStopsHalvingAtRejectedCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
@@ -250,7 +250,7 @@ func TestRenewStopsHalvingAtRejectedCredentials(t *testing.T) {
 		changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant), lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
 		require.ErrorIs(t, err, sailpoint.ErrUnauthorized)
 		assert.Equal(t, 12, count(changes, lifecycle.StatusFailed))
-		assert.Equal(t, 18, count(changes, lifecycle.StatusSkipped))
+		assert.Equal(t, 18, count(changes, lifecycle.StatusDeferred))
 		assert.Len(t, calls(tenant), 4)
 	})
 }
@@ -435,8 +435,8 @@ func TestRenewStops(t *testing.T) {
 			opts := lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true}
 			changes, err := lifecycle.Renew(t.Context(), client, opts)
 			require.ErrorIs(t, err, sailpoint.ErrUnauthorized)
-			assert.Equal(t, 60, count(changes, lifecycle.StatusFailed)+count(changes, lifecycle.StatusSkipped))
-			assert.Equal(t, "t59 skipped not tried, because the tenant rejected the client's credentials", statuses(changes)[59])
+			assert.Equal(t, 60, count(changes, lifecycle.StatusFailed)+count(changes, lifecycle.StatusDeferred))
+			assert.Equal(t, "t59 deferred not tried, because the tenant rejected the client's credentials", statuses(changes)[59])
 			assert.Equal(t, 2, requests(tenant, "PATCH", 401))
 
 			ctx, cancel := context.WithCancel(t.Context())
@@ -446,7 +446,7 @@ func TestRenewStops(t *testing.T) {
 			changes, err = lifecycle.Renew(ctx, client, opts)
 			require.ErrorIs(t, err, context.Canceled)
 			assert.Equal(t, lifecycle.StatusUnknown, changes[0].Status)
-			assert.Equal(t, "t59 skipped not tried, because the context ended", statuses(changes)[59])
+			assert.Equal(t, "t59 deferred not tried, because the context ended", statuses(changes)[59])
 			assert.WithinDuration(t, time.Now().Add(90*day-time.Second), *tenant.Tokens()[1].ExpirationDate, 0)
 			assert.WithinDuration(t, time.Now().Add(day-time.Second), *tenant.Tokens()[60].ExpirationDate, 0)
 		})

@@ -229,7 +229,7 @@ func (a *app) change(ctx context.Context, s *session, verb string, do func(apply
 	}
 	code := exitDone
 	for _, c := range changes {
-		code = max(code, exitCode(c.Err)) // skipped tokens have no error, unless ctx ended
+		code = max(code, exitCode(c.Err)) // skipped and deferred tokens have no error, unless ctx ended
 	}
 	if err == nil && code != exitDone {
 		err = outcome(code)
@@ -262,7 +262,7 @@ func (a *app) changesResult(changes []lifecycle.Change) *result {
 	r.members = map[string]any{"applied": a.apply, "changes": list}
 	r.closing = []string{count(len(changes)) + " chosen"}
 	for _, status := range []lifecycle.Status{
-		lifecycle.StatusPlanned, lifecycle.StatusDeleted, lifecycle.StatusRenewed, lifecycle.StatusGone, lifecycle.StatusSkipped,
+		lifecycle.StatusPlanned, lifecycle.StatusDeleted, lifecycle.StatusRenewed, lifecycle.StatusGone, lifecycle.StatusSkipped, lifecycle.StatusDeferred,
 		lifecycle.StatusFailed, lifecycle.StatusUnknown,
 	} {
 		if n := counts[status]; n > 0 {

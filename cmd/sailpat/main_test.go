@@ -179,7 +179,7 @@ func TestASignalEndsPruneWithATrueAccount(t *testing.T) {
 			close(handler.release)
 			assert.Equal(t, 1, cmd.ProcessState.ExitCode())
 			assert.Regexp(t, `^sailpat prune: interrupted: context canceled\n$`, stderr.String())
-			assert.Regexp(t, `\n4 tokens chosen, 1 deleted, 2 skipped, 1 unknown\n$`, stdout.String())
+			assert.Regexp(t, `\n4 tokens chosen, 1 deleted, 2 deferred, 1 unknown\n$`, stdout.String())
 			for _, token := range tenant.Tokens() {
 				assert.NotRegexp(t, `(?m)^deleted +`+regexp.QuoteMeta(token.ID), stdout.String())
 			}
