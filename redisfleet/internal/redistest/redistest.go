@@ -1,4 +1,4 @@
-// Package redistest starts real Redis servers for tests, on Linux.
+// Package redistest starts real Redis servers for tests.
 package redistest
 
 import (
@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,8 +20,8 @@ import (
 // programVariable names the environment variable with the path of redis-server.
 const programVariable = "SAILPOINT_TEST_REDIS"
 
-// Server is a redis-server on a loopback address. It ends with the test, and
-// with the test's program at the latest.
+// Server is a redis-server on a loopback address. It ends with the test, and on
+// Linux with the test's program at the latest.
 type Server struct {
 	Address string
 	Folder  string // for snapshots and the log
@@ -69,7 +68,7 @@ func (s *Server) start(t testing.TB) {
 	}
 	s.cmd = exec.CommandContext(context.Background(), s.program, args...) //nolint:gosec // for tests only
 	s.cmd.Env = s.env
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	s.cmd.SysProcAttr = endsWithThread()
 	s.ended = make(chan struct{})
 	started := make(chan error)
 	go func() {
