@@ -254,6 +254,36 @@ func TestLeaseFromBeforeTheClockWasSetBack(t *testing.T) {
 	require.True(t, second.elected)
 }
 
+// TestExpiryAfterTheClockWasSetBack shows that no member uses a bearer for
+// longer than its lifetime.
+func TestExpiryAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	s := newServer(t).warm(t)
+	source := sourceOf(t, s, sailpointtest.NewTenant().Config(), unlimited)
+	source.store(t.Context(), "owner", sailpoint.AccessToken{Bearer: sailpoint.NewSecret("bearer"), Expiry: time.Now().Add(10 * time.Minute)})
+	require.NoError(t, s.client(t).HIncrBy(t.Context(), source.sealer.key, "expiry", time.Hour.Milliseconds()).Err())
+	shared, err := source.look(t.Context(), "", "owner")
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().Add(10*time.Minute), shared.token.Expiry, time.Minute)
+}
+
+// TestCallThatEndsWhenItsMemberIsElected shows that nobody waits for the end of
+// the lease.
+func TestCallThatEndsWhenItsMemberIsElected(t *testing.T) {
+	t.Parallel()
+	s := newServer(t).warm(t)
+	cfg := sailpointtest.NewTenant().Config()
+	source := sourceOf(t, s, cfg, unlimited)
+	rdb := s.client(t)
+	rdb.AddHook(delay(400 * time.Millisecond))
+	source.member.redis = rdb
+	_, err := source.accessToken(within(t, 200*time.Millisecond), sailpoint.Secret{})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	shared, err := sourceOf(t, s, cfg, unlimited).look(t.Context(), "", "another")
+	require.NoError(t, err)
+	require.True(t, shared.elected)
+}
+
 // TestTokenSourceThatKeepsARejectedBearer shows that the call fails, and that
 // the fleet neither stores that bearer nor waits for a lease.
 func TestTokenSourceThatKeepsARejectedBearer(t *testing.T) {

@@ -157,6 +157,23 @@ func TestFallbacksAndRedisTogetherKeepToTheLimit(t *testing.T) {
 	require.LessOrEqual(t, mostIn(opts.Window, sent.list), opts.Limit)
 }
 
+// TestRequestsOfTheFallbackAreReportedOnce shows that one report holds back the
+// fleet, and that it doesn't cover later requests.
+func TestRequestsOfTheFallbackAreReportedOnce(t *testing.T) {
+	t.Parallel()
+	m := &member{window: time.Minute, fallback: &share{}, failingSince: time.Now().Add(-time.Hour), failedLast: time.Now()}
+	require.Zero(t, m.unrecorded())
+	require.NoError(t, m.withoutRedis(t.Context(), redisError{redis.ErrClosed}))
+	first := m.unrecorded()
+	require.NotZero(t, first)
+	require.NoError(t, m.withoutRedis(t.Context(), redisError{redis.ErrClosed}))
+	second := m.unrecorded()
+	m.setRecorded(first)
+	require.Equal(t, second, m.unrecorded())
+	m.setRecorded(second)
+	require.Zero(t, m.unrecorded())
+}
+
 // TestOutagesFarApartAreSeparate shows that each begins with a window in which
 // nothing is sent, even if the member didn't use Redis between them.
 func TestOutagesFarApartAreSeparate(t *testing.T) {
