@@ -123,10 +123,14 @@ type Config struct {
 	UserAgent string
 
 	// MaxRetries is the maximum number of retries of one call. The default is
-	// 3. A negative value disables retries. Package net/http itself may repeat
-	// a List or Delete after the server has closed the connection, and that
-	// counts as a retry. The one retry with a new bearer after a 401 doesn't
-	// count, and a negative value doesn't disable it.
+	// 3. A negative value disables retries. In an outage, the budget that all
+	// calls share ends them after ten, even if MaxRetries is more. See Retries
+	// in the package documentation.
+	//
+	// Package net/http itself may repeat a List or Delete after the server has
+	// closed the connection, and that counts as a retry. The one retry with a
+	// new bearer after a 401 doesn't count, and a negative value doesn't
+	// disable it.
 	MaxRetries int
 
 	// MaxRetryWait is the longest Retry-After that the client waits for. The
@@ -165,7 +169,8 @@ type Config struct {
 // from a file. It uses the variables SAIL_BASE_URL, SAIL_CLIENT_ID and
 // SAIL_CLIENT_SECRET if all three are set. Otherwise it reads the file
 // config.json in the working directory. This is a JSON object with the strings
-// BaseURL, ClientId and ClientSecret, and all three must be set.
+// BaseURL, ClientId and ClientSecret, and all three must be set. The case of
+// these names doesn't matter.
 //
 // LoadConfig never combines values from both, so that the file can't send a
 // secret from the environment to another host. If neither has all three, the

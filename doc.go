@@ -44,7 +44,7 @@
 //     never sent, or if an HTTP/2 server says that it has not processed it.
 //   - List, Get, Self, Delete, DeleteSelf, and a Patch or BulkUpdate that only
 //     sets whole fields are also retried after a temporary failure. So is All
-//     until it yields its first token.
+//     until it yields its first token. OpReplace and OpAdd set whole fields.
 //   - Create, and any other Patch or BulkUpdate, are not retried if the server
 //     may have carried out the request. The error then matches
 //     [ErrOutcomeUnknown].
@@ -52,8 +52,9 @@
 //     requires authentication.
 //
 // If the wait for a retry would pass the context's deadline, the call fails at
-// once. Without a deadline a call takes at most 2 minutes. After a 429 the
-// client holds back all its calls. See Config.MaxRetryWait.
+// once. Without a deadline a call takes at most 2 minutes. After a 429 all calls
+// of the client wait as long as the Retry-After says. A call that would wait too
+// long fails at once. See Config.MaxRetryWait.
 //
 // All calls of a client share a budget, so that retries don't prolong an
 // outage. It is enough for ten retries. A successful call refunds its own

@@ -30,7 +30,8 @@ var errOwnToken = fmt.Errorf("%w: deleting it would end this client's access: ca
 
 // These match an [Error] by the status of its last response. ErrRateLimited and
 // ErrServer also match a call that was not sent because an earlier response
-// with such a status asked the client to wait.
+// with such a status asked the client to wait. ErrForbidden also matches a 403
+// of the token endpoint.
 var (
 	ErrBadRequest   = errors.New("sailpoint: bad request")  // 400
 	ErrUnauthorized = errors.New("sailpoint: unauthorized") // 401
@@ -87,10 +88,10 @@ var (
 type Error struct {
 	Op         string        // such as "PATCH /v2024/personal-access-tokens/{id}" or "POST /oauth/token"
 	TokenID    string        // the id of the call's token, or "" for List, All, Create, BulkUpdate and the request for a bearer
-	StatusCode int           // the status of the last response, or 0 if there was no response
+	StatusCode int           // the status of the last response, or 0 if there was none, also if an earlier 429 held the call back
 	DetailCode string        // the API's detailCode, or an OAuth2 error code such as "invalid_client"
-	TrackingID string        // the API's trackingId, which SailPoint's support asks for, or "" for the token endpoint
-	RequestID  string        // the response's header SLPT-Request-ID, or "" for the token endpoint
+	TrackingID string        // the API's trackingId, which SailPoint's support asks for, or "" for a 429 and the token endpoint
+	RequestID  string        // the response's header SLPT-Request-ID, for support if there is no TrackingID, or "" for the token endpoint
 	Messages   []string      // the API's texts about the failure
 	Causes     []string      // the API's texts about its causes
 	RetryAfter time.Duration // how long to wait according to the server, or 0 if it sent no readable Retry-After

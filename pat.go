@@ -210,12 +210,14 @@ func (s *PersonalAccessTokensService) Self(ctx context.Context) (*PersonalAccess
 // Needs sp:my-personal-access-tokens:manage. Nobody can patch another owner's
 // token, not even an administrator.
 //
-// A patch that only sets whole fields is retried after a temporary failure. Its
-// retry may overwrite a change that somebody else made in between. The Replace
-// methods and NeverExpire set whole fields. Any other patch, such as one with
-// OpRemove, is retried only if the API can't have carried it out. If the API
-// may have carried out the patch and no response confirms it, the error matches
-// [ErrOutcomeUnknown].
+// A patch whose operations all set whole fields is retried after a temporary
+// failure. The Replace methods, NeverExpire, OpReplace and OpAdd do so. The
+// retry may overwrite a change that somebody else made in between.
+//
+// A patch with OpRemove, OpMove, OpCopy or OpTest, or with a path into a field,
+// such as "/scope/0", is retried only if the API can't have carried it out. If
+// the API may have carried out a patch and no response confirms it, the error
+// matches [ErrOutcomeUnknown].
 func (s *PersonalAccessTokensService) Patch(ctx context.Context, id string, patch *PersonalAccessTokenPatch) (*PersonalAccessToken, error) {
 	op, err := s.item(ctx, http.MethodPatch, id, kindPatch)
 	if err != nil {

@@ -119,7 +119,8 @@ func (p *PersonalAccessTokenPatch) NeverExpire() *PersonalAccessTokenPatch {
 	return p.replace(pathNeverExpires, true).replace(pathExpiration, nil)
 }
 
-// With adds operations for which there is no other method.
+// With adds operations for which there is no other method, or those of a JSON
+// Patch that was unmarshaled into a []PatchOperation.
 func (p *PersonalAccessTokenPatch) With(ops ...PatchOperation) *PersonalAccessTokenPatch {
 	p.ops = append(p.ops, ops...)
 	return p

@@ -18,7 +18,7 @@ type Kind string
 // concern rights. The limits are those of [AuditPolicy].
 const (
 	FindingNeverUsed    Kind = "never-used" // and is older than NeverUsedAfter
-	FindingStale        Kind = "stale"      // used before, and last at least StaleAfter and one day ago
+	FindingStale        Kind = "stale"      // last used StaleAfter plus a day ago, or earlier
 	FindingExpired      Kind = "expired"
 	FindingExpiringSoon Kind = "expiring-soon"       // within ExpiringWithin
 	FindingNoExpiry     Kind = "no-expiry"           // it never expires, or the API omits its expiry
@@ -48,9 +48,10 @@ type AuditPolicy struct {
 	// default is 30 days.
 	NeverUsedAfter time.Duration
 	// StaleAfter is the maximum time since the last use. The default is 90
-	// days. It doesn't concern tokens that were never used. The API updates lastUsed at most once a day, so the last use may be
-	// up to a day later. Audit adds that day, and reports only tokens that were
-	// certainly unused for this long.
+	// days. For tokens that were never used, set NeverUsedAfter. The API
+	// updates lastUsed at most once a day, so the last use may be up to a day
+	// later. Audit adds that day, and reports only tokens that were certainly
+	// unused for this long.
 	StaleAfter time.Duration
 	// ExpiringWithin is how long before its expiry a token is reported as
 	// expiring soon. The default is 30 days.

@@ -67,9 +67,9 @@
 //     which needs the right to manage one's own tokens.
 //
 // Tokens:
-//   - The list is in the order of creation. It includes expired tokens, which
-//     count towards the limit of ten tokens for each owner. Managed tokens
-//     don't count.
+//   - The list is in the order in which tokens were added or created, whatever
+//     their created date. It includes expired tokens, which count towards the
+//     limit of ten tokens for each owner. Managed tokens don't count.
 //   - The rate limit counts the requests of the last 10 seconds. It does not
 //     count those that it rejected, nor requests to the token endpoint.
 //   - A filter "lastUsed le …" doesn't match a token that was never used. The

@@ -33,6 +33,16 @@ import (
 //	Fault{Delay: d}                         carried out after d; the tenant's own response
 //	Fault{Committed: true, Delay: d}        carried out; no response, after d
 //	Fault{Committed: true, Delay: -d}       no response; carried out after d, as if a proxy held it back
+//	Fault{}                                 carried out; the tenant's own response
+//
+// A 429 that asks to wait is
+//
+//	Fault{Status: 429, Header: http.Header{"Retry-After": {"7"}}}
+//
+// To make a later request fail, first let the earlier ones pass. This loses the
+// response to the second list:
+//
+//	tenant.Inject(Fault{Method: "GET"}, Fault{Method: "GET", Committed: true})
 //
 // To send a stale response, set Status to 200 and Body to that of an earlier
 // response.
@@ -63,7 +73,8 @@ type Fault struct {
 	Header http.Header // replaces headers by name; a nil value removes one
 
 	// Body replaces the tenant's own body. If Body is "", the body is empty if
-	// Status is set, and otherwise the tenant's own.
+	// Status is set, and otherwise the tenant's own. An error without a body
+	// has no trackingId and no messages.
 	Body string
 
 	// CutAfter ends the body after this many bytes with io.ErrUnexpectedEOF.

@@ -35,7 +35,7 @@ type Tenant struct {
 
 	mu         sync.Mutex
 	identities map[string]Identity
-	tokens     []*token // in the order of creation
+	tokens     []*token // in the order in which they were added
 	byID       map[string]*token
 	bearers    map[bearerKey]*bearer
 	admitted   map[quota][]time.Time // requests that count against the rate limit
@@ -76,7 +76,8 @@ type Option func(*Tenant)
 // WithClock sets the tenant's clock, which gives the dates of tokens and
 // responses, and drives expiry and the rate limit. The default is [time.Now],
 // which in a synctest bubble is the bubble's clock. [Fault.Delay] always uses
-// [time.Now]'s clock.
+// [time.Now]'s clock, and so do the client and package lifecycle. To move the
+// time of all of them, use [testing/synctest] instead of WithClock.
 func WithClock(now func() time.Time) Option {
 	return func(t *Tenant) { t.now = now }
 }
@@ -219,8 +220,8 @@ func (t *Tenant) add(pat sailpoint.PersonalAccessToken, secret sailpoint.Secret)
 	return added
 }
 
-// Tokens returns a copy of all tokens in the order of their creation. It
-// includes managed and expired tokens.
+// Tokens returns a copy of all tokens in the order in which they were added or
+// created, whatever their Created says. It includes managed and expired tokens.
 func (t *Tenant) Tokens() []sailpoint.PersonalAccessToken {
 	now := t.now()
 	t.mu.Lock()
