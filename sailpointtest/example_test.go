@@ -41,7 +41,9 @@ func TestDeleteStale(t *testing.T) {
 		deleted, err := deleteStale(t.Context(), client, time.Now().AddDate(0, -6, 0))
 		require.NoError(t, err)
 		require.Equal(t, 1, deleted)
-		require.Len(t, tenant.Tokens(), 1) // only the client's token is left
+		require.Len(t, tenant.Tokens(), 1)   // only the client's token is left
+		require.Len(t, tenant.Requests(), 4) // a bearer, the list, the deletion and its retry
+		require.Empty(t, tenant.Unused())    // the fault was met
 	})
 }
 

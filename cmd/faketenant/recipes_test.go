@@ -140,6 +140,6 @@ func TestControlRecipe(t *testing.T) {
 	defer resp.Body.Close()
 	unused, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	assert.Equal(t, 4, strings.Count(string(unused), `"method"`))
+	assert.Equal(t, 5, strings.Count(string(unused), `"method"`))
 	assert.Equal(t, exitOK, stop())
 }
