@@ -274,6 +274,7 @@ func TestCallThatEndsWhenItsMemberIsElected(t *testing.T) {
 	s := newServer(t).warm(t)
 	cfg := sailpointtest.NewTenant().Config()
 	source := sourceOf(t, s, cfg, unlimited)
+	require.NoError(t, s.client(t).ScriptLoad(t.Context(), bearerLua).Err())
 	rdb := s.client(t)
 	rdb.AddHook(delay(400 * time.Millisecond))
 	source.member.redis = rdb
