@@ -166,7 +166,12 @@ func (r *run) fail(step Step, err error, next string) error {
 }
 
 // wrap returns an error that matches kind and its cause.
-func wrap(kind, cause error) error { return fmt.Errorf("%w: %w", kind, cause) }
+func wrap(kind, cause error) error {
+	if errors.Is(cause, kind) {
+		return cause // its text already says so
+	}
+	return fmt.Errorf("%w: %w", kind, cause)
+}
 
 // These are texts for Error.Next.
 const (
@@ -184,7 +189,7 @@ func advice(err error) string {
 	case errors.Is(err, sailpoint.ErrInvalidCredentials), errors.Is(err, sailpoint.ErrUnauthorized):
 		return "give the client credentials that the tenant accepts and run it again"
 	case errors.Is(err, sailpoint.ErrForbidden):
-		return "get the missing right granted or the proxy's block lifted, and run it again"
+		return "get sp:my-personal-access-tokens:manage granted to the token and its owner, or the proxy's block lifted, and run it again"
 	case errors.Is(err, sailpoint.ErrBadRequest):
 		return "change what the tenant rejects and run it again"
 	case errors.Is(err, ErrNotAsRequested):

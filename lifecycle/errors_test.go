@@ -203,7 +203,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		},
 		"no right": {
 			inject(sailpointtest.Fault{Method: "POST", Path: create, Status: 403}),
-			sailpoint.ErrForbidden, "get the missing right granted or the proxy's block lifted, and run it again",
+			sailpoint.ErrForbidden, "get sp:my-personal-access-tokens:manage granted to the token and its owner, or the proxy's block lifted, and run it again",
 		},
 		"a rejected request": {
 			inject(sailpointtest.Fault{Method: "POST", Path: create, Status: 400}),
@@ -233,4 +233,28 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			})
 		})
 	}
+}
+
+// strictStore is a store whose CheckSave fails, as those of this module do.
+type strictStore struct{ lifecycle.MemoryStore }
+
+func (*strictStore) CheckSave(context.Context) error {
+	return fmt.Errorf("%w: the disk is full", lifecycle.ErrNotStored)
+}
+
+// TestAKindOfErrorIsSaidOnce checks that an error that already matches a variable
+// of this package doesn't repeat its text.
+func TestAKindOfErrorIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, err := sailpoint.NewClient(sailpointtest.NewTenant().Config())
+		require.NoError(t, err)
+		notStored := lifecycle.SaveFunc(func(context.Context, lifecycle.Credential) error {
+			return fmt.Errorf("%w: the disk is full", lifecycle.ErrNotStored)
+		})
+		for _, store := range []lifecycle.Store{&strictStore{}, notStored} {
+			_, err := lifecycle.Issue(t.Context(), client, newJob(), store)
+			require.ErrorIs(t, err, lifecycle.ErrNotStored)
+			assert.Regexp(t, `^lifecycle: issue: save: lifecycle: not stored: the disk is full; `, err.Error())
+		}
+	})
 }

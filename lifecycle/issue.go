@@ -202,7 +202,7 @@ func (r *run) giveName(ctx context.Context, temporary, named Outcome) (*Result, 
 			return nil, err
 		}
 	case ok && old.Name == r.base:
-		r.leave(old.ID, old.Name, "the stored token replaces it; run Rotate to delete it and free its name")
+		r.leave(old.ID, old.Name, "the stored token replaces it; a rotation deletes it and frees its name")
 		r.recheck(ctx)
 		return r.result(temporary), nil
 	}

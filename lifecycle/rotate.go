@@ -182,14 +182,14 @@ func (r *run) requireStored(ctx context.Context) error {
 		return err
 	}
 	if r.cur.ID == "" {
-		return r.fail(StepLoad, wrap(ErrStoredCredential, errors.New("nothing is stored")), "run Issue, or store the credential of the token to rotate")
+		return r.fail(StepLoad, wrap(ErrStoredCredential, errors.New("nothing is stored")), "issue a token, or store the credential of the token to rotate")
 	}
 	if err := r.list(ctx); err != nil {
 		return err
 	}
 	found, err := r.findStored(ctx)
 	if err == nil && !found {
-		err = r.fail(StepList, wrap(ErrStoredCredential, errors.New("its token is not listed, and the tenant rejects its secret")), "run Issue")
+		err = r.fail(StepList, wrap(ErrStoredCredential, errors.New("its token is not listed, and the tenant rejects its secret")), "issue a new token")
 	}
 	return err
 }

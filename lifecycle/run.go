@@ -766,7 +766,7 @@ func (r *run) verifyStored(ctx context.Context) error {
 		return r.fail(StepProve, ErrSuperseded, othersTurn)
 	}
 	r.leaveReplaced("it was replaced and still works, but its secret is no longer stored; the caller may still have it")
-	next := "find out why; to start over delete the stored token if it still exists, and run Issue"
+	next := "find out why; to start over delete the stored token if it still exists, and issue a new one"
 	if len(r.left) > 0 {
 		next += "; don't delete the leftover tokens before"
 	}
@@ -794,7 +794,7 @@ func (r *run) rename(ctx context.Context) error {
 			return r.fail(StepRename, ErrSuperseded, othersTurn)
 		}
 		r.stored.Working = false
-		return r.fail(StepRename, wrap(ErrStoredCredential, err), "somebody deleted the stored token: run Issue")
+		return r.fail(StepRename, wrap(ErrStoredCredential, err), "somebody deleted the stored token: issue a new one")
 	}
 	if r.list(ctx) == nil {
 		if now, ok := r.listed(r.cur.ID); ok && now.Name == r.base {

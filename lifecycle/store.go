@@ -108,7 +108,7 @@ func (f SaveFunc) Load(context.Context) (Credential, error) {
 // Save calls f.
 func (f SaveFunc) Save(ctx context.Context, c Credential) error {
 	if err := f(ctx, c); err != nil {
-		return errors.Join(ErrNotStored, err)
+		return wrap(ErrNotStored, err)
 	}
 	return nil
 }

@@ -142,7 +142,7 @@ func (s *Store) read(ctx context.Context) (stored, error) {
 	case got.Status != http.StatusOK:
 		return stored{}, s.refused(got)
 	case json.Unmarshal(got.Body, &o) != nil || o.Kind != "Secret" || o.Metadata.UID == "" || o.Metadata.ResourceVersion == "":
-		return stored{}, errors.New("the API server's response is not a Secret: see Address") // json's error could repeat the secret
+		return stored{}, errors.New("the response is not a Secret: check the address of the API server") // json's error could repeat the secret
 	}
 	var members [3]string
 	for i, key := range []string{s.idKey, s.secretKey, s.noteKey} {
@@ -240,6 +240,7 @@ func (s *Store) write(ctx context.Context, now object, c lifecycle.Credential, q
 
 type response struct {
 	*storehttp.Response
+	method string // of the request
 	status status // of a failure
 }
 
@@ -250,11 +251,13 @@ func (s *Store) refused(got response) error {
 	case got.Status == http.StatusNotFound && got.status.Details.Kind == "namespaces":
 		hint = ": the namespace does not exist"
 	case got.Status == http.StatusUnauthorized:
-		hint = ": see Token"
+		hint = ": the cluster rejects the token of the service account or user: check that it is valid"
+	case got.Status == http.StatusForbidden && got.method == http.MethodPost:
+		hint = ": the Secret is missing: create it, or grant create"
 	case got.Status == http.StatusForbidden:
-		hint = ": grant get, create and patch"
+		hint = ": grant get and patch for this Secret"
 	case got.Status/100 == 3:
-		hint = ": it redirects: set Address to the API server itself"
+		hint = ": it redirects: use the address of the API server itself"
 	}
 	reason := ""
 	if got.status.Reason != "" {
@@ -275,7 +278,7 @@ func (s *Store) send(ctx context.Context, method, path, mediaType string, body [
 	if err != nil {
 		return response{}, err
 	}
-	decoded := response{Response: got}
+	decoded := response{Response: got, method: method}
 	if got.Status/100 != 2 && json.Unmarshal(got.Body, &decoded.status) != nil {
 		decoded.status = status{}
 	}

@@ -298,8 +298,8 @@ func TestResponses(t *testing.T) {
 		says      string
 		notStored bool
 	}{
-		"no right":         {403, `{"kind":"Status","reason":"Forbidden"}`, "status 403 Forbidden: grant get, create and patch", true},
-		"no login":         {401, `{"kind":"Status","reason":"Unauthorized"}`, "status 401 Unauthorized: see Token", true},
+		"no right":         {403, `{"kind":"Status","reason":"Forbidden"}`, "status 403 Forbidden: the Secret is missing: create it, or grant create", true},
+		"no login":         {401, `{"kind":"Status","reason":"Unauthorized"}`, "status 401 Unauthorized: the cluster rejects the token of the service account or user: check that it is valid", true},
 		"invalid":          {422, `{"kind":"Status","reason":"Invalid","message":"` + storedSecret + `"}`, "status 422 Invalid", true},
 		"internal error":   {500, `{"kind":"Status","reason":"InternalError"}`, "status 500 InternalError", false},
 		"a timeout":        {504, `{"kind":"Status","reason":"Timeout"}`, "status 504 Timeout", false},
@@ -326,6 +326,29 @@ func TestResponses(t *testing.T) {
 			}
 			assert.Len(t, c.take(), 2, "a write is sent once")
 		})
+	}
+}
+
+// TestMissingRightsAreNamed for each request, so that nobody grants create where the Secret exists.
+func TestMissingRightsAreNamed(t *testing.T) {
+	for method, says := range map[string]string{
+		http.MethodGet: "grant get and patch for this Secret", http.MethodPatch: "grant get and patch for this Secret",
+		http.MethodPost: "the Secret is missing: create it, or grant create",
+	} {
+		c, _, open := newCluster(t)
+		s := open(nil)
+		if method == http.MethodPatch {
+			require.NoError(t, s.Save(t.Context(), credential("absent")))
+		}
+		c.reply = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == method {
+				respond(w, 403, `{"kind":"Status","reason":"Forbidden"}`)
+			}
+			return r.Method == method
+		}
+		err := s.CheckSave(t.Context())
+		require.Error(t, err)
+		assert.Equal(t, "the Secret ci/deploy: status 403 Forbidden: "+says, strings.TrimPrefix(err.Error(), "lifecycle: not stored: "))
 	}
 }
 

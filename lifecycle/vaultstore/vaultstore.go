@@ -283,11 +283,11 @@ func (s *Store) send(ctx context.Context, method, path string, body []byte, secr
 	hint := ""
 	switch {
 	case got.Status/100 == 3:
-		hint = "; it redirects: set Address to the active server"
+		hint = "; it redirects: use the address of the active server"
 	case got.Status == http.StatusForbidden:
-		hint = "; see the token and its policy"
+		hint = "; check that the Vault token is valid and that its policy allows read, create and update"
 	case got.Status == http.StatusNotFound:
-		hint = "; see Mount: no KV version 2 engine is there"
+		hint = "; no KV version 2 engine is there: check the mount"
 	case got.Status == http.StatusServiceUnavailable:
 		hint = "; the server is sealed or in maintenance"
 	}

@@ -234,7 +234,7 @@ func TestWire(t *testing.T) {
 func TestWhereNothingIsStored(t *testing.T) {
 	e, _, open := newEngine(t)
 	for mount, says := range map[string]string{
-		"none": "see Mount: no KV version 2 engine is there",
+		"none": "no KV version 2 engine is there: check the mount",
 		"one":  "the secrets engine at one is not KV version 2",
 	} {
 		s := open(func(c *vaultstore.Config) { c.Mount = mount })
@@ -271,7 +271,7 @@ func TestResponses(t *testing.T) {
 		says      string
 		notStored bool
 	}{
-		"permission denied": {403, `{"errors":["permission denied"]}`, "status 403: permission denied; see the token and its policy", true},
+		"permission denied": {403, `{"errors":["permission denied"]}`, "status 403: permission denied; check that the Vault token is valid and that its policy allows read, create and update", true},
 		"sealed":            {503, `{"errors":["Vault is sealed"]}`, "status 503: Vault is sealed; the server is sealed", false},
 		"internal error":    {500, `{"errors":["1 error occurred"]}`, "status 500: 1 error occurred", false},
 		"a proxy's page":    {403, `<html>blocked</html>`, "status 403", false},
@@ -279,7 +279,7 @@ func TestResponses(t *testing.T) {
 		"the error repeats the secret":              {400, `{"errors":["bad: ` + storedSecret + `"]}`, "bad: [REDACTED]", true},
 		"the error repeats the token":               {400, `{"errors":["bad: ` + vaultToken + `"]}`, "bad: [REDACTED]", true},
 		"another version than expected":             {200, `{"data":{"version":7}}`, "status 200", false},
-		"a redirect":                                {307, ``, "it redirects: set Address to the active server", false},
+		"a redirect":                                {307, ``, "it redirects: use the address of the active server", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, _, open := newEngine(t)
