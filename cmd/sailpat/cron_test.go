@@ -132,7 +132,7 @@ func TestALastingFailureIsSaid(t *testing.T) {
 		code, stdout, stderr = i.run(t.Context(), "rotate -q --store file:"+path)
 		assert.Equal(t, 3, code)
 		assert.Empty(t, stdout)
-		assert.Contains(t, stderr, "get the missing right granted")
+		assert.Contains(t, stderr, "get sp:my-personal-access-tokens:manage granted")
 		assert.Empty(t, tenant.Unused())
 	})
 }

@@ -44,12 +44,23 @@ func (a *app) addIssue(root *cobra.Command) {
 			if cfg, none := sailpoint.LoadConfigFrom(a.env); none == nil && cfg.ClientID != s.client.ClientID() && !a.demo &&
 				errors.Is(err, sailpoint.ErrInvalidCredentials) { // the stored credential no longer works
 				if s, err = a.newSession(cfg, s.store, s.tenant); err == nil {
-					return lifecycle.Issue(ctx, s.client, req, s.store)
+					done, err = lifecycle.Issue(ctx, s.client, req, s.store)
 				}
 			}
-			return done, err
+			return done, advise(err, "set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET to the credential of a working token of the same owner, and run it again")
 		})
 	requestFlags(cmd, &req)
+}
+
+// advise replaces the advice in err if the tenant rejects the credential that
+// the command uses.
+func advise(err error, next string) error {
+	var failure *lifecycle.Error
+	if errors.As(err, &failure) && failure.Step == lifecycle.StepList &&
+		(errors.Is(err, sailpoint.ErrInvalidCredentials) || errors.Is(err, sailpoint.ErrUnauthorized)) {
+		failure.Next = next
+	}
+	return err
 }
 
 func (a *app) addRotate(root *cobra.Command) {
@@ -57,8 +68,10 @@ func (a *app) addRotate(root *cobra.Command) {
 	cmd := a.addRun(root, "rotate", "Replace the token in a store by a new one, if it is old enough",
 		"Run it every day. Most days it does nothing, or finishes what an earlier run\nleft.",
 		func(ctx context.Context, s *session) (*lifecycle.Result, error) {
-			return lifecycle.Rotate(ctx, s.client, s.store, opts)
+			done, err := lifecycle.Rotate(ctx, s.client, s.store, opts)
+			return done, advise(err, `run "sailpat issue", or put the id and secret of a working token into the store`)
 		})
+	cmd.PreRun = func(*cobra.Command, []string) { a.needsStored = true }
 	durationFlag(cmd.Flags(), &opts.IfOlderThan, "if-older-than", 30*day, "replace a token of at least this `AGE`; 0 replaces it now")
 	durationFlag(cmd.Flags(), &opts.Grace, "grace", 0, "keep the old token valid for this `TIME`; a later run deletes it")
 	durationFlag(cmd.Flags(), &opts.Lifetime, "lifetime", 0, "`TIME` that the new token lasts; 0 means as long as the old one")

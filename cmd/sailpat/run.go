@@ -28,10 +28,11 @@ type streams struct {
 // app is one run of the command. The fields after cancel are flags.
 type app struct {
 	streams
-	env       func(name string) string
-	transport http.RoundTripper  // nil selects the client's default
-	begun     bool               // the command line was valid
-	cancel    context.CancelFunc // ends the time that --timeout allows
+	env         func(name string) string
+	transport   http.RoundTripper  // nil selects the client's default
+	begun       bool               // the command line was valid
+	needsStored bool               // the command can't work with an empty store
+	cancel      context.CancelFunc // ends the time that --timeout allows
 
 	version                        sailpoint.APIVersion
 	timeout                        time.Duration

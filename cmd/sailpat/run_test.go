@@ -187,9 +187,9 @@ func TestStoreComesBeforeSettings(t *testing.T) {
 		code, _, stderr := i.run(t.Context(), "rotate --store file:"+path)
 		assert.Equal(t, 2, code)
 		assert.Equal(t, "sailpat rotate: the store holds a credential, but the tenant is not known: set SAIL_BASE_URL in the environment\n", stderr)
-		code, _, stderr = i.run(t.Context(), "rotate --store file:"+path+".missing")
+		code, _, stderr = i.run(t.Context(), "list --store file:"+path+".missing")
 		assert.Equal(t, 2, code)
-		assert.Contains(t, stderr, "sailpat rotate: the store holds no credential yet: ")
+		assert.Contains(t, stderr, "sailpat list: the store holds no credential yet: ")
 		assert.Contains(t, stderr, "set SAIL_BASE_URL in the environment")
 	})
 }
@@ -204,13 +204,40 @@ func TestIssueReplacesAStoredCredentialThatNoLongerWorks(t *testing.T) {
 		bare := invocation{transport: tenant, env: map[string]string{"SAIL_BASE_URL": "https://acme.example"}}
 		code, _, stderr := bare.run(t.Context(), line+path)
 		assert.Equal(t, 3, code)
-		assert.Contains(t, stderr, "give the client credentials that the tenant accepts")
+		assert.Contains(t, stderr, "set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET to the credential of a working token of the same owner")
+		code, _, stderr = bare.run(t.Context(), "rotate --store file:"+path)
+		assert.Equal(t, 3, code)
+		assert.Contains(t, stderr, `run "sailpat issue", or put the id and secret of a working token into the store`)
 		code, stdout, stderr := on(tenant).run(t.Context(), line+path)
 		assert.Equal(t, 0, code, stderr)
 		assert.Contains(t, stdout, "issued: ")
 		code, _, _ = bare.run(t.Context(), "rotate --store file:"+path)
 		assert.Equal(t, 0, code)
 	})
+}
+
+// TestUnusableStoredCredentials shows that an error about a credential names the
+// store, and that nothing is sent.
+func TestUnusableStoredCredentials(t *testing.T) {
+	complete := map[string]string{"SAIL_BASE_URL": "https://acme.example", "SAIL_CLIENT_ID": "id", "SAIL_CLIENT_SECRET": "s3cr3t-s3cr3t"}
+	for content, want := range map[string]string{
+		"":                         `the store holds no credential: run "sailpat issue", or put a token's id and secret into it`,
+		`{"id":"","secret":"s3c"}`: `the store holds no credential: run "sailpat issue", or put a token's id and secret into it`,
+		`{"id":"a1","secret":""}`:  "the store holds an id without a secret: put that token's secret into it",
+		`{"id":"a1\n","secret":"s3cr3t-s3cr3t"}`: "with the credential in the store: sailpoint: invalid argument: " +
+			"ClientID has a space or a control character: remove it, perhaps a pasted line break",
+	} {
+		path := filepath.Join(t.TempDir(), "pat.json")
+		if content != "" {
+			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		}
+		for _, env := range []map[string]string{complete, {"SAIL_BASE_URL": "https://acme.example"}} {
+			code, stdout, stderr := invocation{env: env, transport: outside{t}}.run(t.Context(), "rotate --store file:"+path)
+			assert.Equal(t, 2, code, content)
+			assert.Empty(t, stdout)
+			assert.Equal(t, "sailpat rotate: "+want+"\n", stderr)
+		}
+	}
 }
 
 // TestLog shows that the log goes to standard error, and that with --log-format

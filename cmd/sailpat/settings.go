@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -43,12 +44,22 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 		if stored, err = store.Load(ctx); err != nil {
 			return nil, fmt.Errorf("read the store: %w", err)
 		}
+		switch {
+		case stored.ID == "" && a.needsStored:
+			return nil, usageError(`the store holds no credential: run "sailpat issue", or put a token's id and secret into it`)
+		case stored.ID != "" && stored.Secret.IsZero():
+			return nil, usageError("the store holds an id without a secret: put that token's secret into it")
+		}
 	}
 	cfg, err := a.config(stored)
 	if err != nil {
 		return nil, err
 	}
-	return a.newSession(cfg, store, cfg.BaseURL)
+	s, err := a.newSession(cfg, store, cfg.BaseURL)
+	if stored.ID != "" && errors.Is(err, sailpoint.ErrInvalidArgument) {
+		err = fmt.Errorf("with the credential in the store: %w", err)
+	}
+	return s, err
 }
 
 // config returns the settings. With a stored credential, only the tenant's
