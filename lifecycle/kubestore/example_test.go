@@ -31,7 +31,7 @@ func ExampleInCluster() {
 		log.Fatal(err)
 	}
 	config.Name = "sailpoint-deploy"
-	config.IDKey, config.SecretKey = "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET" // the names that readers expect
+	config.IDKey, config.SecretKey = "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET" // leave this out if sailpat rotates: it uses id and secret
 	store, err := kubestore.New(config)
 	if err != nil {
 		log.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +37,9 @@ const (
 	deployment = "/apis/apps/v1/namespaces/ci/deployments"
 	cronJobs   = "/apis/batch/v1/namespaces/ci/cronjobs"
 )
+
+// allBindings are those of docs/kubernetes.md. The last one is optional.
+var allBindings = []string{"sailpoint-rotate", "sailpoint-reader", "sailpoint-create"}
 
 // kube is an API server of Kubernetes with etcd, the namespace ci, and what docs/kubernetes.md says about rights.
 type kube struct {
@@ -73,7 +77,7 @@ func newKube(t *testing.T) *kube {
 		k.must(t, "POST", roles, manifest)
 	}
 	k.writeServiceAccount(t)
-	k.grant(t)
+	k.bind(t, "sailpoint-rotate", "sailpoint-reader")
 	return k
 }
 
@@ -137,7 +141,9 @@ func (k *kube) restart(t *testing.T) {
 	k.server.kill()
 	k.etcd.kill()
 	k.start(t)
-	k.waitForRight(t, true)
+	for _, binding := range allBindings {
+		k.waitForRight(t, binding, true)
+	}
 }
 
 // send sends YAML if in is a string, and JSON otherwise.
@@ -199,30 +205,35 @@ func (k *kube) writeServiceAccount(t *testing.T) {
 	}
 }
 
-// grant gives the service accounts their roles.
-func (k *kube) grant(t *testing.T) {
+// bind gives the service accounts roles, by the names of the bindings.
+func (k *kube) bind(t *testing.T, names ...string) {
 	t.Helper()
-	for _, manifest := range k.manifests["RoleBinding"] {
-		k.must(t, "POST", bindings, manifest)
+	for _, name := range names {
+		i := slices.IndexFunc(k.manifests["RoleBinding"], func(manifest string) bool { return strings.Contains(manifest, "\n  name: "+name+"\n") })
+		require.GreaterOrEqual(t, i, 0, name)
+		k.must(t, "POST", bindings, k.manifests["RoleBinding"][i])
+		k.waitForRight(t, name, true)
 	}
-	k.waitForRight(t, true)
 }
 
-func (k *kube) revoke(t *testing.T) {
+func (k *kube) revoke(t *testing.T, names ...string) {
 	t.Helper()
-	for _, name := range []string{"sailpoint-rotate", "sailpoint-reader"} {
+	for _, name := range names {
 		k.must(t, "DELETE", bindings+"/"+name, nil)
+		k.waitForRight(t, name, false)
 	}
-	k.waitForRight(t, false)
 }
 
-// waitForRight waits until the API server knows the job's rights.
-func (k *kube) waitForRight(t *testing.T, want bool) {
+// waitForRight waits until the API server knows of a binding.
+func (k *kube) waitForRight(t *testing.T, binding string, want bool) {
 	t.Helper()
-	token, err := os.ReadFile(k.path("pod/token"))
-	require.NoError(t, err)
+	account, method, path := binding, "GET", secrets+"/sailpoint-deploy"
+	if binding == "sailpoint-create" {
+		account, method, path = "sailpoint-rotate", "POST", secrets+"?dryRun=All"
+	}
+	token := k.token(t, account)
 	waitFor(t, "the rights change", func() bool {
-		status, _, err := k.send(string(token), "GET", secrets+"/sailpoint-deploy", nil)
+		status, _, err := k.send(token, method, path, map[string]any{})
 		return err == nil && (status != http.StatusForbidden) == want
 	})
 }
@@ -251,8 +262,8 @@ func (k *kube) place(t *testing.T) storetest.Place {
 		Restart: func() { k.restart(t) },
 		Clear:   func() { k.must(t, "DELETE", secrets+"/sailpoint-deploy", nil) },
 		Deny: func() func() {
-			k.revoke(t)
-			return func() { k.grant(t) }
+			k.revoke(t, allBindings...)
+			return func() { k.bind(t, allBindings...) }
 		},
 	}
 }
@@ -270,22 +281,41 @@ func TestKubernetes(t *testing.T) {
 				count++
 			}
 		}
-		assert.Equal(t, 8, count, "what docs/kubernetes.md and docs/sailpat.md have")
+		assert.Equal(t, 10, count, "what docs/kubernetes.md and docs/sailpat.md have")
 	})
 	t.Run("LeastRights", func(t *testing.T) {
 		k.place(t)
 		reader, job := k.token(t, "sailpoint-reader"), k.token(t, "sailpoint-rotate")
-		require.NoError(t, save(t, k.open(t, k.address), "id-1"))
+		s := k.open(t, k.address)
+		for _, err := range []error{checkSave(t, s), save(t, s, "id-1")} {
+			assert.ErrorIs(t, err, lifecycle.ErrNotStored)
+			assert.ErrorContains(t, err, "the Secret ci/sailpoint-deploy: status 403 Forbidden: the Secret is missing: create it, or grant create")
+		}
+		first := map[string]any{ // as docs/sailpat.md creates it
+			"apiVersion": "v1", "kind": "Secret", "metadata": map[string]string{"namespace": "ci", "name": "sailpoint-deploy"},
+			"stringData": map[string]string{"id": "id-0", "secret": "secret-0"},
+		}
+		k.must(t, "POST", secrets, first)
+		c, err := s.Load(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []string{"id-0", "secret-0", ""}, []string{c.ID, c.Secret.Reveal(), c.Note})
+		require.NoError(t, save(t, s, "id-1"), "without the right to create")
 		for request, want := range map[[3]string]int{
 			{reader, "GET", "/sailpoint-deploy"}: 200, {reader, "PATCH", "/sailpoint-deploy"}: 403, {reader, "GET", ""}: 403, {reader, "POST", ""}: 403,
 			{job, "GET", "/sailpoint-deploy"}: 200, {job, "GET", "/other"}: 403, {job, "PATCH", "/other"}: 403, {job, "GET", ""}: 403,
-			{job, "DELETE", "/sailpoint-deploy"}: 403,
+			{job, "DELETE", "/sailpoint-deploy"}: 403, {job, "POST", ""}: 403,
 		} {
 			status, _, err := k.send(request[0], request[1], secrets+request[2], map[string]any{})
 			require.NoError(t, err)
 			assert.Equal(t, want, status, request[1:])
 		}
+		k.must(t, "PUT", secrets+"/sailpoint-deploy", first) // as kubectl replace
+		c, err = s.Load(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "id-0", c.ID)
+		require.NoError(t, save(t, s, "id-2"))
 	})
+	k.bind(t, "sailpoint-create")
 	t.Run("Store", func(t *testing.T) { storetest.Run(t, k.place) })
 	t.Run("OthersStay", func(t *testing.T) {
 		k.place(t)
