@@ -546,6 +546,7 @@ func TestErrorBodyThatStalls(t *testing.T) {
 // TestContextThatEndsAtAnyInstant shows that a Create never misreports whether
 // it was carried out.
 func TestContextThatEndsAtAnyInstant(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	committed := map[string]int{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -635,6 +635,7 @@ func TestBodyThatIsNotOneObject(t *testing.T) {
 // TestResponsesOfAProxy shows that the reported type does not matter. A body
 // that is not JSON is kept in the error, but not in its text.
 func TestResponsesOfAProxy(t *testing.T) {
+	t.Parallel()
 	html := "<html>\x1b[2J" + strings.Repeat("please sign in\n", 10_000) + "</html>"
 	for _, contentType := range []string{"application/json", "text/html", "text/plain", "application/problem+json", "", "\x1b[31m"} {
 		header := map[string]string{"Content-Type": contentType}
@@ -704,6 +705,7 @@ func TestUnexpectedMembers(t *testing.T) {
 }
 
 func TestListsOfAnyLength(t *testing.T) {
+	t.Parallel()
 	for _, length := range []int{0, 1, 10, 100_000} {
 		body := `[` + strings.TrimSuffix(strings.Repeat(`{"id":"abc"},`, length), ",") + `]`
 		client := scripted(ok(body)).client(t)

@@ -197,6 +197,7 @@ var leaks = map[string]struct {
 // TestNoErrorLeaks makes calls fail in every way, and checks the errors and
 // logs.
 func TestNoErrorLeaks(t *testing.T) {
+	t.Parallel()
 	calls := map[string]func(context.Context, *sailpoint.PersonalAccessTokensService) error{
 		"create": func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
 			_, err := s.Create(ctx, newToken())

@@ -28,6 +28,7 @@ import (
 // its own, whose requests meet faults in turn. No script has an API that says
 // one thing and does another, which no client could detect.
 func TestNoSilentLoss(t *testing.T) {
+	t.Parallel()
 	const batches = 100
 	perBatch, environment := 30, ""
 	if sampletest.Exhaustive() {

@@ -22,7 +22,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/internal/sampletest"
@@ -345,7 +344,7 @@ func (c *cutCall) through(t *testing.T, http2 bool, how cut, change ...func(*sai
 // TestCuts cuts the connection of each operation at each byte of its request
 // and response, or at a sample of them.
 func TestCuts(t *testing.T) {
-	ignored := goleak.IgnoreCurrent()
+	t.Parallel()
 	t.Run("every byte", func(t *testing.T) {
 		for _, http2 := range []bool{false, true} {
 			for _, c := range cutCalls {
@@ -390,7 +389,6 @@ func TestCuts(t *testing.T) {
 			}
 		}
 	})
-	goleak.VerifyNone(t, ignored)
 }
 
 // TestCutsWithRetries shows that a retry recovers from one cut connection,
@@ -421,6 +419,7 @@ func TestCutsWithRetries(t *testing.T) {
 // TestSlowConnection shows that a slow attempt fails only when its time is
 // over.
 func TestSlowConnection(t *testing.T) {
+	t.Parallel()
 	slow := cut{request: whole, response: whole, pause: time.Millisecond}
 	for _, http2 := range []bool{false, true} {
 		for _, c := range cutCalls {

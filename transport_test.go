@@ -154,6 +154,7 @@ func TestHeaderWithinTheBoundIsRead(t *testing.T) {
 // TestProxyRejectsTheConnection shows that after an error response to CONNECT
 // nothing was sent.
 func TestProxyRejectsTheConnection(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		status int // 0 to close the connection
@@ -278,6 +279,7 @@ func serveRaw(t *testing.T, responses ...string) (address string, requests *atom
 }
 
 func TestDialRefused(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
@@ -296,6 +298,7 @@ func dialing(dial func(ctx context.Context, network, address string) (net.Conn, 
 }
 
 func TestUnknownHost(t *testing.T) {
+	t.Parallel()
 	lookups := 0
 	err := create(t.Context(), onTransport(t, "https://nowhere.example", dialing(func(context.Context, string, string) (net.Conn, error) {
 		lookups++
@@ -308,6 +311,7 @@ func TestUnknownHost(t *testing.T) {
 }
 
 func TestTemporaryDNSFailure(t *testing.T) {
+	t.Parallel()
 	address, requests := serveRaw(t, "HTTP/1.1 200 OK\r\nContent-Length: "+fmt.Sprint(len(created))+"\r\n\r\n"+created)
 	lookups := 0
 	err := create(t.Context(), onTransport(t, "http://"+address, dialing(func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -369,6 +373,7 @@ func TestServerWithoutTLS(t *testing.T) {
 }
 
 func TestHandshakeThatStalls(t *testing.T) {
+	t.Parallel()
 	var none atomic.Int64
 	address, connections := hostile(t, func(conn *net.TCPConn, _ int) { _, _ = io.Copy(io.Discard, conn) })
 	client := onTransport(t, "https://"+address, func(transport *http.Transport) {
@@ -431,6 +436,7 @@ func TestConnectionClosedWhileIdle(t *testing.T) {
 }
 
 func TestResponseThatIsNotHTTP(t *testing.T) {
+	t.Parallel()
 	for _, response := range []string{
 		"", "H", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", "SSH-2.0-OpenSSH_9.9\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n[]", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
@@ -453,6 +459,7 @@ func TestResponseThatIsNotHTTP(t *testing.T) {
 // TestResponseBodyCutAtEveryByte cuts the response to a Create at each byte of
 // its body. A Create succeeds once id and secret are whole.
 func TestResponseBodyCutAtEveryByte(t *testing.T) {
+	t.Parallel()
 	for _, framing := range []string{"length", "chunked", "closed"} {
 		t.Run(framing, func(t *testing.T) { cutBody(t, framing) })
 	}
@@ -608,6 +615,7 @@ func TestSilentHTTP2Server(t *testing.T) {
 }
 
 func TestContentTooLargeWhileTheRequestIsWritten(t *testing.T) {
+	t.Parallel()
 	address, connections := hostile(t, func(conn *net.TCPConn, _ int) {
 		if _, err := http.ReadRequest(bufio.NewReaderSize(conn, 16)); err != nil {
 			return

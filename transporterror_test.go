@@ -269,6 +269,7 @@ func TestRefusedStreamIsRetried(t *testing.T) {
 // replays after PROTOCOL_ERROR, REFUSED_STREAM or GOAWAY. It replays without
 // end if each connection is lost.
 func TestReplaysOfTheTransportAreCounted(t *testing.T) {
+	t.Parallel()
 	type replayed struct {
 		name    string
 		streams *atomic.Int64
@@ -530,6 +531,7 @@ func TestSecretsStayOnTheirConnection(t *testing.T) {
 // TestServerThatFloodsPings covers a server that reads nothing, so that
 // net/http can't write the end of the stream.
 func TestServerThatFloodsPings(t *testing.T) {
+	t.Parallel()
 	client, _ := overHTTP2With(t, func(*sailpoint.Config) {}, func(conn io.Writer, _ int, stream uint32) bool {
 		_, _ = conn.Write(frame(frameHeaders, endHeaders, stream, []byte("\x88")))
 		_, _ = conn.Write(frame(frameData, 0, stream, []byte(`[`)))

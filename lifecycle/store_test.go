@@ -397,19 +397,21 @@ func TestSaveFunc(t *testing.T) {
 // TestNoCredentialLeaks covers values of a store that a program may print by
 // accident.
 func TestNoCredentialLeaks(t *testing.T) {
-	c := credential(1)
-	memory := &lifecycle.MemoryStore{}
-	require.NoError(t, memory.Save(t.Context(), c))
-	file := inFile(t)
-	require.NoError(t, file.Save(t.Context(), c))
-	source := lifecycle.TokenSource(clientOf(t, sailpointtest.NewTenant()), memory)
-	_, err := source(t.Context(), sailpoint.Secret{})
-	require.ErrorIs(t, err, sailpoint.ErrInvalidCredentials, "the source holds the secret now")
-	for name, v := range map[string]any{
-		"Credential": c, "*Credential": &c, "MemoryStore": memory, "FileStore": file, "TokenSource": source, "its error": err,
-	} {
-		requireNoSecret(t, name, v, storedSecret)
-	}
+	synctest.Test(t, func(t *testing.T) { // the source waits before it asks the store again
+		c := credential(1)
+		memory := &lifecycle.MemoryStore{}
+		require.NoError(t, memory.Save(t.Context(), c))
+		file := inFile(t)
+		require.NoError(t, file.Save(t.Context(), c))
+		source := lifecycle.TokenSource(clientOf(t, sailpointtest.NewTenant()), memory)
+		_, err := source(t.Context(), sailpoint.Secret{})
+		require.ErrorIs(t, err, sailpoint.ErrInvalidCredentials, "the source holds the secret now")
+		for name, v := range map[string]any{
+			"Credential": c, "*Credential": &c, "MemoryStore": memory, "FileStore": file, "TokenSource": source, "its error": err,
+		} {
+			requireNoSecret(t, name, v, storedSecret)
+		}
+	})
 }
 
 // requireNoSecret prints, logs and marshals v in every way that a program may.
