@@ -101,7 +101,7 @@ func (s *Store) Load(ctx context.Context) (lifecycle.Credential, error) {
 	case errors.Is(err, sql.ErrNoRows):
 		return lifecycle.Credential{Version: absent}, nil
 	case err != nil:
-		return lifecycle.Credential{}, fmt.Errorf("the row %q: %w", s.name, err)
+		return lifecycle.Credential{}, s.rowError(err)
 	case c.Version == "" || c.Version == absent:
 		return lifecycle.Credential{}, fmt.Errorf("the row %q has the version %q: set it to any other text", s.name, c.Version)
 	}
@@ -133,7 +133,7 @@ func (s *Store) CheckSave(ctx context.Context) error {
 	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("the row %q: %w", s.name, err)
+		return s.rowError(err)
 	}
 	defer func() { _ = tx.Rollback() }() // nothing was to be kept anyway
 	if err := s.write(ctx, tx, c); err != nil && !errors.Is(err, lifecycle.ErrStoreConflict) {
@@ -164,19 +164,32 @@ func (s *Store) write(ctx context.Context, db execer, c lifecycle.Credential) er
 // failure returns the error of a write. SQLSTATEs of these classes say that the statement was not carried out because
 // its data, the row, the user's rights or the database's mode are wrong.
 func (s *Store) failure(c lifecycle.Credential, err error) error {
-	var state interface{ SQLState() string } // as drivers of PostgreSQL have it
-	class := ""
-	if errors.As(err, &state) {
-		class = state.SQLState()[:min(2, len(state.SQLState()))]
-	}
-	err = redact.New(c.Secret.Reveal()).Error(fmt.Errorf("the row %q: %w", s.name, err))
-	switch class {
+	state := stateOf(err)
+	err = redact.New(c.Secret.Reveal()).Error(s.rowError(err))
+	switch state[:min(2, len(state))] {
 	case "22", "23": // their details quote the row, so only the text stays
 		return fmt.Errorf("%w: %s", lifecycle.ErrNotStored, err.Error())
 	case "25", "42":
 		return fmt.Errorf("%w: %w", lifecycle.ErrNotStored, err)
 	}
 	return err // it may be stored
+}
+
+// hints say what to do about an SQLSTATE.
+var hints = map[string]string{"42501": ": grant SELECT, INSERT and UPDATE", "42P01": ": create the table"}
+
+// rowError returns an error that names the row and says what to do.
+func (s *Store) rowError(err error) error {
+	return fmt.Errorf("the row %q: %w%s", s.name, err, hints[stateOf(err)])
+}
+
+// stateOf returns the SQLSTATE of an error, or "" if it has none.
+func stateOf(err error) string {
+	var state interface{ SQLState() string } // as drivers of PostgreSQL have it
+	if errors.As(err, &state) {
+		return state.SQLState()
+	}
+	return ""
 }
 
 func newVersion() string {

@@ -240,6 +240,21 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestMissingRightsAndTablesSayWhatToDo for each statement.
+func TestMissingRightsAndTablesSayWhatToDo(t *testing.T) {
+	for state, want := range map[string]string{
+		"42501": `the row "deploy": refused: grant SELECT, INSERT and UPDATE`, "42P01": `the row "deploy": refused: create the table`,
+	} {
+		d, open := newDatabase(t)
+		s := open(sqlstore.Config{})
+		d.fail = stateError{state, "refused", ""}
+		_, err := s.Load(t.Context())
+		assert.EqualError(t, err, want)
+		assert.EqualError(t, s.CheckSave(t.Context()), want)
+		assert.EqualError(t, s.Save(t.Context(), credential("absent")), "lifecycle: not stored: "+want)
+	}
+}
+
 // TestNewRefuses what can't be right, before anything is sent.
 func TestNewRefuses(t *testing.T) {
 	d, _ := newDatabase(t)
