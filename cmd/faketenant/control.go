@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/seed"
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
@@ -32,7 +33,7 @@ type handler struct {
 }
 
 // newHandler returns the handler, and the configuration of a client.
-func newHandler(s *settings, content *seed) (http.Handler, sailpoint.Config) {
+func newHandler(s *settings, content *seed.Seed) (http.Handler, sailpoint.Config) {
 	h := &handler{}
 	tenant := s.newTenant(content)
 	config := tenant.Config()
@@ -152,7 +153,7 @@ func (h *handler) addFaults(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxControlBody))
 	if err == nil {
 		if err = json.Unmarshal(body, &list, json.RejectUnknownMembers(true)); err != nil {
-			err = fmt.Errorf("the body must be a JSON array of faults: %w", explain(body, err))
+			err = fmt.Errorf("the body must be a JSON array of faults: %w", seed.Explain(body, err))
 		}
 	}
 	var faults []sailpointtest.Fault

@@ -12,16 +12,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/sailpoint-go/sailpoint/sailpointtest"
+	"github.com/sailpoint-go/sailpoint/internal/seed"
 )
-
-// inMemory returns a client without a network.
-func inMemory(tenant *sailpointtest.Tenant) *http.Client { return &http.Client{Transport: tenant} }
 
 // newControl returns a handler with the credentials "admin" and "admin-secret".
 func newControl(t *testing.T) http.Handler {
 	t.Helper()
-	h, _ := newHandler(&settings{clientID: "admin", clientSecret: "admin-secret", control: true}, new(seed))
+	h, _ := newHandler(&settings{clientID: "admin", clientSecret: "admin-secret", control: true}, new(seed.Seed))
 	return h
 }
 
@@ -152,7 +149,7 @@ func TestRequestLogHasNoSecret(t *testing.T) {
 }
 
 func TestResetKeepsTheCredentials(t *testing.T) {
-	h, config := newHandler(&settings{control: true}, new(seed))
+	h, config := newHandler(&settings{control: true}, new(seed.Seed))
 	form := "grant_type=client_credentials&client_id=" + config.ClientID + "&client_secret=" + config.ClientSecret.Reveal()
 	for range 2 {
 		status, _ := send(h, "POST", "/oauth/token", form, "Content-Type", "application/x-www-form-urlencoded")
@@ -163,7 +160,7 @@ func TestResetKeepsTheCredentials(t *testing.T) {
 }
 
 func TestControlIsOffByDefault(t *testing.T) {
-	h, _ := newHandler(&settings{}, new(seed))
+	h, _ := newHandler(&settings{}, new(seed.Seed))
 	status, body := send(h, "GET", "/faketenant/health", "")
 	assert.Equal(t, 200, status)
 	assert.Equal(t, `{"status":"UP"}`, body)

@@ -36,6 +36,7 @@ import (
 	"syscall"
 	"unicode"
 
+	"github.com/sailpoint-go/sailpoint/internal/seed"
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
@@ -90,7 +91,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if problem := s.check(); problem != "" {
 		return usage(problem)
 	}
-	content, err := readSeed(s.seedFile, s.clientID)
+	content, err := s.readSeed()
 	if err != nil {
 		fmt.Fprintln(stderr, "faketenant:", err)
 		return exitUsage
@@ -120,16 +121,29 @@ func (s *settings) check() string {
 
 func unprintable(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
 
-// newTenant returns a tenant with these settings and the content of the seed
-// file. The dates of the seed that are relative begin now.
-func (s *settings) newTenant(content *seed) *sailpointtest.Tenant {
-	opts := append(content.options(), sailpointtest.WithCredentials(s.clientID, s.clientSecret))
+// readSeed reads the seed file. Without one the seed is empty.
+func (s *settings) readSeed() (*seed.Seed, error) {
+	if s.seedFile == "" {
+		return new(seed.Seed), nil
+	}
+	data, err := os.ReadFile(s.seedFile)
+	if err != nil {
+		return nil, fmt.Errorf("-seed: %w", err)
+	}
+	content, err := seed.Parse(data, s.clientID)
+	if err != nil {
+		return nil, fmt.Errorf("-seed %s: %w", s.seedFile, err)
+	}
+	return content, nil
+}
+
+// newTenant returns a tenant with these settings and the content of a seed.
+func (s *settings) newTenant(content *seed.Seed) *sailpointtest.Tenant {
+	opts := []sailpointtest.Option{sailpointtest.WithCredentials(s.clientID, s.clientSecret)}
 	if s.rateLimit {
 		opts = append(opts, sailpointtest.WithRateLimit())
 	}
-	tenant := sailpointtest.NewTenant(opts...)
-	content.addTo(tenant)
-	return tenant
+	return content.NewTenant(opts...)
 }
 
 // printSettings closes stdout if it can, so that a reader may read to the end.

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -210,5 +211,26 @@ func TestStopOnASignal(t *testing.T) {
 		assert.Equal(t, 200, status)
 		require.NoError(t, command.Process.Signal(signal))
 		assert.NoError(t, command.Wait(), "exit code 0")
+	}
+}
+
+// TestSeedFile serves the tokens of a file, and rejects a wrong file.
+func TestSeedFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "seed.json")
+	require.NoError(t, os.WriteFile(name, []byte(`{"tokens": [{"id": "reader", "secret": "reader-secret"}]}`), 0o600))
+	stdout, stop := start(t, "-seed", name)
+	baseURL, _, _ := readSettings(t, stdout)
+	status, _ := fetchBearer(t, newClient(t), baseURL, "reader", "reader-secret")
+	assert.Equal(t, 200, status)
+	assert.Equal(t, exitOK, stop())
+
+	for wrong, want := range map[string]string{
+		"not there": "faketenant: -seed: open not there: ",
+		name:        "faketenant: -seed " + name + ": /tokens/0: -client-id has the same id: change one of them\n",
+	} {
+		var stdout, stderr bytes.Buffer
+		assert.Equal(t, exitUsage, run(t.Context(), []string{"-seed", wrong, "-client-id", "reader", "-client-secret", "s"}, &stdout, &stderr))
+		assert.Empty(t, stdout.String())
+		assert.Contains(t, stderr.String(), want)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/sailpoint-go/sailpoint/internal/seed"
 )
 
 // shutdownTimeout bounds the requests in progress after a signal to stop.
@@ -21,7 +23,7 @@ const shutdownTimeout = 5 * time.Second
 var errNotLoopback = errors.New("-control is set and -addr is not a loopback address: use 127.0.0.1, localhost or [::1]")
 
 // serve serves a tenant until ctx ends.
-func (s *settings) serve(ctx context.Context, content *seed, stdout, stderr io.Writer) error {
+func (s *settings) serve(ctx context.Context, content *seed.Seed, stdout, stderr io.Writer) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
 	if err != nil {
 		return err

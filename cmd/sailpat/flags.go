@@ -16,14 +16,10 @@ import (
 
 const day = 24 * time.Hour
 
-// duration is the value of a flag such as 12h or 30d.
-type duration struct{ *model.Duration }
-
-func (duration) Type() string { return "duration" }
-
+// durationFlag defines a flag with a value such as 12h or 30d.
 func durationFlag(flags *pflag.FlagSet, p *time.Duration, name string, value time.Duration, usage string) {
 	*p = value
-	flags.Var(duration{(*model.Duration)(p)}, name, usage)
+	flags.TextVar((*model.Duration)(p), name, (*model.Duration)(p), usage)
 }
 
 // choiceFlag defines a flag whose value is one of the choices. %s in usage
@@ -77,7 +73,6 @@ func ownerFlag(cmd *cobra.Command, p *string) {
 func (a *app) applyFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&a.apply, "apply", false, "make the changes; without it, only print them")
 	cmd.Flags().BoolVar(&a.yes, "yes", false, "don't ask on a terminal")
-	a.outputFlags(cmd, "csv")
 }
 
 // policyFlags adds the flags that describe an audit.

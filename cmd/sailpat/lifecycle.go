@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,13 +14,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/spreadsheet"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 	"github.com/sailpoint-go/sailpoint/lifecycle/report"
 )
 
 // addRun adds a command that runs Issue or Rotate.
 func (a *app) addRun(root *cobra.Command, use, short, more string, do func(ctx context.Context, s *session) (*lifecycle.Result, error)) *cobra.Command {
-	cmd := a.add(root, use, short, more, func(ctx context.Context, s *session, _ []string) (*result, error) {
+	return a.add(root, use, short, more, "table json", func(ctx context.Context, s *session, _ []string) (*result, error) {
 		if s.store == nil {
 			return nil, usageError("the secret needs a place: add --store")
 		}
@@ -29,8 +31,6 @@ func (a *app) addRun(root *cobra.Command, use, short, more string, do func(ctx c
 		}
 		return runResult(done), nil
 	})
-	a.outputFlags(cmd)
-	return cmd
 }
 
 func (a *app) addIssue(root *cobra.Command) {
@@ -102,7 +102,7 @@ func runResult(done *lifecycle.Result) *result {
 func (a *app) addAudit(root *cobra.Command) {
 	var policy lifecycle.AuditPolicy
 	var failOn []lifecycle.Kind
-	cmd := a.add(root, "audit", "Find tokens that are unused, expiring or too powerful", "",
+	cmd := a.add(root, "audit", "Find tokens that are unused, expiring or too powerful", "", "table json csv html openmetrics",
 		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			found, err := lifecycle.Audit(ctx, s.client, policy)
 			if err != nil {
@@ -113,66 +113,75 @@ func (a *app) addAudit(root *cobra.Command) {
 		})
 	policyFlags(cmd, &policy)
 	kindsFlag(cmd.Flags(), &failOn, "fail-on", "print only findings of these `KINDS`, and exit with 3 if there are any")
-	a.outputFlags(cmd, "csv", "html", "openmetrics")
 }
 
 // auditResult returns the findings of an audit. With --fail-on it returns just
 // the findings of those kinds, if there are any. A file gets all findings, and
 // metrics are always complete.
-func (a *app) auditResult(ctx context.Context, s *session, found *lifecycle.Report, failOn []lifecycle.Kind) (r *result, err error) {
-	all, shown := a.reportResult(ctx, s, found), *found
+func (a *app) auditResult(ctx context.Context, s *session, found *lifecycle.Report, failOn []lifecycle.Kind) (*result, error) {
+	all := a.reportResult(ctx, s, found)
 	if len(failOn) == 0 {
 		return all, nil
 	}
-	shown.Findings, shown.Counts = found.Of(failOn...), map[lifecycle.Kind]int{}
-	for _, f := range shown.Findings {
-		shown.Counts[f.Kind]++
-	}
-	if a.format == "openmetrics" && a.file == "" {
-		r = all
-	} else if a.file != "" {
+	if a.file != "" {
 		if err := a.write(s, all); err != nil {
 			return nil, err
 		}
-		a.file, a.format = "", ""
+		a.file, a.format = "", "table"
 	}
-	if len(shown.Findings) == 0 {
-		return r, nil
+	some := *found
+	some.Findings, some.Counts = found.Of(failOn...), map[lifecycle.Kind]int{}
+	for _, f := range some.Findings {
+		some.Counts[f.Kind]++
 	}
-	r = cmp.Or(r, a.reportResult(ctx, s, &shown))
+	r := a.reportResult(ctx, s, &some)
 	r.silent = false
-	return r, outcome(exitPerson)
+	if a.format == "openmetrics" {
+		r = all
+	}
+	switch {
+	case len(some.Findings) > 0:
+		return r, outcome(exitPerson)
+	case r == all:
+		return all, nil
+	}
+	return nil, nil
 }
 
 func (a *app) reportResult(ctx context.Context, s *session, found *lifecycle.Report) *result {
 	opts := report.Options{Tenant: s.tenant, Demo: a.demo}
-	t := table{columns: []column{{"KIND", alert}, {"ID", whole}, {"NAME", flexible}, {"OWNER", flexible}, {"FINDING", sentence}}}
-	for _, f := range found.Findings {
-		t.rows = append(t.rows, []string{string(f.Kind), f.Token.ID, f.Token.Name, f.Token.Owner.Name, f.Text})
-	}
-	var counts []string
-	for _, kind := range lifecycle.Kinds() {
-		if n := found.Counts[kind]; n > 0 {
-			counts = append(counts, fmt.Sprintf("%d %s", n, kind))
-		}
-	}
-	return &result{
+	r := &result{
 		silent:  len(found.Findings) == found.Counts[lifecycle.FindingManaged],
-		table:   t,
-		closing: []string{fmt.Sprintf("%s audited. Findings: %s", count(found.Tokens), cmp.Or(strings.Join(counts, ", "), "none"))},
+		columns: append([]string{"kind", "finding"}, spreadsheet.TokenColumns()...),
+		shown:   []string{"kind", "token_id", "token_name", "owner_name", "finding"},
+		closing: []string{fmt.Sprintf("%s audited. Findings: %s", count(found.Tokens), cmp.Or(tally(lifecycle.Kinds(), found.Counts), "none"))},
 		others: map[string]func(io.Writer) error{
 			"json":        func(w io.Writer) error { return report.WriteJSON(w, found, opts) },
-			"csv":         func(w io.Writer) error { return report.WriteCSV(w, found, opts) },
 			"html":        func(w io.Writer) error { return report.WriteHTML(w, found, opts) },
 			"openmetrics": func(w io.Writer) error { return writeMetrics(ctx, w, s, found) },
 		},
 	}
+	for _, f := range found.Findings {
+		r.records = append(r.records, append([]string{string(f.Kind), f.Text}, spreadsheet.Token(&f.Token)...))
+	}
+	return r
+}
+
+// tally returns how often each name was counted, such as "1 deleted, 2 failed".
+func tally[T ~string](names []T, counts map[T]int) string {
+	var parts []string
+	for _, name := range names {
+		if n := counts[name]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, name))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (a *app) addPrune(root *cobra.Command) {
 	var policy lifecycle.AuditPolicy
 	opts := lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingNeverUsed, lifecycle.FindingStale, lifecycle.FindingExpired}}
-	cmd := a.add(root, "prune", "Delete tokens that nobody uses", "Without --apply it only prints them.",
+	cmd := a.add(root, "prune", "Delete tokens that nobody uses", "Without --apply it only prints them.", "table json csv",
 		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			// Without findings, this checks the options and sends nothing.
 			if _, err := lifecycle.Prune(ctx, s.client, &lifecycle.Report{}, opts); err != nil {
@@ -201,7 +210,7 @@ func (a *app) addPrune(root *cobra.Command) {
 func (a *app) addRenew(root *cobra.Command) {
 	var opts lifecycle.RenewOptions
 	cmd := a.add(root, "renew", "Extend the expiry of tokens that will expire soon",
-		"Their secrets stay the same. Without --apply it only prints them. Only the\nversion v1 renews other owners' tokens.",
+		"Their secrets stay the same. Without --apply it only prints them. Only the\nversion v1 renews other owners' tokens.", "table json csv",
 		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			if opts.NeverExpires {
 				opts.Lifetime = 0
@@ -254,34 +263,25 @@ func (a *app) change(ctx context.Context, s *session, verb string, do func(apply
 }
 
 func (a *app) changesResult(changes []lifecycle.Change) *result {
-	r := &result{
-		silent:  len(changes) == 0,
-		table:   table{columns: []column{{"STATUS", alert}, {"ID", whole}, {"NAME", flexible}, {"OWNER", flexible}, {"EXPIRES", whole}, {"REASON", sentence}}},
-		columns: append([]string{"status", "reason"}, recordColumns...),
-	}
 	list := []map[string]any{} // never null
 	counts := map[lifecycle.Status]int{}
+	r := &result{
+		silent:  len(changes) == 0,
+		columns: append([]string{"status", "reason"}, spreadsheet.TokenColumns()...),
+		shown:   []string{"status", "token_id", "token_name", "owner_name", "expires", "reason"},
+	}
 	for i := range changes {
 		c := &changes[i]
-		why := c.Reason
+		reason := c.Reason
 		if c.Err != nil {
-			why = c.Err.Error()
+			reason = c.Err.Error()
 		}
 		counts[c.Status]++
-		list = append(list, map[string]any{"status": c.Status, "reason": why, "token": c.Token})
-		r.records = append(r.records, append([]string{string(c.Status), why}, record(&c.Token)...))
-		r.table.rows = append(r.table.rows, []string{string(c.Status), c.Token.ID, c.Token.Name, c.Token.Owner.Name, date(c.Token.ExpirationDate), why})
+		list = append(list, map[string]any{"status": c.Status, "reason": reason, "token": c.Token})
+		r.records = append(r.records, append([]string{string(c.Status), reason}, spreadsheet.Token(&c.Token)...))
 	}
 	r.members = map[string]any{"applied": a.apply, "changes": list}
-	r.closing = []string{count(len(changes)) + " chosen"}
-	for _, status := range []lifecycle.Status{
-		lifecycle.StatusPlanned, lifecycle.StatusDeleted, lifecycle.StatusRenewed, lifecycle.StatusGone, lifecycle.StatusSkipped, lifecycle.StatusDeferred,
-		lifecycle.StatusFailed, lifecycle.StatusUnknown,
-	} {
-		if n := counts[status]; n > 0 {
-			r.closing[0] += fmt.Sprintf(", %d %s", n, status)
-		}
-	}
+	r.closing = []string{strings.TrimSuffix(count(len(changes))+" chosen, "+tally(slices.Sorted(maps.Keys(counts)), counts), ", ")}
 	if counts[lifecycle.StatusPlanned] > 0 {
 		r.closing = append(r.closing, "Nothing was changed. To make the changes, add --apply.")
 	}

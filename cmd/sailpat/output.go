@@ -2,20 +2,16 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf16"
 
 	"github.com/google/renameio/v2/maybe"
-	"github.com/spf13/cobra"
 
 	"github.com/sailpoint-go/sailpoint/internal/spreadsheet"
 )
@@ -23,18 +19,12 @@ import (
 // result is what a command writes, in each of its formats.
 type result struct {
 	silent  bool // not written to standard output with --quiet
-	table   table
+	columns []string
+	records [][]string
+	shown   []string                         // the columns in a table
 	closing []string                         // lines after the table
 	members map[string]any                   // of the JSON object
-	columns []string                         // of the CSV
-	records [][]string                       // of the CSV
 	others  map[string]func(io.Writer) error // formats that another package writes
-}
-
-// outputFlags adds the flags for a command's output.
-func (a *app) outputFlags(cmd *cobra.Command, others ...string) {
-	choiceFlag(cmd.Flags(), &a.format, "output", "o", "`FORMAT` of the output: %s (default table)", append([]string{"table", "json"}, others...)...)
-	cmd.Flags().StringVar(&a.file, "file", "", "write the output to `PATH`, which is replaced as a whole")
 }
 
 // write writes a result to standard output or to the file of --file.
@@ -43,16 +33,11 @@ func (a *app) write(s *session, r *result) error {
 		return nil
 	}
 	var content bytes.Buffer
-	format := cmp.Or(a.format, "table")
-	render := map[string]func(io.Writer, *session, *result) error{"table": a.writeTable, "json": a.writeJSON, "csv": a.writeCSV}[format]
-	if other, ok := r.others[format]; ok {
-		render = func(w io.Writer, _ *session, _ *result) error { return other(w) }
-	}
-	if err := render(&content, s, r); err != nil {
+	if err := a.render(&content, s, r); err != nil {
 		return err
 	}
 	text := content.String()
-	if format == "json" || format != "table" && a.toTerminal() {
+	if a.format == "json" || a.format != "table" && a.toTerminal() {
 		text = escape(text, "\n\t")
 	}
 	if a.file != "" {
@@ -64,34 +49,30 @@ func (a *app) write(s *session, r *result) error {
 
 func (a *app) toTerminal() bool { return a.outTerminal && a.file == "" }
 
-func (a *app) writeTable(w io.Writer, s *session, r *result) error {
+func (a *app) render(w io.Writer, s *session, r *result) error {
+	if other, ok := r.others[a.format]; ok {
+		return other(w)
+	}
+	switch a.format {
+	case "csv":
+		return spreadsheet.Write(w, spreadsheet.Source{Tenant: s.tenant, At: s.at, Demo: a.demo}, r.columns, slices.Values(r.records))
+	case "json":
+		object := map[string]any{"tenant": s.tenant, "demo": a.demo, "at": s.at}
+		maps.Copy(object, r.members)
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "\t") // as package report
+		return encoder.Encode(object)
+	}
 	width := 0
 	if a.toTerminal() {
 		width = max(a.width, 20)
 	}
 	fmt.Fprintf(w, "%s  %s\n", s.tenant, s.at.Format("2006-01-02 15:04:05 MST"))
-	r.table.write(w, width, a.toTerminal() && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb")
+	r.writeTable(w, width, a.toTerminal() && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb")
 	for _, line := range r.closing {
 		fmt.Fprintln(w, escape(line, ""))
 	}
 	return nil
-}
-
-func (a *app) writeJSON(w io.Writer, s *session, r *result) error {
-	object := map[string]any{"tenant": s.tenant, "demo": a.demo, "at": s.at}
-	maps.Copy(object, r.members)
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "\t") // as package report
-	return encoder.Encode(object)
-}
-
-func (a *app) writeCSV(w io.Writer, s *session, r *result) error {
-	first := []string{s.tenant, s.at.Format(time.RFC3339), strconv.FormatBool(a.demo)} // as package report
-	lines := [][]string{append([]string{"tenant", "time", "demo"}, r.columns...)}
-	for _, record := range r.records {
-		lines = append(lines, slices.Concat(first, record))
-	}
-	return spreadsheet.Write(w, slices.Values(lines))
 }
 
 // escape writes runes that could affect a terminal as in JSON, except those to

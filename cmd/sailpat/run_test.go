@@ -50,7 +50,7 @@ func TestWrongCallsAndSettingsExitWith2AndSendNothing(t *testing.T) {
 		{"rotate --store vault:secret/pat", complete, "sailpat rotate: the store is in Vault: set VAULT_ADDR and VAULT_TOKEN in the environment"},
 		{"rotate --store kubernetes:ci/pat", complete, "sailpat rotate: the store kubernetes: works only in a pod: not in a pod with a service account: open /var/run/secrets/kubernetes.io/serviceaccount/namespace: no such file or directory"},
 		{"rotate --store exec:no-such-program", complete, `sailpat rotate: the store's command can't be run: exec: "no-such-program": executable file not found in $PATH`},
-		{"rotate --demo --store file:x", complete, "sailpat rotate: --demo has a store of its own: leave out --store or --demo"},
+		{"rotate --demo --store file:x", complete, `sailpat rotate: if any flags in the group [store demo] are set none of the others can be; [demo store] were all set: run "sailpat rotate --help" for help`},
 		{"renew --lifetime 1d --never-expires", complete, `sailpat renew: if any flags in the group [lifetime never-expires] are set none of the others can be; [lifetime never-expires] were all set: run "sailpat renew --help" for help`},
 		{"prune --kinds managed", complete, "sailpat prune: sailpoint: invalid argument: a finding of the kind managed is never a reason to delete a token: remove it from Kinds"},
 		{"prune --max-deletions -1", complete, "sailpat prune: sailpoint: invalid argument: MaxDeletions and Concurrency must not be negative: use 0 for the default"},

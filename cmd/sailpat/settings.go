@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/internal/commandstore"
+	"github.com/sailpoint-go/sailpoint/internal/seed"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 	"github.com/sailpoint-go/sailpoint/lifecycle/kubestore"
 	"github.com/sailpoint-go/sailpoint/lifecycle/vaultstore"
@@ -60,6 +62,25 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 		err = fmt.Errorf("with the credential in the store: %w", err)
 	}
 	return s, err
+}
+
+//go:embed demo.json
+var demoJSON []byte
+
+// connectDemo returns a session with a tenant in memory, which has the tokens
+// of demo.json. The store holds the last of them.
+func (a *app) connectDemo(ctx context.Context) (*session, error) {
+	content, err := seed.Parse(demoJSON, "")
+	if err != nil {
+		return nil, err
+	}
+	tenant, store, last := content.NewTenant(), &lifecycle.MemoryStore{}, content.Tokens[len(content.Tokens)-1]
+	if err := store.Save(ctx, lifecycle.Credential{ID: last.ID, Secret: sailpoint.NewSecret(last.Secret)}); err != nil {
+		return nil, err
+	}
+	a.transport = tenant
+	fmt.Fprintln(a.err, "DEMO: this is an invented tenant in memory")
+	return a.newSession(tenant.Config(), store, "DEMO")
 }
 
 // config returns the settings. With a stored credential, only the tenant's

@@ -4,46 +4,54 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
 )
 
-// table is output for a person.
-type table struct {
-	columns  []column
-	rows     [][]string
-	vertical bool // one line for each cell
-}
-
-type column struct {
-	name string
-	kind columnKind
-}
-
-type columnKind int
+// style says how a table shows a column.
+type style int
 
 const (
-	whole    columnKind = iota // never cut, such as an ID
-	flexible                   // cut to the terminal's width
-	alert                      // never cut, and red if it is bad
-	sentence                   // the last column, which may move to lines of its own
+	whole    style = iota // never cut, such as an ID
+	flexible              // cut to the terminal's width
+	date                  // without the time of the day
+	alert                 // in red if it is bad
+	sentence              // the last column, which may move to lines of its own
 )
+
+// styles has the columns that are not whole.
+var styles = map[string]style{
+	"token_name": flexible, "owner_name": flexible, "last_used": date, "expires": date, "kind": alert, "status": alert,
+	"finding": sentence, "reason": sentence,
+}
 
 const (
 	gap      = 2  // spaces between columns
 	minWidth = 10 // below it a flexible column says nothing
+
+	bold, red, reset = "\x1b[1m", "\x1b[31m", "\x1b[0m"
 )
 
-// write writes the table to a terminal of a width. A width of 0 has no limit.
-func (t *table) write(w io.Writer, width int, colored bool) {
-	if len(t.rows) == 0 {
+// colors are those of statuses and kinds of findings that are not bold.
+var colors = map[string]string{"failed": red, "unknown": red, "expired": red, "every-right": red, "admin-scope": red}
+
+// writeTable writes the records for a terminal of a width. A width of 0 has no
+// limit. If no columns are shown, or the terminal is too narrow, each cell has a
+// line of its own.
+func (r *result) writeTable(w io.Writer, width int, colored bool) {
+	if len(r.records) == 0 {
 		return
 	}
 	fmt.Fprintln(w)
-	cells := t.cells()
-	size, below, fits := t.layout(cells, width)
-	if t.vertical || !fits {
+	if r.shown == nil {
+		writeVertical(w, append([][]string{r.columns}, r.records...))
+		return
+	}
+	cells := r.cells()
+	size, fits := r.layout(cells, width)
+	if !fits {
 		writeVertical(w, cells)
 		return
 	}
@@ -52,42 +60,42 @@ func (t *table) write(w io.Writer, width int, colored bool) {
 		for i, width := range size {
 			cell := ansi.Truncate(row[i], width, "…")
 			padding := strings.Repeat(" ", width-ansi.StringWidth(cell)+gap)
-			if colored && (n == 0 || t.columns[i].kind == alert) {
-				cell = cmp.Or(colors[cell], bold) + cell + "\x1b[0m"
+			if colored && (n == 0 || styles[r.shown[i]] == alert) {
+				cell = cmp.Or(colors[cell], bold) + cell + reset
 			}
 			line += cell + padding
 		}
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
-		if text := row[len(row)-1]; n > 0 && below && text != "" {
-			fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(ansi.Wrap(text, width-4, ""), "\n", "\n    "))
+		for _, text := range row[len(size):] {
+			if n > 0 && text != "" {
+				fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(ansi.Wrap(text, width-4, ""), "\n", "\n    "))
+			}
 		}
 	}
 	fmt.Fprintln(w)
 }
 
-const bold, red = "\x1b[1m", "\x1b[31m"
-
-// colors are those of statuses and kinds of findings that are not bold.
-var colors = map[string]string{"failed": red, "unknown": red, "expired": red, "every-right": red, "admin-scope": red}
-
-// cells returns the names of the columns, and the escaped rows.
-func (t *table) cells() [][]string {
-	cells := make([][]string, len(t.rows)+1)
-	for _, c := range t.columns {
-		cells[0] = append(cells[0], c.name)
-	}
-	for i, row := range t.rows {
-		for _, cell := range row {
+// cells returns the headings and the escaped cells of the shown columns.
+func (r *result) cells() [][]string {
+	cells := make([][]string, len(r.records)+1)
+	for _, name := range r.shown {
+		heading := strings.TrimSuffix(strings.TrimPrefix(name, "token_"), "_name")
+		cells[0] = append(cells[0], strings.ToUpper(strings.ReplaceAll(heading, "_", " ")))
+		for i, record := range r.records {
+			cell := record[slices.Index(r.columns, name)]
+			if styles[name] == date {
+				cell, _, _ = strings.Cut(cell, "T")
+			}
 			cells[i+1] = append(cells[i+1], escape(cell, ""))
 		}
 	}
 	return cells
 }
 
-// layout returns the widths of the columns on a line, whether the sentence is
-// below it, and whether the line fits.
-func (t *table) layout(cells [][]string, width int) (size []int, below, fits bool) {
-	size = make([]int, len(t.columns))
+// layout returns the widths of the columns on a line, without a sentence that
+// has to be below it, and whether the line fits.
+func (r *result) layout(cells [][]string, width int) (size []int, fits bool) {
+	size = make([]int, len(r.shown))
 	for _, row := range cells {
 		for i, cell := range row {
 			size[i] = max(size[i], ansi.StringWidth(cell))
@@ -100,24 +108,24 @@ func (t *table) layout(cells [][]string, width int) (size []int, below, fits boo
 		}
 		return width > 0 && sum > width
 	}
-	if last := len(size) - 1; tooLong() && t.columns[last].kind == sentence {
-		size, below = size[:last], true
+	if last := len(size) - 1; tooLong() && styles[r.shown[last]] == sentence {
+		size = size[:last]
 	}
 	for limit := width; limit >= minWidth && tooLong(); limit-- {
 		for i := range size {
-			if t.columns[i].kind == flexible {
+			if styles[r.shown[i]] == flexible {
 				size[i] = min(size[i], limit)
 			}
 		}
 	}
-	return size, below, !tooLong()
+	return size, !tooLong()
 }
 
 func writeVertical(w io.Writer, cells [][]string) {
 	for _, row := range cells[1:] {
 		for i, cell := range row {
 			if cell != "" {
-				fmt.Fprintf(w, "%s: %s\n", cells[0][i], cell)
+				fmt.Fprintf(w, "%s: %s\n", cells[0][i], escape(cell, ""))
 			}
 		}
 		fmt.Fprintln(w)

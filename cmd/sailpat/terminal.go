@@ -53,8 +53,8 @@ func (a *app) progress() (func(done, total int, _ lifecycle.Change), func()) {
 		bar.SetCurrent(int64(done))
 	}
 	return draw, func() {
-		if bar != nil && !bar.Completed() {
-			bar.Abort(false)
+		if bar != nil {
+			bar.Abort(false) // if it is not complete
 		}
 		bars.Wait()
 	}

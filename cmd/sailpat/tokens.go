@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/internal/spreadsheet"
 )
 
 // self is the argument that stands for the client's own token.
@@ -18,43 +18,39 @@ const self = "self"
 
 func (a *app) addList(root *cobra.Command) {
 	var opts sailpoint.ListPersonalAccessTokensOptions
-	cmd := a.add(root, "list", "List tokens", "", func(ctx context.Context, s *session, _ []string) (*result, error) {
+	cmd := a.add(root, "list", "List tokens", "", "table json csv", func(ctx context.Context, s *session, _ []string) (*result, error) {
 		tokens, err := s.client.PersonalAccessTokens.List(ctx, opts)
 		if err != nil {
 			return nil, err
 		}
 		r := &result{
-			table:   table{columns: []column{{"ID", whole}, {"NAME", flexible}, {"OWNER", flexible}, {"LAST USED", whole}, {"EXPIRES", whole}}},
+			columns: spreadsheet.TokenColumns(),
+			shown:   []string{"token_id", "token_name", "owner_name", "last_used", "expires"},
 			closing: []string{count(len(tokens))},
 			members: map[string]any{"tokens": append([]sailpoint.PersonalAccessToken{}, tokens...)}, // never null
-			columns: recordColumns,
 		}
 		for i := range tokens {
-			t := &tokens[i]
-			r.table.rows = append(r.table.rows, []string{t.ID, t.Name, t.Owner.Name, date(t.LastUsed), date(t.ExpirationDate)})
-			r.records = append(r.records, record(t))
+			r.records = append(r.records, spreadsheet.Token(&tokens[i]))
 		}
 		return r, nil
 	})
 	ownerFlag(cmd, &opts.OwnerID)
 	cmd.Flags().StringVar((*string)(&opts.Filter), "filters", "", "`FILTER` of the API, such as 'lastUsed isnull'")
-	a.outputFlags(cmd, "csv")
 }
 
 func (a *app) addGet(root *cobra.Command) {
-	cmd := a.add(root, "get ID|self", "Show a token", "", func(ctx context.Context, s *session, args []string) (*result, error) {
+	a.add(root, "get ID|self", "Show a token", "", "table json", func(ctx context.Context, s *session, args []string) (*result, error) {
 		if args[0] == self {
 			return tokenResult(s.client.PersonalAccessTokens.Self(ctx))
 		}
 		return tokenResult(s.client.PersonalAccessTokens.Get(ctx, args[0]))
 	})
-	a.outputFlags(cmd)
 }
 
 func (a *app) addCreate(root *cobra.Command) {
 	var req sailpoint.CreatePersonalAccessTokenRequest
 	show := false
-	cmd := a.add(root, "create", "Create a token and show its secret once", `To keep the secret in a store instead, use "sailpat issue".`,
+	cmd := a.add(root, "create", "Create a token and show its secret once", `To keep the secret in a store instead, use "sailpat issue".`, "",
 		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			if !show {
 				return nil, usageError(`the secret would be lost: add --show-secret to see it once, or use "sailpat issue" to store it`)
@@ -80,7 +76,7 @@ func (a *app) addPatch(root *cobra.Command) {
 	var scope []string
 	var expiry time.Time
 	var never bool
-	cmd := a.add(root, "patch ID", "Change one of your own tokens", "", func(ctx context.Context, s *session, args []string) (*result, error) {
+	cmd := a.add(root, "patch ID", "Change one of your own tokens", "", "table json", func(ctx context.Context, s *session, args []string) (*result, error) {
 		patch := sailpoint.NewPersonalAccessTokenPatch()
 		if name != "" {
 			patch.ReplaceName(name)
@@ -106,16 +102,15 @@ func (a *app) addPatch(root *cobra.Command) {
 	cmd.Flags().BoolVar(&never, "never-expires", false, "remove the expiry, in v2025 and later")
 	cmd.MarkFlagsOneRequired("name", "scope", "expiration-date", "never-expires")
 	cmd.MarkFlagsMutuallyExclusive("expiration-date", "never-expires")
-	a.outputFlags(cmd)
 }
 
 func (a *app) addDelete(root *cobra.Command) {
-	cmd := a.add(root, "delete ID|self", "Revoke a token for ever", "", func(ctx context.Context, s *session, args []string) (*result, error) {
-		id, remove := args[0], func() error { return s.client.PersonalAccessTokens.Delete(ctx, args[0]) }
+	a.add(root, "delete ID|self", "Revoke a token for ever", "", "table json", func(ctx context.Context, s *session, args []string) (*result, error) {
+		id, remove := args[0], s.client.PersonalAccessTokens.Delete
 		if id == self {
-			id, remove = s.client.ClientID(), func() error { return s.client.PersonalAccessTokens.DeleteSelf(ctx) }
+			id, remove = s.client.ClientID(), func(ctx context.Context, _ string) error { return s.client.PersonalAccessTokens.DeleteSelf(ctx) }
 		}
-		err := remove()
+		err := remove(ctx, id)
 		if errors.Is(err, sailpoint.ErrSelf) {
 			err = usageError(`this is the token that sailpat itself uses: to delete it, use "sailpat delete self"`)
 		}
@@ -124,13 +119,12 @@ func (a *app) addDelete(root *cobra.Command) {
 		}
 		return &result{silent: true, closing: []string{"deleted " + id}, members: map[string]any{"deleted": id}}, nil
 	})
-	a.outputFlags(cmd)
 }
 
 func (a *app) addBearer(root *cobra.Command) {
 	show := false
 	cmd := a.add(root, "bearer", "Print a bearer for other programs, such as curl",
-		"A bearer is an OAuth2 access token. It grants the rights of the PAT until it\nexpires.",
+		"A bearer is an OAuth2 access token. It grants the rights of the PAT until it\nexpires.", "",
 		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			if a.outTerminal && !show {
 				return nil, usageError("the bearer is a secret: send the output to a program, or add --show to print it to this terminal")
@@ -149,38 +143,8 @@ func tokenResult(token *sailpoint.PersonalAccessToken, err error) (*result, erro
 	if err != nil {
 		return nil, err
 	}
-	r := &result{table: table{rows: [][]string{record(token)}, vertical: true}, members: map[string]any{"token": token}}
-	for _, name := range recordColumns {
-		r.table.columns = append(r.table.columns, column{name, whole})
-	}
-	return r, nil
+	return &result{columns: spreadsheet.TokenColumns(), records: [][]string{spreadsheet.Token(token)}, members: map[string]any{"token": token}}, nil
 }
-
-// recordColumns are those of package report, and whether the token is managed.
-var recordColumns = []string{
-	"token_id", "token_name", "owner_id", "owner_name", "created", "last_used", "expires", "scope", "bearer_seconds", "managed",
-}
-
-func record(t *sailpoint.PersonalAccessToken) []string {
-	bearer := ""
-	if t.AccessTokenValiditySeconds > 0 {
-		bearer = strconv.Itoa(t.AccessTokenValiditySeconds)
-	}
-	return []string{
-		t.ID, t.Name, t.Owner.ID, t.Owner.Name, formatTime(&t.Created, time.RFC3339), formatTime(t.LastUsed, time.RFC3339),
-		formatTime(t.ExpirationDate, time.RFC3339), strings.Join(t.Scope, " "), bearer, strconv.FormatBool(t.Managed),
-	}
-}
-
-// formatTime returns a time in UTC, or "".
-func formatTime(t *time.Time, layout string) string {
-	if t == nil || t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(layout)
-}
-
-func date(t *time.Time) string { return formatTime(t, time.DateOnly) }
 
 func count(n int) string {
 	if n == 1 {

@@ -1,4 +1,4 @@
-// Package spreadsheet writes CSV that is safe to open in a spreadsheet.
+// Package spreadsheet writes tokens as CSV that is safe to open in a spreadsheet.
 package spreadsheet
 
 import (
@@ -6,25 +6,71 @@ import (
 	"io"
 	"iter"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
+
+	"github.com/sailpoint-go/sailpoint"
 )
 
-// Write writes records as CSV. It changes cells that a spreadsheet would not
-// show as they are, as the documentation of report.WriteCSV describes. It may
-// change the records.
-func Write(w io.Writer, records iter.Seq[[]string]) error {
+// Source says where records come from. Each line of the CSV begins with it.
+type Source struct {
+	Tenant string
+	At     time.Time
+	Demo   bool
+}
+
+// Write writes the names of the columns and the records as CSV. It changes cells
+// that a spreadsheet would not show as they are, as the documentation of
+// report.WriteCSV describes.
+func Write(w io.Writer, source Source, columns []string, records iter.Seq[[]string]) error {
 	out := csv.NewWriter(w)
+	err := out.Write(append([]string{"tenant", "time", "demo"}, columns...))
+	first := []string{source.Tenant, Instant(&source.At), strconv.FormatBool(source.Demo)}
 	for record := range records {
-		for i := range record {
-			record[i] = cell(record[i])
-		}
-		if err := out.Write(record); err != nil {
+		if err != nil {
 			return err
 		}
+		line := slices.Concat(first, record)
+		for i := range line {
+			line[i] = cell(line[i])
+		}
+		err = out.Write(line)
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// TokenColumns returns the columns of a token.
+func TokenColumns() []string {
+	return []string{
+		"token_id", "token_name", "owner_id", "owner_name", "created", "last_used", "expires", "scope", "bearer_seconds", "managed",
+	}
+}
+
+// Token returns the record of a token, or of just an owner if the ID is empty.
+func Token(t *sailpoint.PersonalAccessToken) []string {
+	bearer, managed := "", ""
+	if t.AccessTokenValiditySeconds > 0 {
+		bearer = strconv.Itoa(t.AccessTokenValiditySeconds)
+	}
+	if t.ID != "" {
+		managed = strconv.FormatBool(t.Managed)
+	}
+	return []string{
+		t.ID, t.Name, t.Owner.ID, t.Owner.Name, Instant(&t.Created), Instant(t.LastUsed), Instant(t.ExpirationDate),
+		strings.Join(t.Scope, " "), bearer, managed,
+	}
+}
+
+// Instant returns a time to the second in UTC, or "".
+func Instant(t *time.Time) string {
+	if t == nil || t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 // formula matches text that a spreadsheet would calculate. It has one of these

@@ -2,9 +2,6 @@ package report
 
 import (
 	"io"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/sailpoint-go/sailpoint/internal/spreadsheet"
 	"github.com/sailpoint-go/sailpoint/lifecycle"
@@ -12,9 +9,9 @@ import (
 
 // WriteCSV writes the report as CSV for spreadsheets, one line for each
 // finding. The first line names the columns: tenant, time, demo, kind, finding,
-// token_id, token_name, owner_id, owner_name, created, last_used, expires, scope
-// and bearer_seconds. time is when the audit started, and demo is true or false.
-// Times are in UTC. Scopes are separated by spaces.
+// token_id, token_name, owner_id, owner_name, created, last_used, expires,
+// scope, bearer_seconds and managed. time is when the audit started. demo and
+// managed are true or false. Times are in UTC. Scopes are separated by spaces.
 //
 // WriteCSV puts an apostrophe before each =, +, - or @, also in full width,
 // with which a spreadsheet could begin a formula. It does so at the start of a
@@ -31,36 +28,14 @@ func WriteCSV(w io.Writer, r *lifecycle.Report, opts Options) error {
 	if err := opts.check(r); err != nil {
 		return err
 	}
-	return spreadsheet.Write(w, func(yield func([]string) bool) {
-		if !yield([]string{
-			"tenant", "time", "demo", "kind", "finding", "token_id", "token_name", "owner_id", "owner_name",
-			"created", "last_used", "expires", "scope", "bearer_seconds",
-		}) {
-			return
-		}
+	source := spreadsheet.Source{Tenant: opts.Tenant, At: r.At, Demo: opts.Demo}
+	columns := append([]string{"kind", "finding"}, spreadsheet.TokenColumns()...)
+	return spreadsheet.Write(w, source, columns, func(yield func([]string) bool) {
 		for i := range r.Findings {
-			if !yield(record(r, &r.Findings[i], opts)) {
+			f := &r.Findings[i]
+			if !yield(append([]string{string(f.Kind), f.Text}, spreadsheet.Token(&f.Token)...)) {
 				return
 			}
 		}
 	})
-}
-
-func record(r *lifecycle.Report, f *lifecycle.Finding, opts Options) []string {
-	t, bearer := &f.Token, ""
-	if t.AccessTokenValiditySeconds > 0 {
-		bearer = strconv.Itoa(t.AccessTokenValiditySeconds)
-	}
-	return []string{
-		opts.Tenant, instant(&r.At), strconv.FormatBool(opts.Demo), string(f.Kind), f.Text, t.ID, t.Name, t.Owner.ID, t.Owner.Name,
-		instant(&t.Created), instant(t.LastUsed), instant(t.ExpirationDate), strings.Join(t.Scope, " "), bearer,
-	}
-}
-
-// instant returns a time to the second, or "".
-func instant(t *time.Time) string {
-	if t == nil || t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
 }

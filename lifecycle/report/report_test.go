@@ -96,11 +96,11 @@ func TestJSON(t *testing.T) {
 }
 
 func TestCSV(t *testing.T) {
-	assert.Equal(t, `tenant,time,demo,kind,finding,token_id,token_name,owner_id,owner_name,created,last_used,expires,scope,bearer_seconds
-acme.api.identitynow.com,2026-03-01T11:30:00Z,false,stale,Stale.,t1,nightly,o1,Ana,2025-07-01T11:30:00Z,2025-10-01T11:30:00Z,2026-01-01T11:30:00Z,a b,900
-acme.api.identitynow.com,2026-03-01T11:30:00Z,false,expired,Expired.,t1,nightly,o1,Ana,2025-07-01T11:30:00Z,2025-10-01T11:30:00Z,2026-01-01T11:30:00Z,a b,900
-acme.api.identitynow.com,2026-03-01T11:30:00Z,false,no-expiry,No expiry reported.,t2,,o2,,,,,,
-acme.api.identitynow.com,2026-03-01T11:30:00Z,false,near-limit,Near.,,,o1,Ana,,,,,
+	assert.Equal(t, `tenant,time,demo,kind,finding,token_id,token_name,owner_id,owner_name,created,last_used,expires,scope,bearer_seconds,managed
+acme.api.identitynow.com,2026-03-01T11:30:00Z,false,stale,Stale.,t1,nightly,o1,Ana,2025-07-01T11:30:00Z,2025-10-01T11:30:00Z,2026-01-01T11:30:00Z,a b,900,false
+acme.api.identitynow.com,2026-03-01T11:30:00Z,false,expired,Expired.,t1,nightly,o1,Ana,2025-07-01T11:30:00Z,2025-10-01T11:30:00Z,2026-01-01T11:30:00Z,a b,900,false
+acme.api.identitynow.com,2026-03-01T11:30:00Z,false,no-expiry,No expiry reported.,t2,,o2,,,,,,,false
+acme.api.identitynow.com,2026-03-01T11:30:00Z,false,near-limit,Near.,,,o1,Ana,,,,,,
 `, write(t, report.WriteCSV, small()))
 }
 
@@ -172,7 +172,7 @@ func TestIDsInCSVStayText(t *testing.T) {
 		}}}}
 		records, err := csv.NewReader(strings.NewReader(write(t, report.WriteCSV, r))).ReadAll()
 		require.NoError(t, err)
-		assert.Equal(t, []string{"acme.api.identitynow.com", "2026-03-01T11:30:00Z", "false", "", "", want, want, want, want, "", "", "", want, "43200"}, records[1], text)
+		assert.Equal(t, []string{"acme.api.identitynow.com", "2026-03-01T11:30:00Z", "false", "", "", want, want, want, want, "", "", "", want, "43200", "false"}, records[1], text)
 	}
 }
 

@@ -1,10 +1,10 @@
-package main
+// Package seed reads identities and tokens of a tenant in memory from JSON.
+package seed
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,19 +17,22 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// seed is the content of a -seed file. docs/faketenant.md documents it.
-type seed struct {
-	Identities []seedIdentity `json:"identities"`
-	Tokens     []seedToken    `json:"tokens"`
+// Seed is the content of a tenant. docs/faketenant.md documents its JSON.
+type Seed struct {
+	Identities []Identity `json:"identities"`
+	Tokens     []Token    `json:"tokens"`
 }
 
-type seedIdentity struct {
+// Identity is an owner of tokens.
+type Identity struct {
 	ID     string   `json:"id"`
 	Name   string   `json:"name"`
 	Rights []string `json:"rights"`
 }
 
-type seedToken struct {
+// Token is a personal access token. Its dates may be relative to the start of
+// the tenant.
+type Token struct {
 	ID     string `json:"id"`
 	Secret string `json:"secret"`
 	Name   string `json:"name"`
@@ -46,31 +49,22 @@ type seedToken struct {
 	UserAwareTokenNeverExpires *bool    `json:"userAwareTokenNeverExpires"`
 }
 
-// readSeed reads a seed file. Without a name it returns an empty seed.
-func readSeed(name, clientID string) (*seed, error) {
-	content := new(seed)
-	if name == "" {
-		return content, nil
-	}
-	data, err := os.ReadFile(name) //nolint:gosec // the user names the file
-	if err != nil {
-		return nil, fmt.Errorf("-seed: %w", err)
-	}
+// Parse reads a seed. clientID is the ID of the tenant's first token, which no
+// other token may have.
+func Parse(data []byte, clientID string) (*Seed, error) {
+	content := new(Seed)
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // a byte order mark, as Windows writes it
-	err = json.Unmarshal(data, content, json.RejectUnknownMembers(true))
-	if err != nil {
-		err = explain(data, err)
-	} else {
-		err = content.check(clientID)
+	if err := json.Unmarshal(data, content, json.RejectUnknownMembers(true)); err != nil {
+		return nil, Explain(data, err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("-seed %s: %w", name, err)
+	if err := content.check(clientID); err != nil {
+		return nil, err
 	}
 	return content, nil
 }
 
-// explain returns a JSON error with the line and the place of the fault.
-func explain(data []byte, err error) error {
+// Explain returns a JSON error with the line and the place of the fault.
+func Explain(data []byte, err error) error {
 	at := func(offset int64, place jsontext.Pointer, text string) error {
 		line := 1 + bytes.Count(data[:offset], []byte("\n"))
 		if place != "" {
@@ -94,7 +88,7 @@ func explain(data []byte, err error) error {
 
 // check returns an error for content that the tenant would change silently, or
 // that no tenant has.
-func (s *seed) check(clientID string) error {
+func (s *Seed) check(clientID string) error {
 	identities := map[string]bool{}
 	for i, identity := range s.Identities {
 		switch {
@@ -122,7 +116,7 @@ func (s *seed) check(clientID string) error {
 }
 
 // problem returns what is wrong with a token by itself, or "".
-func (t *seedToken) problem() string {
+func (t *Token) problem() string {
 	switch {
 	case t.Secret != "" && t.ID == "":
 		return "it has a secret and no id: add the id, which a client needs in addition"
@@ -136,15 +130,12 @@ func (t *seedToken) problem() string {
 	return ""
 }
 
-func (s *seed) options() []sailpointtest.Option {
-	var opts []sailpointtest.Option
+// NewTenant returns a tenant with this content. Its relative dates begin now.
+func (s *Seed) NewTenant(opts ...sailpointtest.Option) *sailpointtest.Tenant {
 	for _, identity := range s.Identities {
 		opts = append(opts, sailpointtest.WithIdentity(sailpointtest.Identity(identity)))
 	}
-	return opts
-}
-
-func (s *seed) addTo(tenant *sailpointtest.Tenant) {
+	tenant := sailpointtest.NewTenant(opts...)
 	now := time.Now()
 	for i := range s.Tokens {
 		token := &s.Tokens[i]
@@ -160,6 +151,7 @@ func (s *seed) addTo(tenant *sailpointtest.Tenant) {
 		}
 		tenant.AddWithSecret(pat, sailpoint.NewSecret(token.Secret))
 	}
+	return tenant
 }
 
 // date is a time in a seed file. It is fixed, or relative to the start of the

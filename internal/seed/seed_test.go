@@ -1,25 +1,47 @@
-package main
+package seed
 
 import (
 	"bytes"
+	"io"
+	"net/http"
+	"net/url"
 	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-func writeSeed(t *testing.T, content string) string {
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// list returns the response to a client that lists all tokens.
+func list(t *testing.T, tenant *sailpointtest.Tenant, id, secret string) (status int, body string) {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "seed.json")
-	require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
-	return name
+	client := http.Client{Transport: tenant}
+	response, err := client.PostForm("http://tenant/oauth/token",
+		url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}})
+	require.NoError(t, err)
+	var grant struct {
+		Bearer string `json:"access_token"`
+	}
+	require.NoError(t, json.UnmarshalRead(response.Body, &grant))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://tenant/v2024/personal-access-tokens", nil)
+	require.NoError(t, err)
+	request.Header.Set("Authorization", "Bearer "+grant.Bearer)
+	response, err = client.Do(request)
+	require.NoError(t, err)
+	content, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(content)
 }
 
-const exampleSeed = `{
+const example = `{
   "identities": [
     {"id": "ana", "name": "Ana Lima", "rights": ["idn:my-personal-access-tokens:read"]}
   ],
@@ -34,15 +56,13 @@ const exampleSeed = `{
 // TestSeedAtTheWire expects the seeded tokens as the API shows them.
 func TestSeedAtTheWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // the clock starts at 2000-01-01T00:00:00Z
-		content, err := readSeed(writeSeed(t, exampleSeed), "admin")
+		content, err := Parse([]byte(example), "admin")
 		require.NoError(t, err)
-		s := settings{clientID: "admin", clientSecret: "admin-secret"}
-		tenant := s.newTenant(content)
-		client := inMemory(tenant)
+		admin := sailpointtest.WithCredentials("admin", "admin-secret")
+		tenant := content.NewTenant(admin)
 
-		status, bearer := fetchBearer(t, client, "http://tenant", "admin", "admin-secret")
+		status, body := list(t, tenant, "admin", "admin-secret")
 		require.Equal(t, 200, status)
-		_, body := list(t, client, "http://tenant", bearer)
 		old := tenant.Tokens()[2].ID
 		assert.Equal(t, `[`+
 			`{"id":"admin","name":"tenant","scope":["sp:scopes:all"],"owner":{"type":"IDENTITY","id":"2c9180a46faadee4016fb4e018c20639","name":"Support"},`+
@@ -55,21 +75,19 @@ func TestSeedAtTheWire(t *testing.T) {
 			`"created":"2026-01-31T11:00:00.000Z","lastUsed":null,"managed":true,"accessTokenValiditySeconds":60,"expirationDate":"2000-01-01T12:00:00.000Z"}`+
 			`]`, body)
 
-		status, bearer = fetchBearer(t, client, "http://tenant", "reader", "reader-secret")
-		require.Equal(t, 200, status)
-		status, _ = list(t, client, "http://tenant", bearer)
+		status, _ = list(t, tenant, "reader", "reader-secret")
 		assert.Equal(t, 403, status, "the reader sees only its own tokens")
 
 		time.Sleep(time.Hour)
-		again := s.newTenant(content).Tokens()
+		again := content.NewTenant(admin).Tokens()
 		assert.Equal(t, time.Now().Add(12*time.Hour), again[3].ExpirationDate.Local(), "relative to the start of the new tenant")
 	})
 }
 
 func TestSeedWithAByteOrderMark(t *testing.T) {
-	content, err := readSeed(writeSeed(t, "\ufeff{}"), "")
+	content, err := Parse([]byte("\ufeff{}"), "")
 	require.NoError(t, err)
-	assert.Equal(t, new(seed), content)
+	assert.Equal(t, new(Seed), content)
 }
 
 func TestBadSeeds(t *testing.T) {
@@ -95,25 +113,25 @@ func TestBadSeeds(t *testing.T) {
 		`{"identities": [{"id": "a"}, {"id": "a"}]}`:               `/identities/1: another identity has the id "a": change one of them`,
 		`{"identities": [{"id": "a", "rights": "sp:scopes:all"}]}`: "line 1: /identities/0/rights: a JSON string is not allowed here",
 	} {
-		name := writeSeed(t, content)
-		var stdout, stderr bytes.Buffer
-		code := run(t.Context(), []string{"-seed", name, "-client-id", "admin", "-client-secret", "secret"}, &stdout, &stderr)
-		assert.Equal(t, exitUsage, code, content)
-		assert.Empty(t, stdout.String(), content)
-		assert.Contains(t, stderr.String(), "faketenant: -seed "+name+": "+want, content)
-		assert.NotContains(t, stderr.String(), "hidden")
-		assert.NotContains(t, stderr.String(), "123456")
+		parsed, err := Parse([]byte(content), "admin")
+		assert.Nil(t, parsed, content)
+		require.ErrorContains(t, err, want, content)
+		assert.NotContains(t, err.Error(), "hidden")
+		assert.NotContains(t, err.Error(), "123456")
 	}
-	var stderr bytes.Buffer
-	assert.Equal(t, exitUsage, run(t.Context(), []string{"-seed", "not there"}, &bytes.Buffer{}, &stderr))
-	assert.Contains(t, stderr.String(), "faketenant: -seed: open not there: ")
 }
 
 // TestDocumentedSeed shows that the guide's example is the one of these tests.
 func TestDocumentedSeed(t *testing.T) {
-	content, err := readSeed(writeSeed(t, snippets(t, "json")[0]), "")
+	guide, err := os.ReadFile("../../docs/faketenant.md")
 	require.NoError(t, err)
-	want, err := readSeed(writeSeed(t, exampleSeed), "")
+	_, rest, found := bytes.Cut(guide, []byte("```json"))
+	require.True(t, found)
+	snippet, _, found := bytes.Cut(rest, []byte("```"))
+	require.True(t, found)
+	content, err := Parse(snippet, "")
+	require.NoError(t, err)
+	want, err := Parse([]byte(example), "")
 	require.NoError(t, err)
 	assert.Equal(t, want.Identities, content.Identities)
 	assert.Equal(t, want.Tokens[:2], content.Tokens)
