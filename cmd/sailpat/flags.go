@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +69,27 @@ func expiryFlag(cmd *cobra.Command, p *time.Time, usage string) {
 
 func ownerFlag(cmd *cobra.Command, p *string) {
 	cmd.Flags().StringVar(p, "owner-id", "", "only the tokens of the identity `ID`; me means your own")
+}
+
+// checkFlags rejects an empty value, such as that of an unset variable, because
+// it would select more than was meant. It also rejects a file that can't be
+// replaced, because it is better to know that before any change.
+func (a *app) checkFlags(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" {
+			err = usageError("--" + f.Name + " is empty: set it or leave it out")
+		}
+	})
+	if err != nil || a.file == "" {
+		return err
+	}
+	if folder, err := os.Stat(filepath.Dir(a.file)); err != nil || !folder.IsDir() {
+		return usageError(fmt.Sprintf("--file: there is no folder %q: create it", filepath.Dir(a.file)))
+	}
+	if file, err := os.Stat(a.file); err == nil && !file.Mode().IsRegular() {
+		return usageError(fmt.Sprintf("--file: %q is not a regular file, and only such a file is replaced: leave out --file to write to standard output", a.file))
+	}
+	return nil
 }
 
 // applyFlags adds the flags of a command that changes many tokens.

@@ -256,7 +256,7 @@ func (a *app) change(ctx context.Context, s *session, verb string, do func(apply
 	if err == nil && code != exitDone {
 		err = outcome(code)
 	}
-	if a.quiet && ctx.Err() == nil { // after a signal, the account is complete
+	if a.quiet && a.file == "" && ctx.Err() == nil { // a file is complete, and so is the account after a signal
 		changes = slices.DeleteFunc(changes, func(c lifecycle.Change) bool { return exitCode(c.Err) <= exitAgain })
 	}
 	return a.changesResult(changes), err

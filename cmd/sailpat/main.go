@@ -115,10 +115,16 @@ Exit codes:
   1  failed, and the next run may do better
   2  the command line or the settings are wrong
   3  a person has to look`,
-		Args:          cobra.NoArgs,
 		SilenceErrors: true, SilenceUsage: true,
-		RunE: func(*cobra.Command, []string) error {
-			return errors.New("name a command")
+		Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2,
+		RunE: func(root *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("name a command")
+			}
+			if similar := root.SuggestionsFor(args[0]); len(similar) > 0 {
+				return fmt.Errorf("unknown command %q (did you mean %s?)", args[0], strings.Join(similar, " or "))
+			}
+			return fmt.Errorf("unknown command %q", args[0])
 		},
 	}
 	flags := root.PersistentFlags()
@@ -138,8 +144,10 @@ Exit codes:
 	}
 	root.AddCommand(&cobra.Command{
 		Use: "version", Short: "Print the version of this program", Args: cobra.NoArgs,
-		Run: func(*cobra.Command, []string) {
-			fmt.Fprintf(a.out, "sailpat %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		RunE: func(*cobra.Command, []string) error {
+			a.begun = true
+			_, err := fmt.Fprintf(a.out, "sailpat %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
 		},
 	})
 	return root
@@ -158,6 +166,9 @@ func (a *app) add(root *cobra.Command, use, short, more, formats string, do func
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithTimeout(ctx, a.timeout)
 				defer cancel()
+			}
+			if err := a.checkFlags(cmd.Flags()); err != nil {
+				return err
 			}
 			s, err := a.connect(ctx)
 			if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -41,7 +42,12 @@ func (a *app) write(s *session, r *result) error {
 		text = escape(text, "\n\t")
 	}
 	if a.file != "" {
-		return maybe.WriteFile(a.file, []byte(text), 0o644) // as the umask allows; keeps the rights of an existing file
+		err := maybe.WriteFile(a.file, []byte(text), 0o644) // as the umask allows; keeps the rights of an existing file
+		if err != nil {
+			a.file, a.format = "", "table"
+			err = errors.Join(err, a.write(s, r)) // so that the account of changes isn't lost
+		}
+		return err
 	}
 	_, err := io.WriteString(a.out, text)
 	return err

@@ -4,10 +4,12 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -196,11 +198,70 @@ func TestFileIsReplacedAsAWhole(t *testing.T) {
 	entries, err := os.ReadDir(folder)
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "no temporary file is left")
+}
 
-	code, stdout, stderr := invocation{}.run(t.Context(), "--demo list --file "+filepath.Join(folder, "missing", "x"))
-	assert.Equal(t, 3, code)
-	assert.Empty(t, stdout)
-	assert.Contains(t, stderr, "no such file or directory")
+// failing is a standard output that is full.
+type failing struct{ error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f }
+
+// TestFailedWriteIsAFailure shows that no command says that it is done if its
+// output is lost.
+func TestFailedWriteIsAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, line := range []string{"list", "audit", "audit -o csv", "get self", "bearer", "version", "delete self"} {
+			var notes strings.Builder
+			tenant := sailpointtest.NewTenant()
+			env := settings(tenant)
+			s := streams{in: strings.NewReader(""), out: failing{syscall.ENOSPC}, err: &notes}
+			code := run(t.Context(), strings.Fields(line), func(name string) string { return env[name] }, s, tenant)
+			assert.Equal(t, 3, code, line)
+			assert.Contains(t, notes.String(), syscall.ENOSPC.Error(), line)
+		}
+	})
+}
+
+// TestAccountIsPrintedIfTheFileCannotBeWritten takes the folder away while the
+// tokens are deleted.
+func TestAccountIsPrintedIfTheFileCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		tenant.Add(sailpoint.PersonalAccessToken{Name: "a", ExpirationDate: inDays(-1)})
+		folder := filepath.Join(t.TempDir(), "x")
+		require.NoError(t, os.Mkdir(folder, 0o700))
+		i := on(tenant)
+		i.transport = removing{tenant, folder}
+		code, stdout, stderr := i.run(t.Context(), "prune -q --apply --kinds expired -o json --file "+filepath.Join(folder, "y"))
+		assert.Equal(t, 3, code)
+		assert.Contains(t, stdout, "1 token chosen, 1 deleted")
+		assert.Contains(t, stderr, "no such file or directory")
+	})
+}
+
+// TestQuietFileHasEveryChange shows that -q doesn't shorten a file.
+func TestQuietFileHasEveryChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "changes.csv")
+		tenant := sailpointtest.NewTenant()
+		tenant.Add(sailpoint.PersonalAccessToken{Name: "a", ExpirationDate: inDays(-1)})
+		code, stdout, stderr := on(tenant).run(t.Context(), "prune -q --apply --kinds expired -o csv --file "+path)
+		assert.Equal(t, 0, code)
+		assert.Empty(t, stdout+stderr)
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.Contains(t, string(content), ",deleted,")
+	})
+}
+
+// removing removes a folder before each request.
+type removing struct {
+	http.RoundTripper
+	folder string
+}
+
+func (r removing) RoundTrip(request *http.Request) (*http.Response, error) {
+	_ = os.Remove(r.folder)
+	return r.RoundTripper.RoundTrip(request)
 }
 
 // TestQuietStillWritesFilesAndMetrics shows that -q hides only what a person

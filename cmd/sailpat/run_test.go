@@ -26,7 +26,17 @@ func TestWrongCallsAndSettingsExitWith2AndSendNothing(t *testing.T) {
 		stderr string
 	}{
 		{"", complete, `sailpat: name a command: run "sailpat --help" for help`},
-		{"audti", complete, `sailpat: unknown command "audti" for "sailpat": run "sailpat --help" for help`},
+		{"audti", complete, `sailpat: unknown command "audti" (did you mean audit?): run "sailpat --help" for help`},
+		{"teapot", complete, `sailpat: unknown command "teapot": run "sailpat --help" for help`},
+		{"prune --apply --owner-id=", complete, "sailpat prune: --owner-id is empty: set it or leave it out"},
+		{"list --store=", complete, "sailpat list: --store is empty: set it or leave it out"},
+		{"list --filters=", complete, "sailpat list: --filters is empty: set it or leave it out"},
+		{"audit --file=", complete, "sailpat audit: --file is empty: set it or leave it out"},
+		{"patch id --name=", complete, "sailpat patch: --name is empty: set it or leave it out"},
+		{"prune --apply --file missing/x", complete, `sailpat prune: --file: there is no folder "missing": create it`},
+		{"list --file .", complete, `sailpat list: --file: "." is not a regular file, and only such a file is replaced: leave out --file to write to standard output`},
+		{"list --file /dev/null", complete, `sailpat list: --file: "/dev/null" is not a regular file, and only such a file is replaced: leave out --file to write to standard output`},
+		{"list --rate NaN", complete, "sailpat list: --rate must be more than 0"},
 		{"list --owner me", complete, `sailpat list: unknown flag: --owner: run "sailpat list --help" for help`},
 		{"list me", complete, `sailpat list: accepts 0 arg(s), received 1: run "sailpat list --help" for help`},
 		{"get", complete, `sailpat get: accepts 1 arg(s), received 0: run "sailpat get --help" for help`},

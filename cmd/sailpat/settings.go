@@ -104,7 +104,7 @@ func (a *app) config(stored lifecycle.Credential) (sailpoint.Config, error) {
 }
 
 func (a *app) newSession(cfg sailpoint.Config, store lifecycle.Store, tenant string) (*session, error) {
-	if a.rate <= 0 {
+	if !(a.rate > 0) { // also not a number
 		return nil, usageError("--rate must be more than 0")
 	}
 	cfg.APIVersion = cmp.Or(a.version, sailpoint.V2024)

@@ -56,6 +56,9 @@ func (a *app) addCreate(root *cobra.Command) {
 				return nil, usageError(`the secret would be lost: add --show-secret to see it once, or use "sailpat issue" to store it`)
 			}
 			c, err := s.client.PersonalAccessTokens.Create(ctx, req)
+			if errors.As(err, new(*sailpoint.CreateOutcomeError)) {
+				err = fmt.Errorf(`%w: look for it with "sailpat list --owner-id me" and delete it`, err)
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -131,7 +134,7 @@ func (a *app) addBearer(root *cobra.Command) {
 			}
 			token, err := s.client.AccessToken(ctx, sailpoint.Secret{})
 			if err == nil {
-				fmt.Fprintln(a.out, token.Bearer.Reveal())
+				_, err = fmt.Fprintln(a.out, token.Bearer.Reveal())
 			}
 			return nil, err
 		})
