@@ -244,18 +244,33 @@ func (c *call) prepare(*http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := c.awaitConsent(ctx); err != nil {
+	if bearer, err = c.awaitConsentFor(ctx, bearer); err != nil {
 		return err
-	}
-	if bearers.usable() != bearer { // it expired or was rejected during the wait
-		if bearer, err = c.getBearer(ctx); err != nil {
-			return err
-		}
 	}
 	if err := c.use(bearer); err != nil {
 		return err
 	}
 	return c.waitOut(ctx, &c.client.pause) // one may have begun meanwhile
+}
+
+// awaitConsentFor waits until a request may be sent. It returns b, or another
+// bearer if b expired or was rejected during the wait. A fetch may outlast the
+// consent of a SharedLimiter, which is then asked once more.
+func (c *call) awaitConsentFor(ctx context.Context, b *bearer) (*bearer, error) {
+	_, isShared := c.client.cfg.Limiter.(SharedLimiter)
+	for again := isShared; ; again = false {
+		if err := c.awaitConsent(ctx); err != nil {
+			return nil, err
+		}
+		current := c.client.bearers.usable()
+		if current == b {
+			return b, nil
+		}
+		var err error
+		if b, err = c.getBearer(ctx); err != nil || current != nil || !again {
+			return b, err
+		}
+	}
 }
 
 // mustWait reports whether an attempt may have to wait although the client has

@@ -155,6 +155,38 @@ func TestBearerIsFetchedBeforeTheLimiterIsAsked(t *testing.T) {
 	})
 }
 
+// slowSharedLimiter gives its consent after 8 s.
+type slowSharedLimiter struct {
+	sharedLimiter
+	consented time.Time
+}
+
+func (l *slowSharedLimiter) Wait(ctx context.Context) error {
+	<-time.After(8 * time.Second)
+	l.consented = time.Now()
+	return l.sharedLimiter.Wait(ctx)
+}
+
+// TestFetchThatOutlastsTheConsentOfASharedLimiter shows that the request isn't
+// sent with that consent. A bearer that is still valid then needs no other.
+func TestFetchThatOutlastsTheConsentOfASharedLimiter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{token: func(a arrival) response {
+			r := issued(fmt.Sprintf("bearer-%d", a.n), 15)
+			r.after = time.Duration(a.n-1) * 3 * time.Second
+			return r
+		}}
+		limiter := &slowSharedLimiter{}
+		client := n.client(t, withLimiter(limiter))
+		for i, asked := range []int{1, 3} {
+			require.NoError(t, list(t.Context(), client))
+			require.Equal(t, asked, limiter.asked)
+			require.Equal(t, limiter.consented, n.calls[i].at)
+		}
+		require.Equal(t, []string{"bearer-1", "bearer-2"}, n.bearersSent())
+	})
+}
+
 // TestBearerThatExpiresDuringTheLimitersWait shows that the bearer is replaced
 // without asking the limiter again.
 func TestBearerThatExpiresDuringTheLimitersWait(t *testing.T) {

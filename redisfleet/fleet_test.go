@@ -24,6 +24,9 @@ func joined(t testing.TB, s *server, cfg sailpoint.Config, opts Options) sailpoi
 	}
 	cfg, err := Join(cfg, opts)
 	require.NoError(t, err)
+	if l, ok := cfg.Limiter.(*limiter); ok && s != nil && s.isWarm {
+		s.begin(t, l)
+	}
 	return cfg
 }
 

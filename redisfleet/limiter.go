@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -35,8 +34,6 @@ type limiter struct {
 	limit  int
 	window time.Duration
 	slack  time.Duration
-
-	lastRun atomic.Pointer[time.Time] // when the script last ran for this member
 }
 
 // The verdicts of limiter.lua.
@@ -127,30 +124,23 @@ func (l *limiter) ask(ctx context.Context, reserved grant) (verdict, error) {
 
 // run runs limiter.lua. Without a hold it asks for a grant.
 func (l *limiter) run(ctx context.Context, patience time.Duration, reserved grant, hold time.Duration) (verdict, error) {
-	recent, unrecorded := l.ranWithinWindow(), l.member.unrecorded()
+	unrecorded := l.member.unrecorded()
 	started := time.Now()
 	response, err := l.member.run(ctx, l.script, l.key,
 		l.limit, l.ringWindow().Microseconds(), l.interval().Microseconds(), l.tolerance().Microseconds(),
-		patience.Microseconds(), reserved.due, reserved.epoch, reserved.late().Microseconds(), hold.Microseconds(), number(recent), number(!unrecorded.IsZero()))
+		patience.Microseconds(), reserved.due, reserved.epoch, reserved.late().Microseconds(), hold.Microseconds(), number(!unrecorded.IsZero()))
 	if err != nil {
 		return verdict{}, err
 	}
-	l.member.setRecorded(unrecorded)
 	numbers, err := response.Int64Slice()
 	if err != nil || len(numbers) != 4 {
 		return verdict{}, errUnexpectedResponse
 	}
 	if numbers[0] != verdictMismatch {
-		l.lastRun.Store(&started)
+		l.member.setRecorded(unrecorded)
 	}
 	wait := time.Duration(numbers[1]) * time.Microsecond
 	return verdict{numbers[0], wait, grant{numbers[2], numbers[3], started.Add(wait)}}, nil
-}
-
-// ranWithinWindow reports whether Redis must still have the quota's hash.
-func (l *limiter) ranWithinWindow() bool {
-	last := l.lastRun.Load()
-	return last != nil && time.Since(*last) < l.window
 }
 
 // number returns a condition as an argument of a script.

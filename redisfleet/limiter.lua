@@ -20,11 +20,11 @@
 --   6 due, 7 epoch  of a grant to confirm, or 0
 --   8 late          how late the caller asks to confirm it, by its own clock
 --   9 hold          how long to hold back all requests, or 0
---  10 recent        1 if this script ran for the caller within the last window
---  11 unrecorded    1 if the caller sent requests that aren't in the ring
---  12 new           1 if this server didn't know this script
+--  10 unrecorded    1 if the caller sent requests that aren't in the ring
+--  11 new           1 if this server didn't know this script
 --
 -- Returns {verdict, wait, due, epoch}.
+local KEPT = 7 * 24 * 3600 * 1000 -- milliseconds, longer than any grant or hold lasts
 local SEND, CONFIRM, HELD, TOO_LONG, MISMATCH = 0, 1, 2, 3, 4
 
 local key = KEYS[1]
@@ -34,7 +34,7 @@ for i, value in ipairs(ARGV) do
 end
 local limit, window, interval, tolerance, patience = arg[1], arg[2], arg[3], arg[4], arg[5]
 local due, epochOfDue, late, hold = arg[6], arg[7], arg[8], arg[9]
-local recent, unrecorded, new = arg[10] == 1, arg[11] == 1, arg[12] == 1
+local unrecorded, new = arg[10] == 1, arg[11] == 1
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -47,11 +47,14 @@ local function number(i)
 end
 local place, last, heldUntil, seen, epoch = number(3), number(4), number(5), number(6), number(7)
 
-if epoch > 0 and hold == 0 and (number(1) ~= limit or number(2) ~= window) then
+-- Other settings are in use until a window after the last request with them.
+local differs = epoch > 0 and (number(1) ~= limit or number(2) ~= window)
+local inUse = now < math.max(seen, last, heldUntil) + number(2)
+if differs and inUse and hold == 0 then
 	return {MISMATCH, number(2), number(1), 0}
 end
 
-local wasLost = epoch == 0 and recent -- or it would not have expired yet
+local isNewRing = epoch == 0 or (differs and not inUse)
 local promoted = epoch > 0 and server ~= '' and saved[8] ~= '' and saved[8] ~= server
 local clockWasSetBack = seen > now + tolerance
 -- The caller has waited for less time than this server. A response can be slow,
@@ -62,16 +65,16 @@ if clockWasSetBack then
 end
 
 -- What was granted last is unknown, so all of that must pass.
-local cold = new or wasLost or promoted or clockWasSetBack or clockWasSetAhead or unrecorded
-if cold or epoch == 0 then
-	place, last, epoch = 0, cold and now + window or 0, now
+local cold = isNewRing or new or promoted or clockWasSetBack or clockWasSetAhead or unrecorded
+if cold then
+	place, last, epoch = 0, now + window, now
 	redis.call('DEL', key)
 	redis.call('HSET', key, 'limit', limit, 'window', window, 'epoch', epoch, 'server', server)
 end
 
 local function reply(verdict, wait)
 	redis.call('HSET', key, 'place', place, 'last', last, 'heldUntil', heldUntil, 'seen', now)
-	redis.call('PEXPIRE', key, math.ceil((math.max(last - now, heldUntil - now, 0) + window) / 1000))
+	redis.call('PEXPIRE', key, KEPT)
 	return {verdict, wait, due, epoch}
 end
 

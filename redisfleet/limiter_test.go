@@ -67,10 +67,10 @@ func TestSchedulesFindFaultsInTheRing(t *testing.T) {
 	t.Parallel()
 	rdb := newServer(t).client(t)
 	for name, edit := range map[string][2]string{
-		"no hold after a start":      {"= new or wasLost", "= wasLost"},
+		"no hold after a start":      {"isNewRing or new or", "isNewRing or"},
 		"no hold after a promotion":  {"promoted or clockWasSetBack", "clockWasSetBack"},
-		"no hold after a loss":       {"wasLost or promoted", "promoted"},
-		"no hold after a set clock":  {"cold and now", "not clockWasSetBack and cold and now"},
+		"no hold after a loss":       {"cold = isNewRing or", "cold ="},
+		"no hold after a set clock":  {"= 0, now + window, now", "= 0, clockWasSetBack and 0 or now + window, now"},
 		"late grants are confirmed":  {"now <= due + tolerance", "true"},
 		"void grants are confirmed":  {"epochOfDue == epoch", "true"},
 		"a ring that is too small":   {"(place + 1) % limit", "(place + 1) % (limit + 1)"},
@@ -94,6 +94,54 @@ func TestSchedulesFindFaultsInTheRing(t *testing.T) {
 	}
 }
 
+// TestHeldBackRequestsDoNotFollowEachOtherAtOnce shows that they are one interval
+// apart after a 429, although the ring is empty. A window later they aren't.
+func TestHeldBackRequestsDoNotFollowEachOtherAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSchedule(t, newServer(t).client(t), 1, limiterLua)
+	ask := func() (verdict, wait int64) {
+		numbers := s.run(waiter{}, 0, s.window)
+		return numbers[0], numbers[1]
+	}
+	s.run(waiter{}, 0, 0)
+	s.now += 2 * s.window
+	s.run(waiter{}, s.window, 0)
+	verdict, wait := ask()
+	require.EqualValues(t, verdictHeld, verdict)
+	require.Equal(t, s.window, wait)
+	s.now += s.window
+	for i := range int64(3) {
+		_, wait := ask()
+		require.Equal(t, i*s.window/int64(s.limit), wait)
+	}
+	s.now += 2 * s.window
+	for range 3 {
+		verdict, _ := ask()
+		require.EqualValues(t, verdictSend, verdict)
+	}
+}
+
+// TestClockThatIsSetAheadVoidsGrants shows that a member that waits notices it.
+// The fleet then waits for a window.
+func TestClockThatIsSetAheadVoidsGrants(t *testing.T) {
+	t.Parallel()
+	rdb := newServer(t).client(t)
+	for parts, isVoid := range map[int64]bool{5: false, 2: true} { // of a window
+		s := newSchedule(t, rdb, uint64(parts), limiterLua)
+		s.run(waiter{}, 0, 0)
+		s.now += 2 * s.window
+		for range s.limit {
+			require.EqualValues(t, verdictSend, s.run(waiter{}, 0, 0)[0])
+		}
+		reserved := s.run(waiter{}, 0, 3*s.window)
+		require.EqualValues(t, verdictConfirm, reserved[0])
+		s.now += reserved[1]
+		s.ahead += s.window / parts
+		asked := s.run(waiter{grant: grant{due: reserved[2], epoch: reserved[3]}}, 0, 3*s.window)
+		require.Equal(t, isVoid, asked[1] >= s.window, "%d", asked[1])
+	}
+}
+
 // schedule is a fleet in virtual time. Times are in microseconds.
 type schedule struct {
 	t      *testing.T
@@ -107,9 +155,7 @@ type schedule struct {
 
 	now      int64 // true time
 	ahead    int64 // of the server's clock
-	expiry   int64 // of the key, by the server's clock
 	loaded   bool  // the server knows the script
-	ran      int64 // when the script last ran
 	history  int   // number of the primary's history
 	snapshot string
 	waiting  []waiter
@@ -130,8 +176,8 @@ func newSchedule(t *testing.T, rdb *redis.Client, seed uint64, text string) *sch
 	s.slack = s.window / 10
 	s.tolerance = s.slack / 4
 	for _, edit := range [][2]string{
-		{"redis.call('TIME')", "{ARGV[13], ARGV[14]}"},
-		{"redis.pcall('INFO', 'replication')", "ARGV[15]"},
+		{"redis.call('TIME')", "{ARGV[12], ARGV[13]}"},
+		{"redis.pcall('INFO', 'replication')", "ARGV[14]"},
 	} {
 		require.Equal(t, 1, strings.Count(text, edit[0]), "the edit fits")
 		text = strings.Replace(text, edit[0], edit[1], 1)
@@ -151,8 +197,8 @@ func (s *schedule) step() {
 		s.call(waiter{}, 0, s.upTo(3*s.window))
 	case n < 62:
 		s.call(waiter{}, 1+s.upTo(s.window/2), 0)
-	case n < 64: // a restart without data
-		s.loaded = false
+	case n < 64: // a restart without data, after which another fleet may load the script
+		s.loaded = s.random.IntN(2) == 0
 		s.restore("")
 	case n < 66: // a restart with old data
 		s.loaded = false
@@ -191,19 +237,20 @@ func (s *schedule) advance(to int64) {
 	}
 }
 
-// call runs the script as a member does.
-func (s *schedule) call(w waiter, hold, patience int64) {
-	if s.clock() >= s.expiry {
-		require.NoError(s.t, s.rdb.Del(s.t.Context(), s.key).Err())
-	}
+// run runs the script.
+func (s *schedule) run(w waiter, hold, patience int64) []int64 {
 	numbers, err := s.rdb.Eval(s.t.Context(), s.text, []string{s.key},
 		s.limit, s.window+s.slack, s.window/int64(s.limit), s.tolerance, patience,
-		w.grant.due, w.grant.epoch, w.late, hold, number(s.now-s.ran < s.window), 0, number(!s.loaded),
+		w.grant.due, w.grant.epoch, w.late, hold, 0, number(!s.loaded),
 		s.clock()/1_000_000, s.clock()%1_000_000, fmt.Sprintf("master_replid:%x", s.history+1)).Int64Slice()
 	require.NoError(s.t, err)
-	s.loaded, s.ran = true, s.now
-	s.expiry = s.clock() + s.rdb.PTTL(s.t.Context(), s.key).Val().Microseconds()
+	s.loaded = true
+	return numbers
+}
 
+// call runs the script as a member does.
+func (s *schedule) call(w waiter, hold, patience int64) {
+	numbers := s.run(w, hold, patience)
 	verdict, wait := numbers[0], numbers[1]
 	switch verdict {
 	case verdictSend: // the response and the request take some time
@@ -607,7 +654,7 @@ func TestRestartWithoutTheColdHold(t *testing.T) {
 		exceeded bool
 	}{
 		"with the hold":    {limiterLua, false},
-		"without the hold": {strings.Replace(limiterLua, "local cold = new or wasLost or", "local cold =", 1), true},
+		"without the hold": {strings.Replace(limiterLua, "local cold = isNewRing or new or", "local cold =", 1), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

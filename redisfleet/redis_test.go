@@ -29,16 +29,19 @@ type discard struct{}
 func (discard) Printf(context.Context, string, ...any) {}
 
 // server is a redis-server, or only an address.
-type server struct{ *redistest.Server }
+type server struct {
+	*redistest.Server
+	isWarm bool
+}
 
 // newServer starts a redis-server. The arguments are added to its command line.
 func newServer(t testing.TB, args ...string) *server {
 	t.Helper()
-	return &server{redistest.Start(t, args...)}
+	return &server{Server: redistest.Start(t, args...)}
 }
 
 // serverAt returns something else at an address.
-func serverAt(address string) *server { return &server{&redistest.Server{Address: address}} }
+func serverAt(address string) *server { return &server{Server: &redistest.Server{Address: address}} }
 
 // pause stops the server's process, so that it accepts connections and responds
 // to nothing, until the test ends.
@@ -60,11 +63,22 @@ func (s *server) client(t testing.TB, options ...func(*redis.Options)) *redis.Cl
 	return rdb
 }
 
-// warm loads the limiter's script, so that the server doesn't count as new.
+// warm makes fleets that join begin at once. It loads the limiter's script, so
+// that the server doesn't count as new.
 func (s *server) warm(t testing.TB) *server {
 	t.Helper()
+	s.isWarm = true
 	require.NoError(t, s.client(t).ScriptLoad(t.Context(), limiterLua).Err())
 	return s
+}
+
+// begin makes an empty quota, so that the fleet doesn't count as new.
+func (s *server) begin(t testing.TB, l *limiter) {
+	t.Helper()
+	rdb := s.client(t)
+	if rdb.Exists(t.Context(), l.key).Val() == 0 {
+		require.NoError(t, rdb.HSet(t.Context(), l.key, "limit", l.limit, "window", l.ringWindow().Microseconds(), "epoch", 1, "server", "").Err())
+	}
 }
 
 // scriptCalls returns how often the server has run a script.

@@ -32,6 +32,7 @@ type setup struct {
 	fault       sailpointtest.Fault // of the tenant, if it isn't zero
 	calls       int                 // of each member; the default is to make calls until stop
 	oneMember   bool                // until startOthers
+	begun       bool                // the fleet has waited for its first window
 	unlimited   bool                // the tenant has no rate limit and a real clock
 }
 
@@ -77,11 +78,24 @@ func startFleet(t *testing.T, redis string, opts setup) *fleet {
 			m.stop()
 		}
 	})
+	if opts.begun {
+		f.begin()
+	}
 	f.startMember()
 	if !opts.oneMember {
 		f.startOthers()
 	}
 	return f
+}
+
+// begin uses the quota once, without a bearer.
+func (f *fleet) begin() {
+	f.t.Helper()
+	rdb := newRedis(f.settings.redis)
+	defer rdb.Close()
+	cfg, err := join(sailpoint.Config{BaseURL: f.baseURL, ClientID: f.id, ClientSecret: f.secret}, f.settings, rdb)
+	require.NoError(f.t, err)
+	require.NoError(f.t, cfg.Limiter.Wait(f.t.Context()))
 }
 
 func (f *fleet) startOthers() {

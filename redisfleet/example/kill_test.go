@@ -7,12 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sailpoint-go/sailpoint"
-	"github.com/sailpoint-go/sailpoint/redisfleet"
 	"github.com/sailpoint-go/sailpoint/redisfleet/internal/redistest"
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
@@ -22,25 +20,12 @@ const (
 	tokenPath = "/oauth/token"
 )
 
-// loadScripts makes Redis know the package's scripts, so that the first request
-// of a fleet doesn't wait for a window.
-func loadScripts(t *testing.T, rdb redis.UniversalClient) {
-	t.Helper()
-	cfg, err := redisfleet.Join(sailpointtest.NewTenant().Config(), redisfleet.Options{Redis: rdb, Window: 10 * time.Millisecond, Slack: time.Second})
-	require.NoError(t, err)
-	client, err := sailpoint.NewClient(cfg)
-	require.NoError(t, err)
-	_, err = client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
-	require.NoError(t, err)
-}
-
 // TestFetcherIsKilled kills the first member before and after each of its
 // scripts. The first script elects it to fetch the bearer, the second stores the
 // bearer, and the third asks for the time of a request.
 func TestFetcherIsKilled(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	loadScripts(t, server.Client(t))
 	for at, fetches := range map[string]int{
 		"before 1": 1,
 		"after 1":  1,
@@ -51,7 +36,7 @@ func TestFetcherIsKilled(t *testing.T) {
 	} {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
-			f := startFleet(t, server.Address, setup{oneMember: true, calls: 4, environment: func(member int) []string {
+			f := startFleet(t, server.Address, setup{oneMember: true, begun: true, calls: 4, environment: func(member int) []string {
 				if member > 0 {
 					return nil
 				}
@@ -97,8 +82,7 @@ func TestFetcherIsStoppedWhileItFetches(t *testing.T) {
 func startFetch(t *testing.T) *fleet {
 	t.Helper()
 	server := redistest.Start(t)
-	loadScripts(t, server.Client(t))
-	f := startFleet(t, server.Address, setup{oneMember: true, calls: 4, fault: sailpointtest.Fault{Path: tokenPath, Delay: time.Second}})
+	f := startFleet(t, server.Address, setup{oneMember: true, begun: true, calls: 4, fault: sailpointtest.Fault{Path: tokenPath, Delay: time.Second}})
 	f.until("the first member fetches", func() bool { return len(f.tenant.Requests()) > 0 })
 	return f
 }
