@@ -18,7 +18,8 @@
 // after the deadline of its context fails at once, and takes no turn from
 // others. Its error matches [context.DeadlineExceeded]. Without a deadline, a
 // call has 2 minutes. A call that is cancelled while it waits doesn't give its
-// turn back.
+// turn back, and neither does a process that ends. A call that continues too
+// late after its wait, see Options.Slack, waits again at the end of the queue.
 //
 // If one member receives a 429, all members wait until its Retry-After has
 // passed. Clients that WithCredentials returns wait in the same queue, because
@@ -27,7 +28,10 @@
 // After Redis has started, after a failover and after its clock was set, the
 // fleet sends nothing for one Window plus Slack, because Redis may not know
 // what it let through last. For the same reason the first request of a fleet
-// waits if no program has used package redisfleet on this server yet.
+// waits, to each version of the API, and so does the first one after 7 days
+// without any. Redis can't notice at once that its clock was set ahead by less
+// than a quarter of this time, or while no call waits. The fleet may then send
+// too many requests until it receives a 429.
 //
 // # Bearer
 //
@@ -58,8 +62,11 @@
 //
 // Use Redis 7 or a compatible server. Set maxmemory-policy to noeviction. Any
 // other policy may drop the quota, and the fleet then sends too many requests.
-// With the default Limit a fleet needs less than 20 KB. Keys expire by
-// themselves.
+// With the default Limit a fleet needs less than 20 KB. Keys expire 7 days after
+// their last use, or earlier.
+//
+// With Sentinel, set min-replicas-to-write to 1. Otherwise a primary that is cut
+// off from the others still lets requests through, in addition to the new one.
 //
 // TLS, Sentinel, Cluster and credentials are options of go-redis. All keys of a
 // fleet are in the same slot of a Cluster. This user has all the rights that a

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -23,12 +25,14 @@ const (
 )
 
 // Options configures a fleet. All its members must have the same Fleet, Prefix,
-// Limit, Window, Slack and SealKey. A member with another Limit, Window or Slack
-// than the others gets errors that match [sailpoint.ErrInvalidArgument]. The
-// zero value of every field except Redis selects its default.
+// Limit, Window, Slack and SealKey. If a member has another Limit, or another sum
+// of Window and Slack, its calls fail with errors that match
+// [sailpoint.ErrInvalidArgument], until the others have sent nothing for a Window
+// plus Slack. The zero value of every field except Redis selects its default.
 type Options struct {
 	// Redis is a client of one server, of Sentinel or of a Cluster. It is
-	// required. The fleet never closes it.
+	// required. A *redis.Ring is rejected, because its clients may disagree about
+	// which server has a quota. The fleet never closes Redis.
 	Redis redis.UniversalClient
 
 	// Fleet names the quota and the bearer in Redis. The default is
@@ -53,8 +57,10 @@ type Options struct {
 	// is a twentieth of Window, which is 500 ms by default. Redis may use half of
 	// it, so a request should reach the API within the other half. The fleet
 	// sends at most Limit requests in Window plus Slack, so a longer Slack makes
-	// it a little slower. If Redis responds more than a quarter of Slack late,
-	// calls fail or use the Fallback. Slack is at least 1 ms and at most 1 h.
+	// it a little slower. If Redis takes more than a quarter of Slack for each
+	// response, calls fail or use the Fallback. A call that continues more than a
+	// quarter of Slack after its turn loses it. Slack is at least 1 ms and at most
+	// 1 h.
 	Slack time.Duration
 
 	// Fallback lets requests through while this member can't use Redis, for
@@ -70,8 +76,9 @@ type Options struct {
 }
 
 // Join returns cfg with a Limiter and a TokenSource that share the quota and the
-// bearer of a fleet. Make the client from it. The result has no ClientSecret,
-// because the TokenSource has it.
+// bearer of a fleet. Make the client from it, and leave its BaseURL and
+// APIVersion as they are. The result has no ClientSecret, because the TokenSource
+// has it.
 //
 // If cfg has a TokenSource, the elected member gets the fleet's bearers from it.
 // It must then have a ClientID, or opts a Fleet. cfg must have no Limiter.
@@ -84,7 +91,7 @@ func Join(cfg sailpoint.Config, opts Options) (sailpoint.Config, error) {
 		cfg.HTTPClient = &http.Client{Transport: sailpoint.NewTransport()} // one for the bearers and the client
 	}
 	fleet := cmp.Or(opts.Fleet, cfg.ClientID)
-	problems := append(opts.problems(), configProblems(cfg, opts.SealKey)...)
+	problems := slices.Concat(opts.redisProblems(), opts.settingProblems(), configProblems(cfg, opts.SealKey))
 	if fleet == "" && cfg.TokenSource != nil {
 		problems = append(problems, invalidArgument("Options.Fleet is missing: set it, or Config.ClientID"))
 	}
@@ -122,11 +129,8 @@ func (opts Options) withDefaults() Options {
 	return opts
 }
 
-func (opts Options) problems() (problems []error) {
+func (opts Options) settingProblems() (problems []error) {
 	add := func(format string, args ...any) { problems = append(problems, invalidArgument(format, args...)) }
-	if opts.Redis == nil {
-		add("Options.Redis is missing: set it to a client of go-redis")
-	}
 	for _, field := range []struct{ name, value string }{{"Fleet", opts.Fleet}, {"Prefix", opts.Prefix}} {
 		if len(field.value) > maxNameBytes || strings.ContainsFunc(field.value, invalidInKey) {
 			add("Options.%s %.80q: use at most %d bytes, without spaces, braces and control characters", field.name, field.value, maxNameBytes)
@@ -145,6 +149,25 @@ func (opts Options) problems() (problems []error) {
 		add("Options.SealKey has %d bytes: use at least %d random ones, for example from openssl rand -hex 32", length, minSealKeyBytes)
 	}
 	return problems
+}
+
+// redisProblems is about Redis, and what replaces it.
+func (opts Options) redisProblems() (problems []error) {
+	if _, isRing := opts.Redis.(*redis.Ring); isRing {
+		problems = append(problems, invalidArgument("Options.Redis is a *redis.Ring: use a client of one server, of Sentinel or of a Cluster"))
+	} else if isNil(opts.Redis) {
+		problems = append(problems, invalidArgument("Options.Redis is missing: set it to a client of go-redis"))
+	}
+	if opts.Fallback != nil && isNil(opts.Fallback) {
+		problems = append(problems, invalidArgument("Options.Fallback is a nil %T: set it, or leave it out", opts.Fallback))
+	}
+	return problems
+}
+
+// isNil reports whether v is nil or a nil pointer.
+func isNil(v any) bool {
+	value := reflect.ValueOf(v)
+	return v == nil || value.Kind() == reflect.Pointer && value.IsNil()
 }
 
 // configProblems returns what Join adds to the rules of NewClient.

@@ -42,7 +42,16 @@ func TestJoinRejects(t *testing.T) {
 		edit func(*sailpoint.Config, *Options)
 		want string
 	}{
-		"no Redis":          {func(_ *sailpoint.Config, o *Options) { o.Redis = nil }, "Options.Redis is missing: set it to a client of go-redis"},
+		"no Redis":     {func(_ *sailpoint.Config, o *Options) { o.Redis = nil }, "Options.Redis is missing: set it to a client of go-redis"},
+		"a nil client": {func(_ *sailpoint.Config, o *Options) { o.Redis = (*redis.Client)(nil) }, "Options.Redis is missing: set it to a client of go-redis"},
+		"a Ring": {
+			func(_ *sailpoint.Config, o *Options) { o.Redis = &redis.Ring{} },
+			"Options.Redis is a *redis.Ring: use a client of one server, of Sentinel or of a Cluster",
+		},
+		"a nil Fallback": {
+			func(_ *sailpoint.Config, o *Options) { o.Fallback = (*share)(nil) },
+			"Options.Fallback is a nil *redisfleet.share: set it, or leave it out",
+		},
 		"a Limiter":         {func(c *sailpoint.Config, _ *Options) { c.Limiter = &share{} }, "Config.Limiter is set: leave it out, because Join sets one for the fleet"},
 		"an invalid Config": {func(c *sailpoint.Config, _ *Options) { c.BaseURL = "" }, "BaseURL is missing: set it to a URL such as https://{tenant}.api.identitynow.com"},
 		"no SealKey": {

@@ -553,7 +553,49 @@ func TestMembersWithDifferentSettings(t *testing.T) {
 	err := l.Wait(t.Context())
 	require.EqualError(t, err, "sailpoint: invalid argument: Limit is 7 in 700ms (Window and Slack), but another member of the fleet has 5 in 700ms: give all members the same")
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+	l.member.fellBackLast = time.Now()
+	require.Error(t, l.Wait(t.Context()))
+	require.NotZero(t, l.member.unrecorded(), "Redis didn't record them")
 	require.Eventually(t, func() bool { return l.Wait(t.Context()) == nil }, 10*time.Second, 20*time.Millisecond, "once the other has stopped")
+}
+
+// TestFirstRequestOfAFleetWaits shows that a quota that isn't in Redis may have
+// been lost, even if the server knows the script, because another fleet used it.
+func TestFirstRequestOfAFleetWaits(t *testing.T) {
+	t.Parallel()
+	s := newServer(t).warm(t)
+	l := limiterOf(t, serverAt(s.Address), sailpointtest.NewTenant().Config(), short)
+	started := time.Now()
+	require.NoError(t, l.Wait(t.Context()))
+	require.GreaterOrEqual(t, time.Since(started), l.ringWindow())
+	require.InDelta(t, 7*24, s.client(t).PTTL(t.Context(), l.key).Val().Hours(), 1, "it is kept for idle fleets")
+}
+
+// TestRedisThatCannotWriteLetsNothingThrough shows that it loses nothing either.
+func TestRedisThatCannotWriteLetsNothingThrough(t *testing.T) {
+	t.Parallel()
+	for want, command := range map[string][]any{
+		"OOM":        {"CONFIG", "SET", "maxmemory", "1"},
+		"NOREPLICAS": {"CONFIG", "SET", "min-replicas-to-write", "1"},
+		"READONLY":   {"REPLICAOF", "127.0.0.1", "1"},
+		"WRONGTYPE":  {"SET", "{key}", "a string"},
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t).warm(t)
+			l := limiterOf(t, s, sailpointtest.NewTenant().Config(), short)
+			fill(t, l)
+			if want == "WRONGTYPE" {
+				command[1] = l.key
+			}
+			rdb := s.client(t)
+			require.NoError(t, rdb.Do(t.Context(), command...).Err())
+			before := rdb.HGetAll(t.Context(), l.key).Val()
+			err := l.Wait(t.Context())
+			require.ErrorContains(t, err, "redisfleet: Redis failed: "+want)
+			require.Equal(t, before, rdb.HGetAll(t.Context(), l.key).Val())
+		})
+	}
 }
 
 func TestVersionsOfTheAPIHaveQuotasOfTheirOwn(t *testing.T) {
