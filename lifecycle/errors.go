@@ -236,4 +236,12 @@ func isGone(err error) bool {
 		(failure.DetailCode != "" || failure.TrackingID != "")
 }
 
+// heldBack reports whether nothing was sent, because an earlier response asked
+// to wait for longer than the call may.
+func heldBack(err error) bool {
+	var failure *sailpoint.Error
+	return errors.As(err, &failure) && failure.Attempts == 0 &&
+		(errors.Is(err, sailpoint.ErrRateLimited) || errors.Is(err, sailpoint.ErrServer))
+}
+
 func rounded(d time.Duration) string { return d.Round(time.Second).String() }

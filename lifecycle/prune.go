@@ -26,13 +26,14 @@ type PruneOptions struct {
 	// nothing.
 	Apply bool
 	// MaxDeletions is the maximum number of deletions in one call. The default
-	// is 100. Any further tokens are StatusDeferred, so call Audit and Prune
-	// again. A dry run has the same limit. Skipped tokens don't count.
+	// is 100. Any further tokens are StatusDeferred with a nil Err, so call
+	// Audit and Prune again. A dry run has the same limit. Skipped tokens don't
+	// count.
 	MaxDeletions int
 	// Concurrency is the maximum number of deletions at the same time. The
 	// default is 4. Each waits for the client's rate limiter. Set 1 if other
 	// jobs share the tenant's rate limit, or to delete in the order of the
-	// findings.
+	// findings, except for those tried again after a 429.
 	Concurrency int
 	// Progress is called for each selected token as soon as its Status is
 	// final. It runs on the goroutine that called Prune. It may be nil.
@@ -41,14 +42,16 @@ type PruneOptions struct {
 
 // Prune deletes the tokens that have a finding of opts.Kinds in the report.
 // Unless opts.Apply is set, it deletes nothing and returns which tokens it
-// would delete. It returns one [Change] for each of these tokens, in the order
-// of the findings. The error is nil even if every deletion failed, so check the
-// Status and Err of each Change.
+// would delete. It returns one [Change] for each of these tokens, however many
+// findings it has, in the order of the findings. The error is nil even if every
+// deletion failed, so check the Status and Err of each Change.
 //
-// Prune first lists the tokens again, also in a dry run. If no token is
-// selected, it sends nothing. It always skips:
+// Prune first lists the tokens again, also in a dry run. This list is retried
+// as that of [Audit]. If no token is selected, Prune sends nothing. It always
+// skips:
 //   - the token that the client itself uses
-//   - managed tokens
+//   - managed tokens; those that the audit saw as managed get no Change at all,
+//     because they have no other finding
 //   - tokens with a temporary name, which an unfinished [Issue] or [Rotate]
 //     made, and those that an unfinished Rotate is about to replace
 //   - tokens that were used or changed since the audit
@@ -69,8 +72,12 @@ type PruneOptions struct {
 // is invalid. The latter matches [sailpoint.ErrInvalidArgument], for example for
 // a nil report or empty Kinds.
 //
-// A deletion that gets a 429 is tried again after the others, so Prune needs no
-// Config.Limiter. Set one to get fewer of these responses.
+// The client retries a deletion that gets a 429, like any call. If the last
+// response is still a 429, Prune tries the deletion again after the others. It
+// stops when every deletion that is left gets a 429. These are [StatusFailed],
+// or StatusDeferred if they were not sent because an earlier response asked to
+// wait. Prune therefore needs no Config.Limiter. Set one to get fewer of these
+// responses.
 //
 // Prune keeps in memory the selected tokens and those with a temporary name. If
 // these are more than 100,000, or need more than 256 MiB, it returns an error
@@ -271,10 +278,10 @@ func (p *pruning) apply(ctx context.Context) error {
 		limited, err := p.pass(ctx, pending)
 		if len(limited) == len(pending) || err != nil {
 			for _, c := range limited {
-				c.Status = StatusFailed
+				c.fail(ctx, c.Err)
 				p.report(c)
 			}
-			return err
+			return cmp.Or(err, ctx.Err())
 		}
 		pending = limited
 	}

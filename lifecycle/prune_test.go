@@ -478,6 +478,27 @@ func TestPruneUnderAnEndlessRateLimit(t *testing.T) {
 	})
 }
 
+// TestPruneDefersWhatALongRetryAfterHoldsBack checks that a deletion that was
+// not sent has not failed.
+func TestPruneDefersWhatALongRetryAfterHoldsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiredTokens(tenant, 5)
+		client := clientOf(t, tenant)
+		report := audit(t, client)
+		tenant.Inject(sailpointtest.Fault{Path: item, Status: 429, Header: http.Header{"Retry-After": {"300"}}})
+		changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true, Concurrency: 1})
+		require.NoError(t, err)
+		const deferred = " deferred not tried, because an earlier response asked to wait"
+		assert.Equal(t, []string{"t0 failed", "t1" + deferred, "t2" + deferred, "t3" + deferred, "t4" + deferred}, statuses(changes))
+		for _, c := range changes {
+			assert.ErrorIs(t, c.Err, sailpoint.ErrRateLimited)
+		}
+		assert.Equal(t, 1, requests(tenant, http.MethodDelete, 429))
+		assert.Len(t, calls(tenant), 3, "two lists and one deletion")
+	})
+}
+
 // TestPruneThatIsCanceled checks the statuses of finished, deferred and
 // canceled deletions.
 func TestPruneThatIsCanceled(t *testing.T) {

@@ -66,11 +66,14 @@ type RenewOptions struct {
 // sp:all-personal-access-tokens:manage. Without that right, and in V2025 and
 // V2026, it sends one request per token. That needs
 // sp:my-personal-access-tokens:manage and fails for others' tokens. To list the
-// tokens Renew needs the rights of [Audit].
+// tokens Renew needs the rights of [Audit]. The list is retried as that of
+// Audit.
 //
 // After a failed token Renew tries the others. If the tenant rejects the
 // client's credentials, or if ctx ends, the others are [StatusDeferred], and
-// Renew returns the changes with an error, as [Prune] does.
+// Renew returns the changes with an error, as [Prune] does. Tokens whose request
+// was not sent because an earlier response asked to wait are StatusDeferred too,
+// without such an error.
 //
 // A bulk update renews all of its tokens or none. If the tenant rejects one,
 // perhaps because of a single token, Renew retries it in halves and finally one

@@ -238,6 +238,24 @@ func TestRenewReportsEachFailure(t *testing.T) {
 	}
 }
 
+// TestRenewDefersWhatALongRetryAfterHoldsBack checks that a renewal that was
+// not sent has not failed.
+func TestRenewDefersWhatALongRetryAfterHoldsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		expiringTokens(tenant, 30)
+		tenant.Inject(sailpointtest.Fault{Path: bulkPath, Status: 429, Header: http.Header{"Retry-After": {"300"}}})
+		changes, err := lifecycle.Renew(t.Context(), clientOf(t, tenant), lifecycle.RenewOptions{Lifetime: 90 * day, Apply: true})
+		require.NoError(t, err)
+		assert.Equal(t, 25, count(changes, lifecycle.StatusFailed))
+		assert.Equal(t, 5, count(changes, lifecycle.StatusDeferred))
+		for _, c := range changes {
+			assert.ErrorIs(t, c.Err, sailpoint.ErrRateLimited)
+		}
+		assert.Len(t, calls(tenant), 2, "a list and one bulk update")
+	})
+}
+
 // TestRenewStopsHalvingAtRejectedCredentials checks that the rest of a halved
 // batch is deferred.
 func TestRenewStopsHalvingAtRejectedCredentials(t *testing.T) {

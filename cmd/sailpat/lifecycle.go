@@ -251,7 +251,7 @@ func (a *app) change(ctx context.Context, s *session, verb string, do func(apply
 	}
 	code := exitDone
 	for _, c := range changes {
-		code = max(code, exitCode(c.Err)) // skipped and deferred tokens have no error, unless ctx ended
+		code = max(code, exitCode(c.Err)) // nil for skipped tokens and for those beyond MaxDeletions
 	}
 	if err == nil && code != exitDone {
 		err = outcome(code)
