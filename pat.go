@@ -318,16 +318,16 @@ func checkBulkIDs(ids []string) error {
 //	DELETE /{version}/personal-access-tokens/{id}
 //
 // Needs sp:my-personal-access-tokens:manage, and for other owners' tokens
-// sp:all-personal-access-tokens:manage. Delete is retried after a temporary
-// failure. If an attempt may have deleted the token and its retry gets a 404,
-// Delete succeeds. A 404 to the first attempt is an error that matches
-// [ErrNotFound].
+// sp:all-personal-access-tokens:manage. The API's successful response is a 204.
+// Delete is retried after a temporary failure. If an attempt may have deleted
+// the token and its retry gets a 404 from the API, Delete succeeds. Any 404 to
+// the first attempt is an error that matches [ErrNotFound].
 //
 // If the token may be deleted but no response confirms it, the error matches
 // [ErrOutcomeUnknown]. You can then safely call Delete again. Some responses
 // confirm nothing, because a proxy and not the API may have sent them. These
-// are a 404 without the API's detailCode or trackingId, and a successful
-// response with a body.
+// are a successful response with a body, and, to a retry after an attempt that
+// may have deleted the token, a 404 without the API's detailCode or trackingId.
 func (s *PersonalAccessTokensService) Delete(ctx context.Context, id string) error {
 	op, err := s.item(ctx, http.MethodDelete, id, kindDelete)
 	if err != nil {

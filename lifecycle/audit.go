@@ -26,7 +26,7 @@ const (
 	FindingAdminScope   Kind = "admin-scope"         // rights to other people's tokens
 	FindingLongBearer   Kind = "long-bearer"         // its bearers last longer than MaxBearer
 	FindingNearLimit    Kind = "near-limit"          // the owner has at least NearLimit tokens; Token holds only the Owner
-	FindingUnfinished   Kind = "unfinished-rotation" // a temporary name, and older than Grace
+	FindingUnfinished   Kind = "unfinished-rotation" // a temporary name, and older than Grace; in addition to its other findings
 	FindingManaged      Kind = "managed"             // no fault; a managed token has no other finding
 )
 
@@ -115,7 +115,8 @@ func (r *Report) Of(kinds ...Kind) []Finding {
 // Audit compares the dates of tokens with the local clock. The default limits
 // are days, so minutes of difference don't matter.
 //
-// Audit sends one list request. If the list can't be read to its end, Audit
+// Audit sends one list request. It is retried after a temporary failure, but
+// not after its first token. If the list can't be read to its end, Audit
 // returns no report, and its error has a [*sailpoint.Error] in its chain. A
 // negative limit in the policy matches [sailpoint.ErrInvalidArgument].
 //

@@ -19,7 +19,9 @@
 //	opts := lifecycle.RotateOptions{IfOlderThan: 30 * 24 * time.Hour}
 //	result, err := lifecycle.Rotate(ctx, client, store, opts)
 //
-// This deletes the tokens that have expired, or that were unused for 90 days:
+// This deletes the tokens that have expired, or that were unused for 90 days,
+// which is the default of StaleAfter. A token is stale one day later than its
+// lastUsed suggests, because the API updates it only once a day:
 //
 //	report, err := lifecycle.Audit(ctx, client, lifecycle.AuditPolicy{NeverUsedAfter: 90 * 24 * time.Hour})
 //	if err != nil { … }

@@ -39,6 +39,11 @@ import (
 //
 //	Fault{Status: 429, Header: http.Header{"Retry-After": {"7"}}}
 //
+// A 404 as the API sends it has a detailCode or a trackingId. Without them the
+// client treats it as a proxy's, which doesn't show that a token is gone:
+//
+//	Fault{Method: "DELETE", Status: 404, Body: `{"detailCode":"404 Not found"}`}
+//
 // To make a later request fail, first let the earlier ones pass. This loses the
 // response to the second list:
 //

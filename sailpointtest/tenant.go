@@ -104,7 +104,7 @@ func WithIdentity(identity Identity) Option {
 }
 
 // NewTenant returns a tenant with one identity and one token. The default
-// identity is an administrator with every right and the id
+// identity is an administrator with every right, the name "Support" and the id
 // 2c9180a46faadee4016fb4e018c20639. The token belongs to it, is named "tenant"
 // and never expires. [Tenant.Config] returns its credentials. It is listed and
 // counted like any other token, so a new tenant's list has one entry.
