@@ -9,8 +9,8 @@
 // SailPoint allows 100 requests in 10 seconds for each client id and API
 // version, and not for each process. Processes that don't know of each other
 // reject each other's requests with 429. After [Join] they are the members of a
-// fleet. The fleet never sends more than Options.Limit requests in any
-// Options.Window, and it has one bearer.
+// fleet. The fleet sends at most Options.Limit requests in any Options.Window,
+// and it has one bearer. See Quota and Failures of Redis for the exceptions.
 //
 // # Quota
 //

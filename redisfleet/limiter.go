@@ -113,7 +113,7 @@ func (l *limiter) awaitGrant(ctx context.Context) error {
 // ask asks Redis to confirm a reserved grant, or for another if that is void.
 func (l *limiter) ask(ctx context.Context, reserved grant) (verdict, error) {
 	if ctx.Err() != nil {
-		return verdict{}, context.Cause(ctx)
+		return verdict{}, ended(ctx)
 	}
 	patience := longestWait
 	if deadline, ok := ctx.Deadline(); ok {
@@ -128,7 +128,7 @@ func (l *limiter) run(ctx context.Context, patience time.Duration, reserved gran
 	started := time.Now()
 	response, err := l.member.run(ctx, l.script, l.key,
 		l.limit, l.ringWindow().Microseconds(), l.interval().Microseconds(), l.tolerance().Microseconds(),
-		patience.Microseconds(), reserved.due, reserved.epoch, reserved.late().Microseconds(), hold.Microseconds(), number(!unrecorded.IsZero()))
+		patience.Microseconds(), reserved.due, reserved.epoch, reserved.late().Microseconds(), hold.Microseconds(), !unrecorded.IsZero())
 	if err != nil {
 		return verdict{}, err
 	}
@@ -141,14 +141,6 @@ func (l *limiter) run(ctx context.Context, patience time.Duration, reserved gran
 	}
 	wait := time.Duration(numbers[1]) * time.Microsecond
 	return verdict{numbers[0], wait, grant{numbers[2], numbers[3], started.Add(wait)}}, nil
-}
-
-// number returns a condition as an argument of a script.
-func number(condition bool) int {
-	if condition {
-		return 1
-	}
-	return 0
 }
 
 // ringWindow is the time in which at most limit requests are due. It is longer

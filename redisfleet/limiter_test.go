@@ -241,7 +241,7 @@ func (s *schedule) advance(to int64) {
 func (s *schedule) run(w waiter, hold, patience int64) []int64 {
 	numbers, err := s.rdb.Eval(s.t.Context(), s.text, []string{s.key},
 		s.limit, s.window+s.slack, s.window/int64(s.limit), s.tolerance, patience,
-		w.grant.due, w.grant.epoch, w.late, hold, 0, number(!s.loaded),
+		w.grant.due, w.grant.epoch, w.late, hold, 0, !s.loaded,
 		s.clock()/1_000_000, s.clock()%1_000_000, fmt.Sprintf("master_replid:%x", s.history+1)).Int64Slice()
 	require.NoError(s.t, err)
 	s.loaded = true

@@ -38,11 +38,11 @@ func (e redisError) Unwrap() error { return e.error }
 
 var errUnexpectedResponse = redisError{errors.New("a script returned an unexpected response")}
 
-// run runs a script. Its error is ctx's or a redisError.
+// run runs a script. Its error is that of ended or a redisError.
 func (m *member) run(ctx context.Context, s script, key string, args ...any) (*redis.Cmd, error) {
 	response, err := s.run(ctx, m.redis, key, args...)
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, ended(ctx)
 	}
 	if err != nil {
 		return nil, redisError{err}

@@ -62,7 +62,7 @@ func TestHungRedisDoesNotHoldACallBeyondItsContext(t *testing.T) {
 					ctx, cancel := context.WithCancelCause(t.Context())
 					var cancelled time.Time
 					time.AfterFunc(200*time.Millisecond, func() { cancelled = time.Now(); cancel(errCancelled) })
-					require.ErrorIs(t, wait(ctx), errCancelled)
+					requireEnded(t, wait(ctx))
 					return time.Since(cancelled)
 				})
 				requirePrompt(t, func() time.Duration {
@@ -77,6 +77,28 @@ func TestHungRedisDoesNotHoldACallBeyondItsContext(t *testing.T) {
 }
 
 var errCancelled = errors.New("the test cancels the call")
+
+// requireEnded requires an error that matches both the end of a context and its
+// cause.
+func requireEnded(t *testing.T, err error) {
+	t.Helper()
+	require.ErrorIs(t, err, errCancelled)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestCancelledWaitHasTheCauseInItsError is about a call that waits for its turn,
+// and about one that has ended before.
+func TestCancelledWaitHasTheCauseInItsError(t *testing.T) {
+	t.Parallel()
+	s := newServer(t).warm(t)
+	l := limiterOf(t, s, sailpointtest.NewTenant().Config(), Options{Limit: 1, Window: time.Minute})
+	require.NoError(t, l.Wait(t.Context()))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(200*time.Millisecond, func() { cancel(errCancelled) })
+	requireEnded(t, l.Wait(ctx))
+	require.Equal(t, 2, s.scriptCalls(t), "it waited")
+	requireEnded(t, l.Wait(ctx))
+}
 
 // requirePrompt requires that a call once ends within 50 ms of its context. More
 // than one call is late only if the machine is busy.
