@@ -31,28 +31,26 @@ type outcome int
 
 func (outcome) Error() string { return "" }
 
-// exitCodes has errors by their exit code. The first that matches applies.
-var exitCodes = []struct {
-	code int
-	any  []error
-}{
-	{exitUsage, []error{sailpoint.ErrInvalidArgument, sailpoint.ErrSelf}},
+var (
 	// The next run may get past these, whatever caused them.
-	{exitAgain, []error{
+	passing = []error{
 		lifecycle.ErrNewSecretRejected, lifecycle.ErrInProgress, lifecycle.ErrSuperseded, lifecycle.ErrStoreUnknown,
 		lifecycle.ErrStoreConflict, errNotConfirmed,
-	}},
+	}
 	// The next run gets no further, even if the cause alone would pass.
-	{exitPerson, []error{
+	lasting = []error{
 		lifecycle.ErrNoFreeSlot, lifecycle.ErrNameTaken, lifecycle.ErrStoredCredential, lifecycle.ErrNotListed, lifecycle.ErrManaged,
-		lifecycle.ErrNotAsRequested, lifecycle.ErrClientReplaced, sailpoint.ErrInvalidCredentials, sailpoint.ErrUnauthorized,
-		sailpoint.ErrForbidden, sailpoint.ErrBadRequest, sailpoint.ErrNotFound, sailpoint.ErrConflict,
-	}},
+		lifecycle.ErrNotAsRequested, lifecycle.ErrClientReplaced, sailpoint.ErrInvalidCredentials,
+	}
 	// These causes pass by themselves.
-	{exitAgain, []error{
+	passingCauses = []error{
 		sailpoint.ErrUnreachable, sailpoint.ErrServer, sailpoint.ErrRateLimited, sailpoint.ErrOutcomeUnknown, context.Canceled,
 		context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
-	}},
+	}
+)
+
+func isAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
 // exitCode returns 1 only for an error that may pass by itself, because --quiet
@@ -70,14 +68,14 @@ func exitCode(err error) int {
 	case errors.As(err, new(*tls.CertificateVerificationError)),
 		errors.As(err, new(*sailpoint.CreateOutcomeError)) && !errors.As(err, new(*lifecycle.Error)): // whose next run deletes a lost token
 		return exitPerson
-	}
-	for _, group := range exitCodes {
-		if slices.ContainsFunc(group.any, func(target error) bool { return errors.Is(err, target) }) {
-			return group.code
-		}
-	}
-	if errors.As(err, new(*net.OpError)) || errors.As(err, &failure) &&
-		(failure.StatusCode == http.StatusRequestTimeout || failure.StatusCode == http.StatusTooEarly) {
+	case isAny(err, sailpoint.ErrInvalidArgument, sailpoint.ErrSelf):
+		return exitUsage
+	case isAny(err, passing...):
+		return exitAgain
+	case isAny(err, lasting...):
+		return exitPerson
+	case isAny(err, passingCauses...), errors.As(err, new(*net.OpError)),
+		errors.As(err, &failure) && (failure.StatusCode == http.StatusRequestTimeout || failure.StatusCode == http.StatusTooEarly):
 		return exitAgain
 	}
 	return exitPerson

@@ -37,9 +37,10 @@ func choiceFlag(flags *pflag.FlagSet, p *string, name, shorthand, usage string, 
 	})
 }
 
-// kindsFlag defines a flag whose value is a list of kinds of findings.
+// kindsFlag defines a flag whose value is a list of kinds of findings. %v in
+// usage stands for all of them.
 func kindsFlag(flags *pflag.FlagSet, p *[]lifecycle.Kind, name, usage string) {
-	flags.Func(name, usage, func(value string) error {
+	flags.Func(name, fmt.Sprintf(usage, lifecycle.Kinds()), func(value string) error {
 		*p = nil
 		for word := range strings.SplitSeq(value, ",") {
 			if !slices.Contains(lifecycle.Kinds(), lifecycle.Kind(word)) {

@@ -112,7 +112,7 @@ func (a *app) addAudit(root *cobra.Command) {
 			return a.auditResult(ctx, s, found, failOn)
 		})
 	policyFlags(cmd, &policy)
-	kindsFlag(cmd.Flags(), &failOn, "fail-on", "print only findings of these `KINDS`, and exit with 3 if there are any")
+	kindsFlag(cmd.Flags(), &failOn, "fail-on", "print only findings of these `KINDS`, separated by commas, and exit with 3 if there are any: %v")
 }
 
 // auditResult returns the findings of an audit. With --fail-on it returns just
@@ -201,7 +201,7 @@ func (a *app) addPrune(root *cobra.Command) {
 				return lifecycle.Prune(ctx, s.client, found, opts)
 			})
 		})
-	kindsFlag(cmd.Flags(), &opts.Kinds, "kinds", "delete tokens with findings of these `KINDS` (default never-used,stale,expired)")
+	kindsFlag(cmd.Flags(), &opts.Kinds, "kinds", "delete tokens with findings of these `KINDS`, separated by commas: %v (default never-used,stale,expired)")
 	cmd.Flags().IntVar(&opts.MaxDeletions, "max-deletions", 100, "delete at most `N` tokens")
 	policyFlags(cmd, &policy)
 	a.applyFlags(cmd)

@@ -108,7 +108,7 @@ func (a *app) addPatch(root *cobra.Command) {
 }
 
 func (a *app) addDelete(root *cobra.Command) {
-	a.add(root, "delete ID|self", "Revoke a token for ever", "", "table json", func(ctx context.Context, s *session, args []string) (*result, error) {
+	a.add(root, "delete ID|self", "Revoke a token", "This can't be undone.", "table json", func(ctx context.Context, s *session, args []string) (*result, error) {
 		id, remove := args[0], s.client.PersonalAccessTokens.Delete
 		if id == self {
 			id, remove = s.client.ClientID(), func(ctx context.Context, _ string) error { return s.client.PersonalAccessTokens.DeleteSelf(ctx) }
