@@ -77,7 +77,7 @@ func ownerFlag(cmd *cobra.Command, p *string) {
 // replaced, because it is better to know that before any change.
 func (a *app) checkFlags(flags *pflag.FlagSet) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
-		if f.Value.Type() == "string" && f.Value.String() == "" {
+		if f.Value.Type() == "string" && f.Value.String() == "" || f.Value.String() == "[]" {
 			err = usageError("--" + f.Name + " is empty: set it or leave it out")
 		}
 	})

@@ -178,6 +178,9 @@ func (a *app) add(root *cobra.Command, use, short, more, formats string, do func
 			if r != nil {
 				err = cmp.Or(a.write(s, r), err)
 			}
+			if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
+				err = fmt.Errorf("the time of --timeout has passed: %w", err)
+			}
 			return err
 		},
 	}

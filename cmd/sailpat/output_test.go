@@ -221,6 +221,22 @@ func TestFailedWriteIsAFailure(t *testing.T) {
 	})
 }
 
+// TestCreateNamesATokenWhoseSecretIsLost shows that a person can delete a token
+// whose secret could not be printed.
+func TestCreateNamesATokenWhoseSecretIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var notes strings.Builder
+		tenant := sailpointtest.NewTenant()
+		env := settings(tenant)
+		s := streams{in: strings.NewReader(""), out: failing{syscall.ENOSPC}, err: &notes}
+		args := strings.Fields("create --name x --scope sp:my-personal-access-tokens:read --show-secret")
+		assert.Equal(t, 3, run(t.Context(), args, func(name string) string { return env[name] }, s, tenant))
+		require.Len(t, tenant.Tokens(), 2)
+		assert.Equal(t, "sailpat create: the secret of the new token is lost: delete the token "+tenant.Tokens()[1].ID+
+			": no space left on device\n", notes.String())
+	})
+}
+
 // TestAccountIsPrintedIfTheFileCannotBeWritten takes the folder away while the
 // tokens are deleted.
 func TestAccountIsPrintedIfTheFileCannotBeWritten(t *testing.T) {

@@ -32,6 +32,7 @@ func TestWrongCallsAndSettingsExitWith2AndSendNothing(t *testing.T) {
 		{"list --store=", complete, "sailpat list: --store is empty: set it or leave it out"},
 		{"list --filters=", complete, "sailpat list: --filters is empty: set it or leave it out"},
 		{"audit --file=", complete, "sailpat audit: --file is empty: set it or leave it out"},
+		{"create --name x --scope= --show-secret", complete, "sailpat create: --scope is empty: set it or leave it out"},
 		{"patch id --name=", complete, "sailpat patch: --name is empty: set it or leave it out"},
 		{"prune --apply --file missing/x", complete, `sailpat prune: --file: there is no folder "missing": create it`},
 		{"list --file .", complete, `sailpat list: --file: "." is not a regular file, and only such a file is replaced: leave out --file to write to standard output`},
@@ -290,6 +291,7 @@ func TestTimeoutEndsACommand(t *testing.T) {
 		assert.Equal(t, 5*time.Second, time.Since(began))
 		assert.Equal(t, 1, code)
 		assert.Empty(t, stdout)
+		assert.Contains(t, stderr, "sailpat list: the time of --timeout has passed: ")
 		assert.Contains(t, stderr, "context deadline exceeded")
 	})
 }

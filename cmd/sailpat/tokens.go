@@ -67,7 +67,10 @@ func (a *app) addCreate(root *cobra.Command) {
 				AccessTokenValiditySeconds: c.AccessTokenValiditySeconds,
 			}, nil)
 			r.closing, r.members["secret"] = []string{"secret: " + c.Secret.Reveal()}, c.Secret.Reveal()
-			return r, nil
+			if err := a.write(s, r); err != nil {
+				return nil, fmt.Errorf("the secret of the new token is lost: delete the token %s: %w", c.ID, err)
+			}
+			return nil, nil
 		})
 	requestFlags(cmd, &req)
 	cmd.Flags().BoolVar(&show, "show-secret", false, "print the secret, which can't be read again")
