@@ -51,7 +51,7 @@ func (s Store) Save(ctx context.Context, c lifecycle.Credential) error {
 	if err != nil {
 		return fmt.Errorf("%w: the version is not this store's: use what Load returned", lifecycle.ErrNotStored)
 	}
-	content, err := json.Marshal(value{c.ID, c.Secret.Reveal(), c.Note}) //nolint:gosec // the secret is for the store
+	content, err := json.Marshal(value{c.ID, c.Secret.Reveal(), c.Note})
 	if err != nil {
 		return lifecycle.ErrNotStored
 	}
