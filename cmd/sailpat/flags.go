@@ -73,14 +73,17 @@ func ownerFlag(cmd *cobra.Command, p *string) {
 }
 
 // checkFlags rejects an empty value, such as that of an unset variable, because
-// it would select more than was meant. It also rejects a file that can't be
-// replaced, because it is better to know that before any change.
+// it would select more than was meant. It also rejects a question that nobody
+// can see, and a file that can't be replaced.
 func (a *app) checkFlags(flags *pflag.FlagSet) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
 		if f.Value.Type() == "string" && f.Value.String() == "" || f.Value.String() == "[]" {
 			err = usageError("--" + f.Name + " is empty: set it or leave it out")
 		}
 	})
+	if a.apply && a.inTerminal && !a.errTerminal && !a.yes {
+		return usageError("the question can't be seen, because standard error is not a terminal: add --yes")
+	}
 	if err != nil || a.file == "" {
 		return err
 	}

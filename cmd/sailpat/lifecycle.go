@@ -235,7 +235,7 @@ func (a *app) addRenew(root *cobra.Command) {
 
 // change makes changes, or only plans them. On a terminal it asks first.
 func (a *app) change(ctx context.Context, s *session, verb string, do func(apply bool) ([]lifecycle.Change, error)) (*result, error) {
-	if a.apply && a.asks() {
+	if a.apply && a.inTerminal && !a.yes {
 		planned, err := do(false)
 		planned = slices.DeleteFunc(planned, func(c lifecycle.Change) bool { return c.Status != lifecycle.StatusPlanned })
 		if err == nil && len(planned) > 0 {

@@ -128,7 +128,8 @@ Exit codes:
 		},
 	}
 	flags := root.PersistentFlags()
-	choiceFlag(flags, (*string)(&a.version), "api-version", "", "`VERSION` of the API: %s (default v2024, and v1 for renew)", "v3", "beta", "v2024", "v2025", "v2026", "v1")
+	choiceFlag(flags, (*string)(&a.version), "api-version", "", "`VERSION` of the API: %s (default v2024, and v1 for renew)",
+		"v3", "beta", "v2024", "v2025", "v2026", "v1")
 	durationFlag(flags, &a.timeout, "timeout", 10*time.Minute, "end after this `TIME`; 0 means never")
 	flags.Float64Var(&a.rate, "rate", 10, "send at most `N` requests a second, which is the API's limit")
 	flags.StringVar(&a.store, "store", "", "`STORE` of a credential: file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND")
@@ -156,7 +157,9 @@ Exit codes:
 // add adds a command that works with a tenant, and has an output in formats.
 // Each word after the first one of its use is an argument. A result is written
 // even if there is an error.
-func (a *app) add(root *cobra.Command, use, short, more, formats string, do func(ctx context.Context, s *session, args []string) (*result, error)) *cobra.Command {
+func (a *app) add(
+	root *cobra.Command, use, short, more, formats string, do func(ctx context.Context, s *session, args []string) (*result, error),
+) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: strings.TrimSpace(short + ".\n\n" + more), Args: cobra.ExactArgs(strings.Count(use, " ")),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -15,9 +15,6 @@ import (
 
 var errNotConfirmed = errors.New("not confirmed: nothing was changed")
 
-// asks reports whether a person is there who can be asked.
-func (a *app) asks() bool { return a.inTerminal && a.errTerminal && !a.yes }
-
 // confirm asks a question on a terminal, and returns nil if the answer is yes.
 func (a *app) confirm(ctx context.Context, question string) error {
 	fmt.Fprintf(a.err, "%s [y/N] ", question)

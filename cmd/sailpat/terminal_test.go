@@ -70,6 +70,25 @@ func TestConfirmation(t *testing.T) {
 	}
 }
 
+// TestHiddenQuestionIsRefused shows that a person who sends standard error
+// elsewhere isn't skipped.
+func TestHiddenQuestionIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for line, code := range map[string]int{"prune --apply": 2, "renew --apply": 2, "prune": 0, "prune --apply --yes": 0} {
+			var notes strings.Builder
+			tenant := sailpointtest.NewTenant()
+			tenant.Add(sailpoint.PersonalAccessToken{Name: "a", ExpirationDate: inDays(-1)})
+			env := settings(tenant)
+			s := streams{in: strings.NewReader(""), out: io.Discard, err: &notes, inTerminal: true, outTerminal: true, width: 80}
+			assert.Equal(t, code, run(t.Context(), strings.Fields(line), func(name string) string { return env[name] }, s, tenant), line)
+			if code == 2 {
+				assert.Contains(t, notes.String(), "the question can't be seen, because standard error is not a terminal: add --yes")
+				assert.Empty(t, tenant.Requests(), line)
+			}
+		}
+	})
+}
+
 func TestRenewAsksToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()
