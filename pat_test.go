@@ -747,7 +747,7 @@ func TestInvalidListIsAnError(t *testing.T) {
 // TestMaxListBytes limits the memory that List needs, and not the bytes of the
 // response.
 func TestMaxListBytes(t *testing.T) {
-	const limit, overhead = 2 << 20, 1 << 20 // buffers, and unused ends of chunks
+	const limit, overhead = 1 << 20, 1 << 20 // buffers, and unused ends of chunks
 	for name, token := range map[string]func(i int) string{
 		"small":             func(int) string { return `{"id":"0"}` },
 		"every member":      func(int) string { return aToken },

@@ -77,7 +77,7 @@ func listOwn(t *testing.T, client *sailpoint.Client) error {
 func TestAServiceFollowsMonthsOfRotations(t *testing.T) {
 	for name, grace := range map[string]time.Duration{"without a grace": 0, "with a grace": 3 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			first, step := sampletest.Choose(t, 12)
+			first, step := sampletest.Choose(t, 24)
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(true)
 				store := &replicatedStore{}
