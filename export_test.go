@@ -1,6 +1,17 @@
 package sailpoint
 
-import "fmt"
+import (
+	"fmt"
+	"net"
+	"time"
+)
+
+// WithWriteLimit returns a connection of NewTransport with another limit for
+// each write, and the limit that it had.
+func WithWriteLimit(conn net.Conn, limit time.Duration) (net.Conn, time.Duration) {
+	timed := conn.(timedConn)
+	return timedConn{timed.Conn, limit}, timed.limit
+}
 
 // FlipMatrix sets each cell of the matrix to each of its other values, calls
 // try, and restores the cell. The column of a row's certainty is -1.

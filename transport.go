@@ -74,18 +74,21 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return timedConn{conn}, nil
+	return timedConn{conn, writeTimeout}, nil
 }
 
 // timedConn limits the time of each write. Otherwise a server could block a
 // call after its context has ended, by asking for new TLS 1.3 keys and reading
 // nothing. Package crypto/tls responds to a KeyUpdate inside a read, and Close
 // waits for that write.
-type timedConn struct{ net.Conn }
+type timedConn struct {
+	net.Conn
+	limit time.Duration
+}
 
 // Write implements io.Writer.
 func (c timedConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(c.limit)); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Write(p)

@@ -751,11 +751,13 @@ func throughProxy(address string) func(*http.Transport) {
 // during a read, in response to a KeyUpdate of TLS 1.3, which could hold up a
 // call.
 func TestServerThatReadsNothing(t *testing.T) {
-	t.Parallel() // it waits 5 s
+	t.Parallel()
 	address, _ := hostile(t, func(*net.TCPConn, int) { <-t.Context().Done() })
 	conn, err := sailpoint.NewTransport().DialContext(t.Context(), "tcp", address)
 	require.NoError(t, err)
 	defer conn.Close()
+	conn, limit := sailpoint.WithWriteLimit(conn, 100*time.Millisecond)
+	require.Equal(t, 5*time.Second, limit)
 	var written time.Time
 	for err == nil {
 		written = time.Now()

@@ -239,6 +239,7 @@ func TestHTTP2FailuresAreJudgedByTheMatrix(t *testing.T) {
 	for _, f := range failures {
 		for _, op := range operations[3:6] { // those with a body
 			t.Run(f.name+"/"+op.name, func(t *testing.T) {
+				t.Parallel()
 				client, streams := overHTTP2(t, f.handle)
 				err := op.call(t.Context(), client)
 				retried := f.notProcessed || op.column == columnPatchReplace
