@@ -455,7 +455,7 @@ func TestAllocationsOfAToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := scripted(ok(body)).client(t)
-			perToken := func(f func()) float64 { return testing.AllocsPerRun(20, f) / n }
+			perToken := func(f func()) float64 { return testing.AllocsPerRun(5, f) / n }
 			require.LessOrEqual(t, perToken(func() { _ = list(t.Context(), client) }), 3.5)
 			require.LessOrEqual(t, perToken(func() {
 				for _, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {

@@ -148,7 +148,7 @@ func enumerate(t *testing.T, j job, versions bool, f fault) {
 		return p
 	}
 	first, step := sampletest.Choose(t, 16)
-	atStep := (step + 3) / 4
+	atStep := (step + 1) / 2
 	for at := 1 + first%atStep; ; at += atStep {
 		p := try(at, 0)
 		calls := p.calls

@@ -10,15 +10,31 @@ import (
 	"strings"
 )
 
-// userTest is what a user's first test may look like.
+// userTest runs the first program of the README, and is what a user's first
+// test may look like.
 const userTest = `package main
 
 import (
+	"net/http/httptest"
 	"testing"
 
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
+
+func TestFirstProgram(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	server := httptest.NewServer(tenant)
+	defer server.Close()
+	cfg := tenant.Config()
+	t.Setenv("SAIL_BASE_URL", server.URL)
+	t.Setenv("SAIL_CLIENT_ID", cfg.ClientID)
+	t.Setenv("SAIL_CLIENT_SECRET", cfg.ClientSecret.Reveal())
+	main()
+	if n := len(tenant.Requests()); n != 2 { // a bearer and the list
+		t.Fatalf("%d requests", n)
+	}
+}
 
 func TestNothingElseIsListed(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
