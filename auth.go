@@ -369,7 +369,7 @@ func (v uniqueValue) text() (s string, ok bool) {
 // decodeBearer decodes the token endpoint's response (RFC 6749 section 5.1).
 func decodeBearer(body io.Reader, requested time.Time) (*bearer, error) {
 	var response tokenResponse
-	data, err := io.ReadAll(bounded(body, maxTokenBytes))
+	data, err := io.ReadAll(newBoundedReader(body))
 	if err == nil {
 		err = json.Unmarshal(data, &response, tolerant)
 	}

@@ -39,12 +39,9 @@ var (
 	errNotToken  = errors.New("the response is an object without any member of a token")
 )
 
-// tooLargeError reports a response that is larger than its limit.
-type tooLargeError struct{ limit int64 }
-
-func (e *tooLargeError) Error() string {
-	return fmt.Sprintf("the response is larger than %d bytes", e.limit)
-}
+// errTooLarge reports a response, or a token in a list, of more than
+// maxTokenBytes.
+var errTooLarge = fmt.Errorf("the response is larger than %d bytes", maxTokenBytes)
 
 // listTooLargeError reports a list that takes more memory than its limit.
 type listTooLargeError struct{ limit int64 }
@@ -53,19 +50,17 @@ func (e *listTooLargeError) Error() string {
 	return fmt.Sprintf("the tokens take more than %d bytes of memory: use All, or set Config.MaxListBytes", e.limit)
 }
 
-// boundedReader fails after more than limit bytes.
+// boundedReader fails after more than maxTokenBytes.
 type boundedReader struct {
-	r           io.Reader
-	limit, left int64
+	r    io.Reader
+	left int64
 }
 
-func bounded(r io.Reader, limit int64) *boundedReader {
-	return &boundedReader{r: r, limit: limit, left: limit}
-}
+func newBoundedReader(r io.Reader) *boundedReader { return &boundedReader{r, maxTokenBytes} }
 
 func (b *boundedReader) Read(p []byte) (int, error) {
 	if b.left < 0 {
-		return 0, &tooLargeError{b.limit}
+		return 0, errTooLarge
 	}
 	// Read one byte more, to know whether the response is larger than the
 	// limit.
@@ -74,7 +69,7 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 	}
 	n, err := b.r.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return n, &tooLargeError{b.limit}
+		return n, errTooLarge
 	}
 	return n, err
 }
@@ -253,7 +248,7 @@ var tokenReaders = sync.Pool{New: func() any {
 
 func newTokenReader(body io.Reader) *tokenReader {
 	r := tokenReaders.Get().(*tokenReader) //nolint:forcetypeassert // the pool holds nothing else
-	r.bound = *bounded(body, maxTokenBytes)
+	r.bound = *newBoundedReader(body)
 	r.buffer.Reset(&r.bound)
 	r.dec.Reset(r.buffer, tolerant)
 	r.err, r.asNull = nil, false
@@ -371,7 +366,7 @@ func (r *tokenReader) nextToken(t *PersonalAccessToken) {
 }
 
 // beginToken begins a token of a list. Its limit is that of a single token.
-func (r *tokenReader) beginToken() { r.bound.left = r.bound.limit }
+func (r *tokenReader) beginToken() { r.bound.left = maxTokenBytes }
 
 // token reads a token into t, and fails if a member is unreadable.
 func (r *tokenReader) token(t *PersonalAccessToken) {
@@ -759,7 +754,7 @@ func (m *memberSet) index(name jsontext.Value) int {
 // are complete, because the API won't return the secret again. Otherwise c has
 // the token's id at most.
 func decodeCreated(body io.Reader, c *CreatePersonalAccessTokenResponse) error {
-	data, readErr := io.ReadAll(bounded(body, maxTokenBytes))
+	data, readErr := io.ReadAll(newBoundedReader(body))
 	data = bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\ufeff")), " \t\r\n") // some proxies write a byte order mark
 	if len(data) == 0 && readErr != nil {
 		return withoutValues(readErr)
@@ -797,13 +792,12 @@ func decodeCreated(body io.Reader, c *CreatePersonalAccessTokenResponse) error {
 // incomplete returns why a response to a Create is not a success. bodyEvent
 // learns from the error whether the token exists.
 func (r *tokenReader) incomplete(identified bool, readErr error) error {
-	var large *tooLargeError
 	foreign := r.members.seen == 0 && r.members.other
 	err := r.err
 	switch {
 	case !r.hasToken && (err == nil || foreign):
 		return errNotToken
-	case errors.As(readErr, &large):
+	case errors.Is(readErr, errTooLarge):
 		return fmt.Errorf("%w: %w", errIncomplete, readErr)
 	case readErr != nil:
 		err = withoutValues(readErr)

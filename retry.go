@@ -183,14 +183,13 @@ func transportEvent(err error, sent int) event {
 // bodyEvent returns the event of a successful response whose body was read up
 // to err. failed reports that the read itself failed, and not the decoding.
 func bodyEvent(err error, failed bool) event {
-	var large *tooLargeError
 	var list *listTooLargeError
 	switch {
 	case errors.Is(err, errIncomplete):
 		return incomplete
 	case errors.Is(err, errNotObject), errors.Is(err, errNotToken):
 		return untrusted
-	case errors.As(err, &large), errors.As(err, &list):
+	case errors.Is(err, errTooLarge), errors.As(err, &list):
 		return tooLarge
 	case failed, errors.Is(err, io.ErrUnexpectedEOF):
 		return cutShort
