@@ -138,6 +138,18 @@ func (s *bearerSource) get(ctx context.Context) (*bearer, error) {
 	}
 }
 
+// getInsteadOf is get for a caller whose last bearer was rejected. A fetch that
+// began before the rejection may return that bearer again, and is repeated
+// once.
+func (s *bearerSource) getInsteadOf(ctx context.Context, refused Secret) (*bearer, error) {
+	b, err := s.get(ctx)
+	if err != nil || refused.IsZero() || !b.Equal(refused) || b.insteadOf.Equal(refused) {
+		return b, err
+	}
+	s.discard(b)
+	return s.get(ctx)
+}
+
 // join returns the fetch to wait for and begins one if necessary. It returns no
 // fetch if the caller should use the old bearer.
 func (s *bearerSource) join(ctx context.Context) (old *bearer, f *flight, abandoned bool) {
@@ -240,6 +252,37 @@ func (s *bearerSource) drop(b *bearer, pay func() bool) (retry bool) {
 		s.refused = b.Secret
 	}
 	return retry
+}
+
+// discard makes the next caller fetch another bearer than b.
+func (s *bearerSource) discard(b *bearer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current.Load() == b {
+		s.current.Store(nil)
+		s.refused = b.Secret
+	}
+}
+
+// refuseElsewhere drops the bearer if the API has rejected it in a request of
+// another user of the bearer.
+func (s *bearerSource) refuseElsewhere(refused Secret) {
+	if refused.IsZero() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.usable(); b == nil || b.Equal(refused) {
+		s.current.Store(nil)
+		s.refused = refused
+	}
+}
+
+// lastClientID returns the id that came with a bearer, or "".
+func (s *bearerSource) lastClientID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clientID
 }
 
 // askTokenSource returns a fetch that calls a Config.TokenSource.
