@@ -12,19 +12,6 @@ import (
 	"time"
 )
 
-// proxyError reports that a proxy refused to connect to the API. It replaces
-// net/http's error, whose text is what the proxy sent.
-type proxyError struct{ status int }
-
-func (e *proxyError) Error() string {
-	if e.wantsAuthentication() {
-		return "the proxy requires authentication: set the transport's Proxy to a URL with credentials"
-	}
-	return strings.TrimRight(fmt.Sprintf("the proxy refused to connect: %d %s", e.status, http.StatusText(e.status)), " ")
-}
-
-func (e *proxyError) wantsAuthentication() bool { return e.status == http.StatusProxyAuthRequired }
-
 // NewTransport returns a new transport with the settings of a client's default
 // one. It keeps up to 100 idle connections to a host. It limits the time to
 // connect, the time of each write and the size of response headers. Like
@@ -63,6 +50,19 @@ func NewTransport() *http.Transport {
 		MaxResponseHeaderBytes: 256 << 10,
 	}
 }
+
+// proxyError reports that a proxy refused to connect to the API. It replaces
+// net/http's error, whose text is what the proxy sent.
+type proxyError struct{ status int }
+
+func (e *proxyError) Error() string {
+	if e.wantsAuthentication() {
+		return "the proxy requires authentication: set the transport's Proxy to a URL with credentials"
+	}
+	return strings.TrimRight(fmt.Sprintf("the proxy refused to connect: %d %s", e.status, http.StatusText(e.status)), " ")
+}
+
+func (e *proxyError) wantsAuthentication() bool { return e.status == http.StatusProxyAuthRequired }
 
 // writeTimeout limits a write that the server doesn't read.
 const writeTimeout = 5 * time.Second
