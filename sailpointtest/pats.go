@@ -203,7 +203,7 @@ func (t *Tenant) newToken(owner Identity, in createRequest, acknowledged bool, v
 
 // newExpiration returns the expiry of a new token. The zero time means never.
 func (v *version) newExpiration(requested *string, acknowledged bool, now time.Time) (time.Time, error) {
-	latest := monthsAfter(now, maxMonths)
+	latest := latestExpiration(now)
 	switch {
 	case requested != nil:
 		expiration, err := futureTime(*requested, now)
@@ -264,11 +264,11 @@ func scopeOrAll(scope []string) ([]string, error) {
 	return scope, nil
 }
 
-// monthsAfter adds months to t. If the last month is too short for the day, the
-// result is its last day. Six months after 31 August is 28 February.
-func monthsAfter(t time.Time, months int) time.Time {
-	later := t.AddDate(0, months, 0)
-	if later.Day() != t.Day() {
+// latestExpiration adds maxMonths to now. If the last month is too short for the
+// day, the result is its last day. Six months after 31 August is 28 February.
+func latestExpiration(now time.Time) time.Time {
+	later := now.AddDate(0, maxMonths, 0)
+	if later.Day() != now.Day() {
 		later = later.AddDate(0, 0, -later.Day())
 	}
 	return later
