@@ -1,4 +1,5 @@
-// Package commandstore keeps a token's secret wherever a program of yours puts it. Copy this file.
+// Package commandstore keeps a token's secret wherever a program of yours puts it. The command sailpat
+// uses it for exec:COMMAND. For a program of your own, copy this file.
 package commandstore
 
 import (
