@@ -159,14 +159,15 @@ func (s *Store) read(ctx context.Context) (stored, error) {
 	}}, nil
 }
 
-// saysAbsent reports whether a response says that this very Secret doesn't exist: a missing namespace or path is more
-// than that.
+// saysAbsent reports whether a response says that this very Secret doesn't
+// exist. If the namespace or the path is missing, it returns false.
 func (s *Store) saysAbsent(got response) bool {
 	return got.Status == http.StatusNotFound && got.status.Kind == "Status" &&
 		got.status.Details.Kind == "secrets" && got.status.Details.Name == s.name
 }
 
-// maxTries bounds how often Save starts again because somebody else changed the Secret, but not the credential in it.
+// maxTries bounds how often Save starts again because somebody else changed the
+// Secret, but not the credential in it.
 const maxTries = 10
 
 // Save creates or patches the Secret if its content still has c's Version. It
@@ -203,7 +204,8 @@ func (s *Store) CheckSave(ctx context.Context) error {
 	return err
 }
 
-// write creates or patches the Secret. It reports whether it was changed by somebody else, and therefore not by this.
+// write creates or patches the Secret. If somebody else has changed the Secret
+// since it was read, write changes nothing and reports changed.
 func (s *Store) write(ctx context.Context, now object, c lifecycle.Credential, query string) (changed bool, err error) {
 	if now.Immutable {
 		return false, fmt.Errorf("%w: the Secret %s/%s is immutable: delete it, and create it without immutable", lifecycle.ErrNotStored, s.namespace, s.name)
@@ -244,7 +246,8 @@ type response struct {
 	status status // of a failure
 }
 
-// refused says what the API server refused. It does not repeat the message, which can quote the Secret.
+// refused returns the error of an unsuccessful response. It does not repeat the
+// message, which can quote the Secret.
 func (s *Store) refused(got response) error {
 	hint := ""
 	switch {

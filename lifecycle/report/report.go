@@ -41,9 +41,10 @@ func (o Options) check(r *lifecycle.Report) error {
 
 // WriteJSON writes the report as one JSON object with the members tenant, demo,
 // at, policy, tokens, counts, owners and findings. The first two hold the
-// Options, and the others hold the fields of [lifecycle.Report]. Durations are in seconds. Each finding has the members
-// kind, text, owner and token. A finding about an owner has no token. Tokens
-// and owners have the same member names as in the API.
+// Options, and the others hold the fields of [lifecycle.Report]. Durations are
+// in seconds. Each finding has the members kind, text, owner and token. A
+// finding about an owner has no token. Tokens and owners have the same member
+// names as in the API.
 func WriteJSON(w io.Writer, r *lifecycle.Report, opts Options) error {
 	if err := opts.check(r); err != nil {
 		return err

@@ -161,8 +161,9 @@ func (s *Store) write(ctx context.Context, db execer, c lifecycle.Credential) er
 	return s.failure(c, err)
 }
 
-// failure returns the error of a write. SQLSTATEs of these classes say that the statement was not carried out because
-// its data, the row, the user's rights or the database's mode are wrong.
+// failure returns the error of a write. SQLSTATEs of these classes say that the
+// statement was not carried out, because its data, the row, the user's rights or
+// the database's mode are wrong.
 func (s *Store) failure(c lifecycle.Credential, err error) error {
 	state := stateOf(err)
 	err = redact.New(c.Secret.Reveal()).Error(s.rowError(err))

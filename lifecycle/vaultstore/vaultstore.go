@@ -159,8 +159,9 @@ func (s stored) text(key string) (text string, err error) {
 	return text, nil
 }
 
-// requireVersion2 asks which version the engine has. Version 1 says the same of a missing secret as version 2, and would
-// store a write without comparing anything. A server that refuses the question is believed to have version 2.
+// requireVersion2 asks which version the engine has. Version 1 sends the same
+// response for a missing secret as version 2, and would store a write without
+// comparing anything. If the server rejects the question, version 2 is assumed.
 func (s *Store) requireVersion2(ctx context.Context) error {
 	status, body, _, err := s.send(ctx, http.MethodGet, "/v1/sys/internal/ui/mounts/"+s.mount, nil)
 	switch {
@@ -243,8 +244,8 @@ func (s *Store) CheckSave(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	status, answered, _, err := s.send(ctx, http.MethodPost, "/v1/sys/capabilities-self", body)
-	allowed := answered.Data.Capabilities
+	status, granted, _, err := s.send(ctx, http.MethodPost, "/v1/sys/capabilities-self", body)
+	allowed := granted.Data.Capabilities
 	switch {
 	case err != nil:
 		return err
@@ -258,7 +259,8 @@ func (s *Store) CheckSave(ctx context.Context) error {
 
 func (s *Store) dataPath() string { return "/v1/" + s.mount + "/data/" + s.path }
 
-// send returns the status and body of a response, and the error for the case that its status is a failure.
+// send returns the status and body of a response. refused is the error to return
+// if the status is a failure.
 func (s *Store) send(ctx context.Context, method, path string, body []byte, secrets ...sailpoint.Secret) (status int, decoded response, refused, err error) {
 	header := http.Header{"X-Vault-Request": {"true"}} // required by agents that are configured so
 	if s.namespace != "" {
