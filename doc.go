@@ -97,7 +97,9 @@
 // # Other packages
 //
 // Package lifecycle rotates tokens, audits them, deletes unused ones and renews
-// expiries.
+// expiries. The command sailpat does the same by hand and from cron. Package
+// redisfleet lets several processes share a rate limit and a bearer. These two
+// are modules of their own.
 //
 // # Testing
 //
