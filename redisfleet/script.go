@@ -10,15 +10,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// redisTimeout is how long a member waits for one response of Redis.
-const redisTimeout = 3 * time.Second
-
-var errNoResponse = fmt.Errorf("no response within %s", redisTimeout)
-
 // script is a Lua script. Redis runs it as one step.
 type script struct{ text, hash string }
 
 func newScript(text string) script { return script{text, redis.NewScript(text).Hash()} }
+
+// redisTimeout is how long a member waits for one response of Redis.
+const redisTimeout = 3 * time.Second
+
+var errNoResponse = fmt.Errorf("no response within %s", redisTimeout)
 
 // run runs the script on one key. It adds an argument that is 1 if the server
 // didn't have the script, because it has probably just started, and else 0.

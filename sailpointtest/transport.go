@@ -14,13 +14,14 @@ import (
 	"strings"
 )
 
-// maxBodyBytes bounds a request body over HTTP.
-const maxBodyBytes = 1 << 20
-
+// A Tenant serves requests with and without a network.
 var _ interface {
 	http.RoundTripper
 	http.Handler
 } = (*Tenant)(nil)
+
+// maxBodyBytes bounds a request body over HTTP.
+const maxBodyBytes = 1 << 20
 
 // RoundTrip implements [http.RoundTripper]. It responds to a request to any
 // host. It calls the hooks of an [httptrace.ClientTrace] like a transport that
