@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -40,6 +41,13 @@ func BenchmarkList(b *testing.B) {
 		}
 	}
 }
+
+type caller struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (c *call) both() []caller { return []caller{{"client", c.client}, {"hand", c.byHand}} }
 
 func BenchmarkCall(b *testing.B) {
 	calls, err := calls(serve(b))

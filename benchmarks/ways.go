@@ -193,13 +193,6 @@ type call struct {
 	client, byHand func(context.Context) error
 }
 
-type caller struct {
-	name string
-	run  func(context.Context) error
-}
-
-func (c *call) both() []caller { return []caller{{"client", c.client}, {"hand", c.byHand}} }
-
 const anID = "2c918085842e69ae018432d22ccb212f"
 
 func calls(base string) ([]call, error) {
