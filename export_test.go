@@ -9,7 +9,7 @@ import (
 // WithWriteLimit returns a connection of NewTransport with another limit for
 // each write, and the limit that it had.
 func WithWriteLimit(conn net.Conn, limit time.Duration) (net.Conn, time.Duration) {
-	timed := conn.(timedConn)
+	timed := conn.(timedConn) //nolint:forcetypeassert // NewTransport dials no other
 	return timedConn{timed.Conn, limit}, timed.limit
 }
 
