@@ -149,28 +149,36 @@ func (h *handler) unusedFaults(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *handler) addFaults(w http.ResponseWriter, req *http.Request) {
-	var list []fault
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxControlBody))
-	if err == nil {
-		if err = json.Unmarshal(body, &list, json.RejectUnknownMembers(true)); err != nil {
-			err = fmt.Errorf("the body must be a JSON array of faults: %w", seed.Explain(body, err))
-		}
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
 	}
-	var faults []sailpointtest.Fault
-	for i := 0; err == nil && i < len(list); i++ {
-		if problem := list[i].problem(); problem != "" {
-			err = fmt.Errorf("/%d: %s", i, problem)
-		}
-		for range max(list[i].Times, 1) {
-			faults = append(faults, list[i].fault())
-		}
-	}
+	faults, err := readFaults(body)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	h.tenant.Load().Inject(faults...)
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// readFaults returns the faults in a body of JSON, each as often as it says.
+func readFaults(body []byte) (faults []sailpointtest.Fault, err error) {
+	var list []fault
+	if err := json.Unmarshal(body, &list, json.RejectUnknownMembers(true)); err != nil {
+		return nil, fmt.Errorf("the body must be a JSON array of faults: %w", seed.Explain(body, err))
+	}
+	for i := range list {
+		f := &list[i]
+		if problem := f.problem(); problem != "" {
+			return nil, fmt.Errorf("/%d: %s", i, problem)
+		}
+		for range max(f.Times, 1) {
+			faults = append(faults, f.fault())
+		}
+	}
+	return faults, nil
 }
 
 // problem returns why a fault can't be injected, or "".

@@ -108,6 +108,7 @@ func TestBadFaults(t *testing.T) {
 		`[{"status": 199}]`:             "/0: status must be 200 to 999",
 		`[{"status": 1000}]`:            "/0: status must be 200 to 999",
 		`[{"status": 503, "times":-1}]`: "/0: times must be 1 to 1000",
+		`[{"status": 503, "times":9000000000000}]`:                  "/0: times must be 1 to 1000",
 		`[{"status": 503, "path": "v2024/personal-access-tokens"}]`: "/0: path must be empty or begin with",
 		`[{"delaySeconds": 3601}]`:                                  "/0: delaySeconds must be at most 3600",
 		`[{"delaySeconds": -1}]`:                                    "/0: delaySeconds is negative, which needs committed",
