@@ -248,8 +248,7 @@ func (s *bearerSource) drop(b *bearer, pay func() bool) (retry bool) {
 	}
 	retry = b.accepted.Load() || pay()
 	if retry || time.Since(b.requested) >= renewalRetryDelay {
-		s.current.Store(nil)
-		s.refused = b.Secret
+		s.forget(b.Secret)
 	}
 	return retry
 }
@@ -259,8 +258,7 @@ func (s *bearerSource) discard(b *bearer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current.Load() == b {
-		s.current.Store(nil)
-		s.refused = b.Secret
+		s.forget(b.Secret)
 	}
 }
 
@@ -273,9 +271,15 @@ func (s *bearerSource) refuseElsewhere(refused Secret) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if b := s.usable(); b == nil || b.Equal(refused) {
-		s.current.Store(nil)
-		s.refused = refused
+		s.forget(refused)
 	}
+}
+
+// forget drops the bearer and has the next fetch replace refused. Call it with
+// s.mu held.
+func (s *bearerSource) forget(refused Secret) {
+	s.current.Store(nil)
+	s.refused = refused
 }
 
 // lastClientID returns the id that came with a bearer, or "".
