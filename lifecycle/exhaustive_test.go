@@ -148,7 +148,7 @@ func enumerate(t *testing.T, j job, versions bool, f fault) {
 		return p
 	}
 	first, step := sampletest.Choose(t, 16)
-	atStep := (step + 1) / 2
+	atStep := (step + 1) / 2 // 1 if every case runs
 	for at := 1 + first%atStep; ; at += atStep {
 		p := try(at, 0)
 		calls := p.calls
@@ -171,7 +171,7 @@ func TestTwoInstances(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				first, step := sampletest.Choose(t, 16)
-				atStep := (step + 3) / 4
+				atStep := (step + 3) / 4 // 1 if every case runs
 				for at := 1 + first%atStep; ; at += atStep {
 					offset := (first + at) % step
 					alone, _ := twoInstances(t, j, at, 0, 0, nil)
