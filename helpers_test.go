@@ -290,3 +290,14 @@ func visit(v reflect.Value, depth int, f func(reflect.Value)) {
 		}
 	}
 }
+
+const aToken = `{"id":"86f1dc6fe8f54414950454cbb11278fa","name":"NodeJS Integration","scope":["sp:scopes:all"],` +
+	`"owner":{"type":"IDENTITY","id":"2c9180a46faadee4016fb4e018c20639","name":"Support"},` +
+	`"created":"2017-07-11T18:45:37.098Z"}`
+
+const created = `{"id":"86f1dc6fe8f54414950454cbb11278fa","secret":"the-new-secret","name":"n","scope":["s"],` +
+	`"owner":{"type":"IDENTITY","id":"o","name":"Support"},"created":"2017-07-11T18:45:37.098Z"}`
+
+var inAYear = sailpoint.CreatePersonalAccessTokenRequest{
+	Name: "n", Scope: []string{"s"}, ExpirationDate: time.Now().AddDate(1, 0, 0),
+}

@@ -2,6 +2,7 @@ package sailpoint_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -203,4 +204,35 @@ func TestBearerThatExpiresDuringTheLimitersWait(t *testing.T) {
 		require.Equal(t, []string{"bearer-1", "bearer-2"}, n.bearersSent())
 		require.Equal(t, 2, asked)
 	})
+}
+
+func TestLimiterIsAskedBeforeEveryRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted(response{status: 503}, response{status: 401}, ok(`[]`))
+		asked := 0
+		client := n.client(t, func(cfg *sailpoint.Config) {
+			cfg.Limiter = limiterFunc(func(context.Context) error { asked++; return nil })
+		})
+		_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+		require.NoError(t, err)
+		require.Len(t, n.calls, 3)
+		require.Equal(t, 3, asked)
+	})
+}
+
+type limiterFunc func(context.Context) error
+
+func (f limiterFunc) Wait(ctx context.Context) error { return f(ctx) }
+
+func TestLimiterErrorIsReturned(t *testing.T) {
+	broken := errors.New("not today")
+	n := scripted(ok(created))
+	client := n.client(t, func(cfg *sailpoint.Config) {
+		cfg.Limiter = limiterFunc(func(context.Context) error { return broken })
+	})
+	_, err := client.PersonalAccessTokens.Create(t.Context(), inAYear)
+	require.ErrorIs(t, err, broken)
+	require.NotErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+	require.EqualError(t, err, "sailpoint: POST /v2024/personal-access-tokens: limiter: not today")
+	require.Empty(t, n.calls)
 }

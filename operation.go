@@ -1,6 +1,9 @@
 package sailpoint
 
-import "context"
+import (
+	"context"
+	"net/http"
+)
 
 // Operation tells which operation a request belongs to, and which attempt it
 // is.
@@ -47,12 +50,26 @@ func (c *operationContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// logContext returns the context of a record about the attempt with this
-// number. It doesn't end with the attempt, so that the handler may use it
-// afterwards.
-func (c *call) logContext(attempt int) context.Context {
-	if c.client.cfg.Logger == nil {
-		return c.ctx
+// operation is an operation of the API with its arguments.
+type operation struct {
+	method      string
+	url         string
+	template    string // the path with {id} for the token's id
+	tokenID     string // "" if the operation is not about one token
+	contentType string
+	body        []byte
+	kind        kind
+}
+
+func (op *operation) name() string { return operationName(op.method, op.template) }
+
+// expects reports whether a response with this status means success.
+func (op *operation) expects(status int) bool {
+	switch op.kind {
+	case kindDelete:
+		return status/100 == 2
+	case kindCreate:
+		return status == http.StatusOK || status == http.StatusCreated
 	}
-	return &operationContext{c.ctx, c.method, c.template, attempt}
+	return status == http.StatusOK
 }

@@ -1,6 +1,7 @@
 package sailpoint
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -196,6 +197,96 @@ func bodyEvent(err error, failed bool) event {
 	}
 	return untrusted
 }
+
+// planRetry reports whether to retry, and sets the wait. It drops a rejected
+// bearer, begins a pause and takes the cost from the budget.
+func (c *call) planRetry(verdict verdict, event event) bool {
+	switch verdict {
+	case renew:
+		if !c.refused.IsZero() || !c.client.bearers.drop(c.bearer, c.pay) {
+			return false
+		}
+		c.refused, c.wait = c.bearer.Secret, 0
+		return true
+	case once:
+		if c.repeated {
+			return false
+		}
+		c.repeated = true
+	case retry:
+	default:
+		return false
+	}
+
+	c.wait = backoff(c.retries)
+	asked := c.askedWait()
+	if asked > 0 {
+		c.wait = max(asked, asked+jitter(spread)) // max, because the sum may overflow
+	}
+	if p := c.pausedBy(event, asked); p != nil {
+		p.extend(time.Now().Add(min(c.wait, maxPause)), c.failure.StatusCode)
+		c.reportPause(p, cmp.Or(asked, c.wait))
+	}
+	if asked > c.client.cfg.MaxRetryWait {
+		return false
+	}
+	if err := c.ctx.Err(); err != nil {
+		c.failure.Err = joinOnce(err, c.failure.Err)
+		c.failure.noReply = false
+		return false
+	}
+	if c.retries >= c.client.cfg.MaxRetries || !c.fits(c.wait) {
+		return false
+	}
+	if event != rateLimited && !c.pay() {
+		return false
+	}
+	c.retries++
+	return true
+}
+
+// askedWait returns how long the last response asked to wait. For an unreadable
+// Retry-After it returns a default.
+func (c *call) askedWait() time.Duration {
+	if c.failure.retryAfterUnreadable {
+		return min(unreadableWait, c.client.cfg.MaxRetryWait)
+	}
+	return c.failure.RetryAfter
+}
+
+// pay reports whether the client's budget allows another retry, and takes its
+// cost.
+func (c *call) pay() bool {
+	if !c.client.budget.take() {
+		return false
+	}
+	c.paid++
+	return true
+}
+
+// succeed refunds the call's retries and marks its bearer as accepted.
+func (c *call) succeed() {
+	c.client.budget.refund(c.paid)
+	if c.bearer != nil && !c.bearer.accepted.Load() {
+		c.bearer.accepted.Store(true)
+	}
+}
+
+// pausedBy returns the pause that a response begins, or nil. A 429 of the API's
+// gateway holds back all calls of the client. The token endpoint's 429, and its
+// 503 with a Retry-After, hold back all fetches.
+func (c *call) pausedBy(event event, asked time.Duration) *pause {
+	switch {
+	case c.kind == kindFetch && (event == rateLimited || asked > 0 && event == serverFailed && c.failure.StatusCode == http.StatusServiceUnavailable):
+		return &c.client.bearers.pause
+	case c.kind != kindFetch && event == rateLimited:
+		return &c.client.pause
+	}
+	return nil
+}
+
+// fits reports whether a wait ends before the call's deadline.
+func (c *call) fits(wait time.Duration) bool { return wait < time.Until(c.deadline) }
 
 const (
 	minBackoff = 250 * time.Millisecond

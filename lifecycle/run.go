@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,16 +16,7 @@ const (
 	defaultAbandonAfter = 15 * time.Minute
 	cleanUpTimeout      = time.Minute     // for cleaning up after ctx has ended
 	relistPause         = 3 * time.Second // before a second search for a token that should be listed
-	maxCreates          = 3               // per run
 	maxRestarts         = 3               // after other runs' writes to the store
-	maxFences           = 2               // per Save
-)
-
-// Times of attempts, counted from the first. A list may lag, and the tenant may
-// need a moment to accept a new token.
-var (
-	lookTimes   = []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second}
-	verifyTimes = lookTimes[:4]
 )
 
 // run is one call of Issue or Rotate. The store is its journal. One write
@@ -218,126 +208,6 @@ func (r *run) tryCredential(ctx context.Context, c Credential) (rejected bool, e
 	return credentialRejected(ctx, err), err
 }
 
-// isOurs reports whether this name and mark belong to a run for the same token.
-// Issue compares the final name. Rotate compares the ID of the stored token or
-// of the one that it replaced.
-func (r *run) isOurs(name string, m mark) bool {
-	if m.kind != r.mark.kind {
-		return false
-	}
-	if m.kind == kindNew {
-		return baseOf(name) == r.base
-	}
-	replaced, _ := r.cur.replaces()
-	return m.tag == tagFor(r.cur.ID) || replaced != "" && m.tag == tagFor(replaced)
-}
-
-// leftBehind returns the tokens that are not stored and belong to this run or
-// to earlier runs for the same token.
-func (r *run) leftBehind() (list []sailpoint.PersonalAccessToken) {
-	for _, t := range r.tokens {
-		if _, m, ok := markOf(t.Name); ok && t.ID != r.cur.ID && r.isOurs(t.Name, m) {
-			list = append(list, t)
-		}
-	}
-	return list
-}
-
-// leaveForeign reports marked tokens that have the same final name but belong
-// to another job or an earlier token. It is not known who still needs them.
-func (r *run) leaveForeign() {
-	for _, t := range r.tokens {
-		if base, m, ok := markOf(t.Name); ok && base == r.base && t.ID != r.cur.ID && !r.isOurs(t.Name, m) {
-			r.leave(t.ID, t.Name, "another job, or a run for an earlier token, made it; delete it only if no run is active and no store holds it")
-		}
-	}
-}
-
-// sweep deletes what earlier runs left. The secret of such a token is lost,
-// unless an active run has not stored it yet.
-func (r *run) sweep(ctx context.Context) (swept bool, err error) {
-	for _, t := range r.leftBehind() {
-		switch {
-		case t.Managed:
-			r.leave(t.ID, t.Name, "the platform manages it")
-			continue
-		case strings.EqualFold(t.ID, r.given.ClientID()):
-			r.leave(t.ID, t.Name, "the client itself uses it")
-			continue
-		case t.LastUsed != nil && t.LastUsed.After(t.Created.Add(r.abandonAfter)):
-			// A run uses its token right after it made it. This check only ever
-			// prevents a deletion.
-			r.leave(t.ID, t.Name, "somebody uses it")
-			continue
-		case t.Created.IsZero() && r.cur.Version == "" && !r.writeOnly && !r.isOwn(t.Name):
-			r.leave(t.ID, t.Name, "the tenant does not report its age; delete it if no run is active")
-			continue
-		}
-		r.leave(t.ID, t.Name, "an earlier run left it")
-		if err := r.fence(ctx, t); err != nil {
-			return swept, err
-		}
-		if err := r.remove(ctx, t.ID); err != nil {
-			return swept, r.fail(StepSweep, err, advice(err))
-		}
-		swept = true
-	}
-	return swept, nil
-}
-
-// fence makes sure that no run stores the token t after fence returned nil.
-//
-// The run that made t loaded the store before it created t. So it did before
-// the list showed t, and before the load here. The write here makes a new
-// version. That run's Save therefore changes nothing, even if it is late, and a
-// run never saves again after that. To read the version alone is not enough,
-// because the Save could follow.
-func (r *run) fence(ctx context.Context, t sailpoint.PersonalAccessToken) error {
-	if r.isOwn(t.Name) {
-		return nil // the response was lost, so nobody ever had the secret
-	}
-	if r.writeOnly {
-		return r.fail(StepSweep, ErrInProgress, "find out whether its secret was stored; rename the token if so, otherwise delete it, and run it again")
-	}
-	age := time.Since(t.Created)
-	if r.cur.Version == "" && age < r.abandonAfter {
-		return r.fail(StepSweep, ErrInProgress, fmt.Sprintf(runAgainAfter, rounded(r.abandonAfter-age)))
-	}
-	before := r.cur.ID
-	if err := r.load(ctx); err != nil {
-		return err
-	}
-	if r.cur.ID != before {
-		return errMoved
-	}
-	if r.cur.Version == "" {
-		return nil // see Store: one run at a time, and no write after abandonAfter
-	}
-	next := rewritten(r.cur)
-	switch err := r.write(ctx, next); {
-	case errors.Is(err, ErrStoreConflict):
-		return errMoved
-	case err != nil && !r.holds(ctx, next):
-		return r.fail(StepSweep, err, "repair the store and run it again")
-	}
-	return nil
-}
-
-// holds reports whether the store holds c although its write failed. A folder
-// that can't be synced must not keep a leftover forever. The Note differs at
-// each write.
-func (r *run) holds(ctx context.Context, c Credential) bool {
-	now, err := r.store.Load(ctx)
-	return err == nil && now.ID == c.ID && now.Note == c.Note
-}
-
-// rewritten returns c with a new Note, to save it again.
-func rewritten(c Credential) Credential {
-	replaces, _ := c.replaces()
-	c.Note = note(replaces)
-	return c
-}
-
 // remove deletes a token by its ID. It succeeds if the token is already gone.
 func (r *run) remove(ctx context.Context, id string) error {
 	r.changed = true
@@ -381,11 +251,6 @@ func (r *run) leftovers() []Leftover {
 	return list
 }
 
-func (r *run) isOwn(name string) bool {
-	_, m, ok := markOf(name)
-	return ok && m == r.mark
-}
-
 // replace creates a new token and stores its secret. replaced is the ID of the
 // token to retire, or "".
 func (r *run) replace(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest, replaced string) error {
@@ -404,157 +269,6 @@ func (r *run) replace(ctx context.Context, req sailpoint.CreatePersonalAccessTok
 		return err
 	}
 	return r.readBack(ctx, next, created)
-}
-
-// checkSave asks the store whether a Save can succeed, if the store can tell.
-// There is no token to lose yet.
-func (r *run) checkSave(ctx context.Context) error {
-	checker, ok := r.store.(SaveChecker)
-	if !ok {
-		return nil
-	}
-	if err := checker.CheckSave(ctx); err != nil {
-		return r.fail(StepSave, wrap(ErrNotStored, r.storeError(err)), "repair the store and run it again")
-	}
-	return nil
-}
-
-// create creates the new token under its temporary name. With a lost response
-// the secret is lost as well. create then finds the token by this run's mark
-// and deletes it. All creates of a run use the same name. If two take effect,
-// the tenant rejects the second.
-func (r *run) create(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest) (*sailpoint.CreatePersonalAccessTokenResponse, error) {
-	if r.countListed() >= maxTokens {
-		return nil, r.fail(StepCreate, ErrNoFreeSlot, "delete a token of this owner and run it again")
-	}
-	req.Name = r.mark.on(r.base)
-	var last error
-	for range maxCreates {
-		r.began = time.Now()
-		created, err := r.acting.PersonalAccessTokens.Create(ctx, req)
-		var lost *sailpoint.CreateOutcomeError
-		isLost := errors.As(err, &lost)
-		r.changed = r.changed || err == nil || isLost
-		if err == nil {
-			r.secrets = append(r.secrets, created.Secret)
-			return created, r.inspect(ctx, req, created)
-		}
-		last = err
-		switch {
-		case isLost && lost.ID != "":
-			r.leave(lost.ID, req.Name, "its secret was lost with the response to its create")
-			if err := r.remove(ctx, lost.ID); err != nil {
-				return nil, r.fail(StepCreate, errors.Join(last, err), advice(err))
-			}
-			continue
-		case isLost:
-			r.unobserved++
-		case r.unobserved == 0:
-			return nil, r.createError(ctx, err)
-		case !definitelyRejected(err):
-			return nil, r.fail(StepCreate, wrap(sailpoint.ErrOutcomeUnknown, err), runAgain)
-		}
-		if err := r.reconcile(ctx); err != nil {
-			return nil, r.fail(StepCreate, errors.Join(last, wrap(sailpoint.ErrOutcomeUnknown, err)), runAgain)
-		}
-	}
-	return nil, r.fail(StepCreate, wrap(sailpoint.ErrOutcomeUnknown, last), runAgain)
-}
-
-// inspect undoes a new token that differs from the request, as far as the
-// response or the list shows. A value that neither shows is no reason to undo.
-// The secret is here and can't be fetched again.
-func (r *run) inspect(ctx context.Context, req sailpoint.CreatePersonalAccessTokenRequest, created *sailpoint.CreatePersonalAccessTokenResponse) error {
-	listed := false
-	if !isWhole(req, created) && r.list(ctx) == nil {
-		var token sailpoint.PersonalAccessToken
-		if token, listed = r.listed(created.ID); listed {
-			complete(created, token)
-		}
-	}
-	created.Name = cmp.Or(created.Name, req.Name)
-	err := compareCreated(req, created)
-	if err == nil {
-		r.warning, err = compareExpiry(req, created.ExpirationDate, listed, r.token)
-	}
-	if err == nil {
-		return nil
-	}
-	err = wrap(ErrNotAsRequested, err)
-	return r.fail(StepCreate, r.undo(ctx, created.ID, created.Name, err),
-		"choose a name, scope, validity and expiry that the tenant keeps unchanged, and run it again")
-}
-
-// createError returns the error of a create that certainly made nothing. The
-// API doesn't report which limit was reached.
-func (r *run) createError(ctx context.Context, err error) error {
-	if definitelyRejected(err) && r.list(ctx) == nil && r.countListed() >= maxTokens {
-		return r.fail(StepCreate, wrap(ErrNoFreeSlot, err), "delete a token of this owner and run it again")
-	}
-	return r.fail(StepCreate, err, advice(err))
-}
-
-// countListed returns the least number of tokens that count towards the limit.
-// Some may not be listed.
-func (r *run) countListed() (n int) {
-	for _, t := range r.tokens {
-		if !t.Managed {
-			n++
-		}
-	}
-	return n
-}
-
-// reconcile deletes what a create without a response may have made. It returns
-// nil if that is gone, or was not seen for so long that create may try again.
-func (r *run) reconcile(ctx context.Context) error {
-	var found []sailpoint.PersonalAccessToken
-	var err error
-	start := time.Now()
-	for _, after := range lookTimes {
-		if err := sleep(ctx, time.Until(start.Add(after))); err != nil {
-			return err
-		}
-		if err = r.list(ctx); err != nil {
-			continue
-		}
-		for _, t := range r.tokens {
-			if r.isOwn(t.Name) {
-				found = append(found, t)
-			}
-		}
-		if len(found) > 0 {
-			break
-		}
-	}
-	for _, t := range found {
-		r.leave(t.ID, t.Name, "its secret was lost with the response to its create")
-	}
-	switch len(found) {
-	case 0:
-		return err
-	case 1:
-		if err := r.remove(ctx, found[0].ID); err != nil {
-			return err
-		}
-		r.unobserved--
-		return nil
-	}
-	return errors.New("lifecycle: two tokens carry the mark of this run")
-}
-
-// verifyNew uses the new secret before it is stored. A secret that the tenant
-// rejects must never be stored.
-func (r *run) verifyNew(ctx context.Context, c Credential) error {
-	rejected, err := r.tryCredentialAt(ctx, verifyTimes, c)
-	if err == nil {
-		return nil
-	}
-	next := advice(err)
-	if rejected {
-		err, next = wrap(ErrNewSecretRejected, err), runAgain
-	}
-	return r.fail(StepVerify, r.undo(ctx, c.ID, r.mark.on(r.base), err), next)
 }
 
 // tryCredentialAt tries a credential at these times from now on until the
@@ -590,49 +304,6 @@ func cleanUpContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
 }
 
-// save replaces the loaded credential by the new one. After an error it finds
-// out which one is stored. It deletes the new token only if it certainly is not
-// stored and won't be.
-func (r *run) save(ctx context.Context, c Credential) error {
-	name := r.mark.on(r.base)
-	limit := r.abandonAfter / 2
-	if took := time.Since(r.began); c.Version == "" && !r.writeOnly && took > limit {
-		// Another run may soon treat this token as abandoned and delete it.
-		// This run could then still store it.
-		err := fmt.Errorf("%w: %s have passed since the create began, more than the limit of %s", ErrNotStored, rounded(took), rounded(limit))
-		return r.fail(StepSave, r.undo(ctx, c.ID, name, err), runAgain)
-	}
-	returned := false
-	defer func() {
-		if !returned && r.writeOnly { // a panic or Goexit, which continues
-			_ = r.undo(ctx, c.ID, name, nil)
-		}
-	}()
-	err := r.write(ctx, c)
-	returned = true
-	if err == nil {
-		r.stored = Stored{ID: c.ID, Known: true}
-		return nil
-	}
-	ctx, cancel := cleanUpContext(ctx)
-	defer cancel()
-	if r.writeOnly || r.confirmsNotStored(ctx, c, err) {
-		return r.fail(StepSave, r.undo(ctx, c.ID, name, err), "repair the store and run it again")
-	}
-	return r.resolveSave(ctx, c, err)
-}
-
-// confirmsNotStored reports whether the store says that it did not store c, and
-// then returns something else. A store that wraps every error in ErrNotStored
-// would otherwise cost a stored secret its token.
-func (r *run) confirmsNotStored(ctx context.Context, c Credential, err error) bool {
-	if !errors.Is(err, ErrNotStored) || errors.Is(err, ErrStoreConflict) {
-		return false
-	}
-	now, loadErr := r.read(ctx)
-	return loadErr == nil && now.ID != c.ID
-}
-
 // write saves c.
 func (r *run) write(ctx context.Context, c Credential) error {
 	r.changed = true
@@ -651,126 +322,10 @@ func (r *run) read(ctx context.Context) (Credential, error) {
 	return c, r.storeError(err)
 }
 
-// resolveSave finds out whether a Save of c that failed with err took effect.
-// It returns nil if c is stored.
-func (r *run) resolveSave(ctx context.Context, c Credential, err error) error {
-	for range maxFences {
-		now, loadErr := r.read(ctx)
-		if loadErr != nil {
-			continue
-		}
-		versions := c.Version != "" && now.Version != ""
-		if now.ID != c.ID && !versions {
-			break // the Save may still take effect, and nothing can fence it
-		}
-		// If c can be read, it may not be on stable storage yet. A successful
-		// write proves that it is.
-		if r.write(ctx, rewritten(now)) != nil {
-			if versions {
-				continue
-			}
-			break // this write may still take effect too
-		}
-		if now.ID == c.ID {
-			r.stored = Stored{ID: c.ID, Known: true}
-			return nil
-		}
-		// Fenced: the credential that Save expected is no longer stored.
-		r.stored = Stored{ID: now.ID, Known: true}
-		err = r.undo(ctx, c.ID, r.mark.on(r.base), err)
-		if errors.Is(err, ErrStoreConflict) {
-			return r.fail(StepSave, wrap(ErrSuperseded, err), othersTurn)
-		}
-		return r.fail(StepSave, err, "repair the store and run it again")
-	}
-	r.stored = Stored{}
-	r.leave(c.ID, r.mark.on(r.base), "the store may hold its secret")
-	if r.token.ID != "" {
-		r.leave(r.token.ID, r.token.Name, "the store may hold its secret")
-	}
-	next := "run it again, and don't delete any of these tokens before"
-	if c.Version == "" {
-		next = fmt.Sprintf(runAgainAfter, rounded(r.abandonAfter))
-	}
-	return r.fail(StepSave, wrap(ErrStoreUnknown, err), next)
-}
-
-// readBack loads the credential that save stored. It never undoes a token whose
-// Save returned nil. A lagging read looks the same as another run's write.
-func (r *run) readBack(ctx context.Context, c Credential, created *sailpoint.CreatePersonalAccessTokenResponse) error {
-	old := r.token
-	r.token = tokenOf(created)
-	if r.writeOnly {
-		r.cur = c
-		r.stored.Working = true // verifyNew used it
-		return nil
-	}
-	now, err := r.read(ctx)
-	if err != nil {
-		r.leaveOld(old, "the stored token replaced it")
-		return r.fail(StepLoad, err, runAgain)
-	}
-	if now.ID == r.cur.ID { // an ID that left the store never returns, so this read lags
-		r.leaveOld(old, "the stored token replaced it")
-		return r.fail(StepLoad, errors.New("lifecycle: the store returns the credential that it held before"), runAgain)
-	}
-	r.cur = now
-	if now.ID != c.ID {
-		r.stored.ID = now.ID
-		r.leave(c.ID, created.Name, "it was stored, but the store returns another token")
-		r.leaveOld(old, "it was stored before")
-		return r.fail(StepSave, ErrSuperseded, "run it again later to continue from whatever is stored")
-	}
-	replaces, ok := now.replaces()
-	wanted, _ := c.replaces()
-	if !ok || replaces != wanted || !now.Secret.Equal(c.Secret) {
-		r.leaveOld(old, "the store changed the new credential")
-		return r.fail(StepSave, wrap(ErrStoredCredential, errors.New("the store changes what is saved, but must return secret and note unchanged")),
-			"repair the store; the token that was stored before still works")
-	}
-	return nil
-}
-
 func (r *run) leaveOld(old sailpoint.PersonalAccessToken, why string) {
 	if old.ID != "" {
 		r.leave(old.ID, old.Name, why)
 	}
-}
-
-// tokenOf returns a new token as a list would.
-func tokenOf(c *sailpoint.CreatePersonalAccessTokenResponse) sailpoint.PersonalAccessToken {
-	return sailpoint.PersonalAccessToken{
-		ID: c.ID, Name: c.Name, Scope: c.Scope, Owner: c.Owner, Created: c.Created,
-		ExpirationDate: c.ExpirationDate, AccessTokenValiditySeconds: c.AccessTokenValiditySeconds,
-	}
-}
-
-// verifyStored uses the credential that the store returned before the old token
-// is deleted. Somebody may have deleted the new token, and a store may have cut
-// its secret. It does not restore the old secret. Another run may have verified
-// the new one already and may delete the old token.
-func (r *run) verifyStored(ctx context.Context) error {
-	rejected, err := r.tryCredential(ctx, r.cur)
-	if err == nil {
-		r.stored.Working = true
-		return nil
-	}
-	if !rejected {
-		r.leaveReplaced("the stored token replaced it")
-		return r.fail(StepProve, err, advice(err))
-	}
-	replaced, _ := r.cur.replaces()
-	now, loadErr := r.read(ctx)
-	if loadErr == nil && now.ID != r.cur.ID && now.ID != replaced { // otherwise the read lags
-		r.stored = Stored{ID: now.ID, Known: true}
-		return r.fail(StepProve, ErrSuperseded, othersTurn)
-	}
-	r.leaveReplaced("it was replaced and still works, but its secret is no longer stored; the caller may still have it")
-	next := "find out why; to start over delete the stored token if it still exists, and issue a new one"
-	if len(r.left) > 0 {
-		next += "; don't delete the leftover tokens before"
-	}
-	return r.fail(StepProve, wrap(ErrStoredCredential, err), next)
 }
 
 // rename gives the stored token its final name. It is the last step because the
@@ -807,27 +362,6 @@ func (r *run) rename(ctx context.Context) error {
 		}
 	}
 	return r.fail(StepRename, err, advice(err)+"; the stored token works under its present name")
-}
-
-// recheck lists once more to find late tokens. It never turns a success into a
-// failure.
-func (r *run) recheck(ctx context.Context) {
-	if r.list(ctx) != nil {
-		return
-	}
-	if t, ok := r.listed(r.cur.ID); ok {
-		r.token = t
-	}
-	own := 0
-	for _, t := range r.leftBehind() {
-		if r.isOwn(t.Name) {
-			own++
-		}
-	}
-	if swept, err := r.sweep(ctx); swept && err == nil && own > 0 {
-		r.unobserved = max(r.unobserved-own, 0)
-	}
-	r.leaveForeign()
 }
 
 // result returns the Result of a success.

@@ -1,0 +1,400 @@
+package sailpoint_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sailpoint-go/sailpoint"
+)
+
+// TestGoldenRequests compares each request in every API version with one
+// written from the API's documents.
+func TestGoldenRequests(t *testing.T) {
+	const common = "Host: acme.example\nAccept: application/json\nAuthorization: Bearer bearer-1\n"
+	const agent = "User-Agent: golden/1 sailpoint-go/devel\n"
+	collections := map[sailpoint.APIVersion]string{
+		sailpoint.V3: "/v3/personal-access-tokens", sailpoint.Beta: "/beta/personal-access-tokens",
+		sailpoint.V2024: "/v2024/personal-access-tokens", sailpoint.V2025: "/v2025/personal-access-tokens",
+		sailpoint.V2026: "/v2026/personal-access-tokens", sailpoint.V1: "/personal-access-tokens/v1",
+	}
+	expiry := time.Date(2099, 12, 31, 23, 59, 59, 999_900_000, time.FixedZone("", 3600))
+	for version, path := range collections {
+		path = "/base" + path
+		never := version == sailpoint.V2025 || version == sailpoint.V2026 || version == sailpoint.V1
+		for _, tt := range []struct {
+			name     string
+			call     func(*sailpoint.PersonalAccessTokensService) error
+			response response
+			want     string
+			only     bool // in V2025 and later only
+
+			version sailpoint.APIVersion // empty for every version
+		}{
+			{
+				name: "create with the least",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.Create(t.Context(), sailpoint.CreatePersonalAccessTokenRequest{
+						Name: "NodeJS <Integration>", Scope: []string{sailpoint.ScopeAll}, ExpirationDate: expiry,
+					})
+					return err
+				},
+				response: ok(created),
+				want: "POST " + path + "\n" + common + "Content-Type: application/json\n" + agent + "\n" +
+					`{"name":"NodeJS <Integration>","scope":["sp:scopes:all"],"expirationDate":"2099-12-31T22:59:59.999Z"}`,
+			},
+			{
+				name: "create with everything",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.Create(t.Context(), sailpoint.CreatePersonalAccessTokenRequest{
+						Name: "n", Scope: []string{"a", "b"}, AccessTokenValiditySeconds: 36900,
+						UserAwareTokenNeverExpires: true,
+					})
+					return err
+				},
+				response: ok(created), only: true,
+				want: "POST " + path + "\n" + common + "Content-Type: application/json\n" + agent + "\n" +
+					`{"name":"n","scope":["a","b"],"accessTokenValiditySeconds":36900,"userAwareTokenNeverExpires":true}`,
+			},
+			{
+				name: "list everything",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+					return err
+				},
+				response: ok(`[]`),
+				want:     "GET " + path + "\n" + common + agent + "\n",
+			},
+			{
+				name: "list with both parameters",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{
+						OwnerID: sailpoint.OwnerMe, Filter: sailpoint.LastUsedLE(expiry),
+					})
+					return err
+				},
+				response: ok(`[]`),
+				want: "GET " + path + "?filters=lastUsed%20le%202099-12-31T22%3A59%3A59.999Z&owner-id=me\n" +
+					common + agent + "\n",
+			},
+			{
+				name: "all with a filter",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					for _, err := range s.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{Filter: `lastUsed isnull or x eq "a+b&c"`}) {
+						return err
+					}
+					return nil
+				},
+				response: ok(`[]`),
+				want: "GET " + path + "?filters=lastUsed%20isnull%20or%20x%20eq%20%22a%2Bb%26c%22\n" +
+					common + agent + "\n",
+			},
+			{
+				name: "patch",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.Patch(t.Context(), "86f1dc6fe8f54414950454cbb11278fa",
+						sailpoint.NewPersonalAccessTokenPatch().ReplaceName("new").ReplaceScope("a", "b"))
+					return err
+				},
+				response: ok(aToken),
+				want: "PATCH " + path + "/86f1dc6fe8f54414950454cbb11278fa\n" + common +
+					"Content-Type: application/json-patch+json\n" + agent + "\n" +
+					`[{"op":"replace","path":"/name","value":"new"},{"op":"replace","path":"/scope","value":["a","b"]}]`,
+			},
+			{
+				name: "patch away the expiry",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.Patch(t.Context(), "id", sailpoint.NewPersonalAccessTokenPatch().NeverExpire())
+					return err
+				},
+				response: ok(aToken), only: true,
+				want: "PATCH " + path + "/id\n" + common + "Content-Type: application/json-patch+json\n" + agent + "\n" +
+					`[{"op":"replace","path":"/userAwareTokenNeverExpires","value":true},{"op":"replace","path":"/expirationDate","value":null}]`,
+			},
+			{
+				name: "move the expiry of several",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.BulkUpdate(t.Context(), []string{"b", "86f1dc6fe8f54414950454cbb11278fa"},
+						sailpoint.NewPersonalAccessTokenPatch().ReplaceExpirationDate(expiry))
+					return err
+				},
+				response: ok(`[` + aToken + `]`), version: sailpoint.V1,
+				want: "PATCH " + path + "/bulk-update\n" + common + "Content-Type: application/json\n" + agent + "\n" +
+					`{"ids":["b","86f1dc6fe8f54414950454cbb11278fa"],"patch":[{"op":"replace","path":"/expirationDate","value":"2099-12-31T22:59:59.999Z"}]}`,
+			},
+			{
+				name: "take the expiry of one away in bulk",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					_, err := s.BulkUpdate(t.Context(), []string{"id"}, sailpoint.NewPersonalAccessTokenPatch().NeverExpire())
+					return err
+				},
+				response: ok(`[` + aToken + `]`), version: sailpoint.V1,
+				want: "PATCH " + path + "/bulk-update\n" + common + "Content-Type: application/json\n" + agent + "\n" +
+					`{"ids":["id"],"patch":[{"op":"replace","path":"/userAwareTokenNeverExpires","value":true},{"op":"replace","path":"/expirationDate","value":null}]}`,
+			},
+			{
+				name: "delete",
+				call: func(s *sailpoint.PersonalAccessTokensService) error {
+					return s.Delete(t.Context(), "86f1dc6fe8f54414950454cbb11278fa")
+				},
+				response: response{status: 204},
+				want:     "DELETE " + path + "/86f1dc6fe8f54414950454cbb11278fa\n" + common + agent + "\n",
+			},
+			{
+				name:     "delete oneself",
+				call:     func(s *sailpoint.PersonalAccessTokensService) error { return s.DeleteSelf(t.Context()) },
+				response: response{status: 204},
+				want:     "DELETE " + path + "/self\n" + common + agent + "\n",
+			},
+		} {
+			if tt.only && !never || tt.version != "" && tt.version != version {
+				continue
+			}
+			t.Run(string(version)+"/"+tt.name, func(t *testing.T) {
+				n := scripted(tt.response)
+				client := n.client(t, func(cfg *sailpoint.Config) {
+					// A base path shows whether a request ignores it.
+					cfg.BaseURL, cfg.ClientID = "https://acme.example/base", "self"
+					cfg.APIVersion, cfg.UserAgent = version, "golden/1"
+				})
+				require.NoError(t, tt.call(client.PersonalAccessTokens))
+				require.Len(t, n.calls, 1)
+				require.Equal(t, tt.want, n.calls[0].onTheWire())
+			})
+		}
+	}
+}
+
+// errReset is what net/http returns after the other end has reset the
+// connection.
+var errReset = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}
+
+func TestCompleteResponseCountsAfterTheContextEnded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		response response
+		call     func(context.Context, *sailpoint.PersonalAccessTokensService) error
+	}{
+		"create": {ok(created), func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			got, err := s.Create(ctx, inAYear)
+			if err == nil {
+				assert.Equal(t, "the-new-secret", got.Secret.Reveal())
+			}
+			return err
+		}},
+		"list": {ok(`[]`), func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			_, err := s.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
+			return err
+		}},
+		"patch": {ok(aToken), func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			_, err := s.Patch(ctx, "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
+			return err
+		}},
+		"delete": {response{status: 204}, func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			return s.Delete(ctx, "id")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			tt.response.stream = func(context.Context) io.Reader {
+				return &endsContext{Reader: strings.NewReader(tt.response.body), end: cancel}
+			}
+			n := scripted(tt.response)
+			require.NoError(t, tt.call(ctx, n.client(t).PersonalAccessTokens))
+			require.Error(t, ctx.Err())
+		})
+	}
+}
+
+// endsContext ends a context when it is read.
+type endsContext struct {
+	io.Reader
+	end func()
+}
+
+func (e *endsContext) Read(p []byte) (int, error) {
+	e.end()
+	return e.Reader.Read(p)
+}
+
+func TestContextThatHasEndedSendsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	n := scripted(ok(created))
+	_, err := n.client(t).PersonalAccessTokens.Create(ctx, inAYear)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+	var failure *sailpoint.Error
+	require.ErrorAs(t, err, &failure)
+	assert.Equal(t, "POST /v2024/personal-access-tokens", failure.Op)
+	assert.Zero(t, failure.Attempts)
+	n.requireCounts(t, 0, 0)
+}
+
+func TestContextValuesReachTransportAndLogger(t *testing.T) {
+	type key struct{}
+	ctx := context.WithValue(t.Context(), key{}, "value")
+	n := scripted(ok(`[]`))
+	var seen []any
+	client := n.client(t, func(cfg *sailpoint.Config) {
+		cfg.HTTPClient.Transport = transportFunc(func(req *http.Request) (*http.Response, error) {
+			seen = append(seen, req.Context().Value(key{}))
+			return n.RoundTrip(req)
+		})
+	})
+	_, err := client.PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
+	require.NoError(t, err)
+	require.Equal(t, []any{"value", "value"}, seen, "from the token request and the call")
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// TestTransportsThatBreakTheContract covers transports that break the contract
+// of http.RoundTripper.
+func TestTransportsThatBreakTheContract(t *testing.T) {
+	for name, tt := range map[string]struct {
+		response func(*http.Request) (*http.Response, error)
+		want     error
+	}{
+		"neither response nor error": {func(*http.Request) (*http.Response, error) { return nil, nil }, sailpoint.ErrOutcomeUnknown},
+		"response and error": {func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: http.NoBody}, errReset
+		}, sailpoint.ErrOutcomeUnknown},
+		"response without a body": {func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200}, nil
+		}, sailpoint.ErrInvalidResponse},
+		"no trace, so it may have been sent": {func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Err: errors.New("refused")}
+		}, sailpoint.ErrOutcomeUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			calls := 0
+			n := &network{}
+			client := n.client(t, func(cfg *sailpoint.Config) {
+				cfg.HTTPClient.Transport = transportFunc(func(req *http.Request) (*http.Response, error) {
+					if strings.HasSuffix(req.URL.Path, "/oauth/token") {
+						return n.RoundTrip(req)
+					}
+					calls++
+					return tt.response(req)
+				})
+			})
+			_, err := client.PersonalAccessTokens.Create(t.Context(), inAYear)
+			require.ErrorIs(t, err, tt.want)
+			require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+			require.Equal(t, 1, calls)
+		})
+	}
+}
+
+// TestContextThatEndsAtAnyInstant shows that a Create never misreports whether
+// it was carried out.
+func TestContextThatEndsAtAnyInstant(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	committed := map[string]int{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		name := string(body)[len(`{"name":"`):]
+		name, _, _ = strings.Cut(name, `"`)
+		mu.Lock()
+		committed[name]++
+		mu.Unlock()
+		_, _ = io.WriteString(w, created)
+	}))
+	results := map[string]error{}
+	client := onTransport(t, server.URL)
+	longest := time.Hour // twice as long as a call takes
+	for range 20 {
+		started := time.Now()
+		require.NoError(t, create(t.Context(), client))
+		longest = min(longest, 2*time.Since(started))
+	}
+	for i := range 1000 {
+		ctx, cancel := context.WithTimeout(t.Context(), rand.N(longest))
+		req := newToken()
+		req.Name = fmt.Sprint(i)
+		_, results[req.Name] = client.PersonalAccessTokens.Create(ctx, req)
+		cancel()
+	}
+	server.Close() // waits for the requests in progress
+	ends := map[string]int{}
+	for name, err := range results {
+		switch {
+		case err == nil:
+			ends["success"]++
+			assert.Equal(t, 1, committed[name])
+		case errors.Is(err, sailpoint.ErrOutcomeUnknown):
+			ends["unknown"]++
+			_ = requireOutcome(t, err)
+			assert.LessOrEqual(t, committed[name], 1)
+		default:
+			ends["not created"]++
+			assert.Zero(t, committed[name])
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+	}
+	t.Logf("%d cancelled: %v", len(results), ends)
+	require.Equal(t, 1000, ends["success"]+ends["unknown"]+ends["not created"])
+}
+
+func TestCallEndsAfterTwoMinutesWithoutADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := scripted(silence).client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 50 * time.Second })
+		started := time.Now()
+		_, err := client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, t.Context().Err())
+		require.Equal(t, 2*time.Minute, time.Since(started))
+	})
+}
+
+// TestContextThatEndsLater shows that the error matches the context's error and
+// the last failure.
+func TestContextThatEndsLater(t *testing.T) {
+	t.Run("in the backoff", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			n := scripted(response{status: 503, header: map[string]string{"Retry-After": "10"}})
+			time.AfterFunc(5*time.Second, cancel)
+			err := n.client(t).PersonalAccessTokens.Delete(ctx, "id")
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorIs(t, err, sailpoint.ErrServer)
+			require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
+			require.Len(t, n.calls, 1)
+		})
+	})
+	t.Run("after the request was sent", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		n := scripted(response{then: cancel})
+		_, err := n.client(t).PersonalAccessTokens.Create(ctx, inAYear)
+		require.ErrorIs(t, err, context.Canceled)
+		var outcome *sailpoint.CreateOutcomeError
+		require.ErrorAs(t, err, &outcome)
+		require.Len(t, n.calls, 1)
+	})
+	t.Run("with a cause", func(t *testing.T) {
+		cause := errors.New("shutting down")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		n := scripted(response{status: 503, then: func() { cancel(cause) }})
+		_, err := n.client(t).PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
