@@ -315,7 +315,7 @@ func TestErrorHoldsWhatTheResponseSays(t *testing.T) {
 
 // TestErrorOfAHugeBody shows that the error keeps 64 KiB.
 func TestErrorOfAHugeBody(t *testing.T) {
-	filler := strings.Repeat("x", 5<<20)
+	filler := strings.Repeat("x", 1<<20)
 	for name, body := range map[string]string{
 		"no JSON":          filler,
 		"one text":         `{"detailCode":"a","messages":[{"text":"` + filler + `"}]}`,

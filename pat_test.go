@@ -761,13 +761,24 @@ func TestMaxListBytes(t *testing.T) {
 		"unknown members": func(int) string { return `{"id":"0","x":"` + strings.Repeat("x", 100) + `"}` },
 	} {
 		t.Run(name, func(t *testing.T) {
-			listed := func(n int) (tokens []sailpoint.PersonalAccessToken, err error) {
+			clientOf := func(n int) *sailpoint.Client {
 				var body strings.Builder
 				body.WriteString("[")
 				for i := range n {
 					body.WriteString(token(i) + ",")
 				}
-				client := scripted(ok(strings.TrimSuffix(body.String(), ",")+"]")).client(t, withoutRetries, func(cfg *sailpoint.Config) { cfg.MaxListBytes = limit })
+				return scripted(ok(strings.TrimSuffix(body.String(), ",")+"]")).client(t, withoutRetries, func(cfg *sailpoint.Config) { cfg.MaxListBytes = limit })
+			}
+			fits := func(n int) bool { return list(t.Context(), clientOf(n)) == nil }
+			tooMany := 1
+			for fits(tooMany) {
+				tooMany *= 2
+			}
+			most := tooMany/2 + sort.Search(tooMany/2, func(n int) bool { return !fits(tooMany/2 + n + 1) })
+			require.Positive(t, most)
+
+			listed := func(n int) (tokens []sailpoint.PersonalAccessToken, err error) {
+				client := clientOf(n)
 				list := func() {
 					tokens, err = client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
 				}
@@ -778,12 +789,6 @@ func TestMaxListBytes(t *testing.T) {
 				}
 				return tokens, err
 			}
-			fits, tooMany := 0, 1
-			for _, err := listed(tooMany); err == nil; _, err = listed(tooMany) {
-				fits, tooMany = tooMany, 2*tooMany
-			}
-			most := fits + sort.Search(tooMany-fits-1, func(n int) bool { _, err := listed(fits + n + 1); return err != nil })
-			require.Positive(t, most)
 			tokens, err := listed(most)
 			require.NoError(t, err)
 			require.Len(t, tokens, most)

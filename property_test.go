@@ -30,7 +30,7 @@ import (
 func TestNoSilentLoss(t *testing.T) {
 	t.Parallel()
 	const batches = 100
-	perBatch, environment := 15, ""
+	perBatch, environment := 10, ""
 	if sampletest.Exhaustive() {
 		perBatch, environment = 1000, "SAILPOINT_TEST_EXHAUSTIVE=1 "
 	}

@@ -356,7 +356,7 @@ func TestCuts(t *testing.T) {
 					// The lengths of signatures and HTTP/2 control frames vary
 					// by a few bytes.
 					const margin = 16
-					first, step := sampletest.Choose(t, 61) // odd, so that both ways to end a connection are tried
+					first, step := sampletest.Choose(t, 97) // odd, so that both ways to end a connection are tried
 					var ends [3]int
 					cuts := 0
 					try := func(how cut) {

@@ -202,7 +202,7 @@ func TestMatrixCellsMatter(t *testing.T) {
 		return row == "incomplete" && column != "create" && column != "carried out" ||
 			(column == "create" || column == "patch") && value == "stop to gone"
 	}
-	first, step := sampletest.Choose(t, 5)
+	first, step := sampletest.Choose(t, 9)
 	cells := 0
 	latest := 0 // the row that detected the last change, and most likely detects the next one
 	sailpoint.FlipMatrix(func(cell string, column int) {

@@ -626,7 +626,7 @@ func TestContentTooLargeWhileTheRequestIsWritten(t *testing.T) {
 		_, _ = io.Copy(io.Discard, conn)
 	})
 	req := newToken()
-	req.Name = strings.Repeat("x", 8<<20)
+	req.Name = strings.Repeat("x", 4<<20)
 	_, err := onTransport(t, "http://"+address).PersonalAccessTokens.Create(t.Context(), req)
 	requireMatches(t, err)
 	assert.Equal(t, 413, requireOneError(t, err).StatusCode)

@@ -580,7 +580,7 @@ func (b *bucket) Wait(ctx context.Context) error {
 // TestPruneOf5000 meets the tenant's limit of 100 requests in 10 seconds. With
 // a limiter the tenant rejects no request. Without one, no deletion is lost.
 func TestPruneOf5000(t *testing.T) {
-	first, step := sampletest.Choose(t, 2)
+	first, step := sampletest.Choose(t, 4)
 	for n := first; n < 4; n += step {
 		limited, concurrency := n < 2, []int{0, 32}[n%2]
 		t.Run(fmt.Sprintf("limited %t, concurrency %d", limited, concurrency), func(t *testing.T) {

@@ -41,6 +41,7 @@ func inFile(t *testing.T) lifecycle.FileStore {
 // TestFileStorePassesStoretest also covers a person who deletes or changes the
 // file.
 func TestFileStorePassesStoretest(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) storetest.Place {
 		file := inFile(t)
 		return storetest.Place{
@@ -53,6 +54,7 @@ func TestFileStorePassesStoretest(t *testing.T) {
 
 // TestMemoryStorePassesStoretest opens the same store each time.
 func TestMemoryStorePassesStoretest(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(*testing.T) storetest.Place {
 		memory := &lifecycle.MemoryStore{}
 		return storetest.Place{Open: func() lifecycle.Store { return memory }}

@@ -115,7 +115,7 @@ func TestInvalidFilters(t *testing.T) {
 		"lastUsed isnull;",
 		"\x00",
 		strings.Repeat("(", 102) + "lastUsed isnull" + strings.Repeat(")", 102),
-		strings.Repeat("not ", 1_000_000),
+		strings.Repeat("not ", 100_000),
 	} {
 		assertProblem(t, u.filter(t, filter), 400, "400.1")
 	}

@@ -326,7 +326,7 @@ func TestConcurrentUse(t *testing.T) {
 
 func TestManyTokens(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
-	const many = 20_000
+	const many = 5_000
 	for range many {
 		tenant.Add(sailpoint.PersonalAccessToken{Owner: sailpoint.PersonalAccessTokenOwner{ID: "robot"}})
 	}

@@ -107,6 +107,7 @@ func TestCorrectStorePasses(t *testing.T) {
 
 // TestWrongStoresAreCaught by the check that is named for them. By default the seed chooses one for each check.
 func TestWrongStoresAreCaught(t *testing.T) {
+	t.Parallel()
 	total := 0
 	for _, c := range checks {
 		faults := wrongStores[c.name]
@@ -133,6 +134,7 @@ func TestWrongStoresAreCaught(t *testing.T) {
 
 // TestChecksSayWhyTheyAreSkipped and need no more than Open otherwise.
 func TestChecksSayWhyTheyAreSkipped(t *testing.T) {
+	t.Parallel()
 	var skipped []string
 	for _, c := range checks {
 		memory := &lifecycle.MemoryStore{}
