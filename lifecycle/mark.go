@@ -75,16 +75,9 @@ func baseOf(name string) string {
 	return name
 }
 
-var tagForm = regexp.MustCompile(`^[0-9a-f]{8}`)
-
-// tagFor returns the tag of the token with this ID. It is the beginning of the
-// ID, which a person can see. An ID of another form gets a digest.
-func tagFor(id string) string {
-	if tag := tagForm.FindString(id); tag != "" {
-		return tag
-	}
-	return digest(id)
-}
+// tagFor returns the tag of the token with this ID. It is a digest, because the
+// IDs of an owner's tokens may begin alike.
+func tagFor(id string) string { return digest(id) }
 
 // note returns the Note of a credential that replaced this token. It is stored
 // in the write that replaced the token, and IDs never return to the store. Any

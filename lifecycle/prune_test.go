@@ -28,7 +28,7 @@ const item = "/personal-access-tokens/v1/{id}"
 // that of another token's successor.
 const (
 	markedID    = "0123abcd0123abcd0123abcd0123abcd"
-	marked      = "deploy-next-0123abcd89ef4567a8f40d4c"
+	marked      = "deploy-next-d07e96e389ef45675476b34e"
 	markedOther = "deploy-next-8888abcd89ef4567ff46772f"
 )
 

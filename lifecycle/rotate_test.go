@@ -50,6 +50,12 @@ func requireRotated(t *testing.T, w *world, old string) {
 	require.NotEqual(t, old, w.truth().ID)
 }
 
+// digest returns a digest as temporary names hold it.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:4])
+}
+
 func TestRotateOnTheWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(true)
@@ -73,7 +79,7 @@ func TestRotateOnTheWire(t *testing.T) {
 				assert.Equal(t, want, wire[i])
 			}
 		}
-		assert.Regexp(t, `^POST `+collection+` {"name":"deploy-next-`+old[:8]+`[0-9a-f]{16}","scope":\["sp:my-personal-access-tokens:manage"\],`+
+		assert.Regexp(t, `^POST `+collection+` {"name":"deploy-next-`+digest(old)+`[0-9a-f]{16}","scope":\["sp:my-personal-access-tokens:manage"\],`+
 			`"accessTokenValiditySeconds":600,"expirationDate":"2000-04-30T00:00:00.000Z"}$`, wire[2], "120 days, as the old token")
 		assert.Equal(t, `PATCH `+collection+`/{id} [{"op":"replace","path":"/name","value":"deploy"}]`, wire[8])
 	})
@@ -319,8 +325,7 @@ func TestSweepWithoutACreationTime(t *testing.T) {
 		w := newWorld(false)
 		old := w.adopt()
 		p := &process{w: w}
-		check := sha256.Sum256([]byte("next" + old[:8] + "01234567"))
-		name := jobName + "-next-" + old[:8] + "01234567" + hex.EncodeToString(check[:4])
+		name := jobName + "-next-" + digest(old) + "01234567" + digest("next"+digest(old)+"01234567")
 		w.tenant.Add(sailpoint.PersonalAccessToken{ID: "leftover", Name: name})
 		w.tenant.Inject(sailpointtest.Fault{
 			Method: "GET", Status: 200,
@@ -331,6 +336,30 @@ func TestSweepWithoutACreationTime(t *testing.T) {
 		require.Len(t, result.Left, 1)
 		assert.Equal(t, "leftover", result.Left[0].ID)
 		assert.Len(t, w.made(), 2)
+	})
+}
+
+// TestJobsWhoseIDsBeginAlike checks that a rotation leaves the stored token of
+// another job alone.
+func TestJobsWhoseIDsBeginAlike(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		month := time.Now().Add(-30 * day)
+		other := &lifecycle.MemoryStore{}
+		for id, store := range map[string]lifecycle.Store{"2c9180867b50d088017b554662fb2801": w.memory, "2c9180867b50d088017b554662fb2802": other} {
+			_, secret := w.tenant.Add(sailpoint.PersonalAccessToken{ID: id, Name: "job " + id, Scope: jobScope, Created: month})
+			require.NoError(t, store.Save(t.Context(), lifecycle.Credential{ID: id, Secret: secret}))
+		}
+		p := &process{w: w, on: map[string]fault{"PATCH 1": fails}}
+		_, err := lifecycle.Rotate(t.Context(), p.client(t), other, daily)
+		requireError(t, err, lifecycle.StepRename)
+
+		result, err := rotateJob(daily)(t, &process{w: w})
+		require.NoError(t, err)
+		assert.Empty(t, result.Left)
+		result, err = lifecycle.Rotate(t.Context(), (&process{w: w}).client(t), other, daily)
+		require.NoError(t, err, "the other job's only token must stay")
+		assert.Equal(t, lifecycle.OutcomeFinished, result.Outcome)
 	})
 }
 
