@@ -59,7 +59,9 @@ type Config struct {
 // goroutines may use it.
 type Store struct {
 	server                    *storehttp.Server
-	mount, path, namespace    string
+	mount, path               string // escaped
+	policyPath                string // of the secret, as a policy names it
+	namespace                 string
 	idKey, secretKey, noteKey string
 }
 
@@ -69,7 +71,8 @@ func New(config Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	mount, err := storehttp.EscapePath(strings.Trim(config.Mount, "/"))
+	plainMount := strings.Trim(config.Mount, "/")
+	mount, err := storehttp.EscapePath(plainMount)
 	if err != nil {
 		return nil, fmt.Errorf("%w: Mount %w: set it to the path of a KV version 2 engine, such as secret", sailpoint.ErrInvalidArgument, err)
 	}
@@ -78,7 +81,7 @@ func New(config Config) (*Store, error) {
 		return nil, fmt.Errorf("%w: Path %w: set it to the path of the secret in the engine, without data/", sailpoint.ErrInvalidArgument, err)
 	}
 	s := &Store{
-		server: server, mount: mount, path: path, namespace: config.Namespace,
+		server: server, mount: mount, path: path, policyPath: plainMount + "/data/" + config.Path, namespace: config.Namespace,
 		idKey: cmp.Or(config.IDKey, "id"), secretKey: cmp.Or(config.SecretKey, "secret"), noteKey: cmp.Or(config.NoteKey, "note"),
 	}
 	if s.idKey == s.secretKey || s.idKey == s.noteKey || s.secretKey == s.noteKey {
@@ -240,7 +243,7 @@ func (s *Store) CheckSave(ctx context.Context) error {
 	if _, err := s.read(ctx); err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string][]string{"paths": {s.mount + "/data/" + s.path}})
+	body, err := json.Marshal(map[string][]string{"paths": {s.policyPath}})
 	if err != nil {
 		return err
 	}
@@ -254,7 +257,7 @@ func (s *Store) CheckSave(ctx context.Context) error {
 	case slices.Contains(allowed, "root"), slices.Contains(allowed, "create") && slices.Contains(allowed, "update"):
 		return nil
 	}
-	return fmt.Errorf("the token may only %q at %s/data/%s: grant it read, create and update", allowed, s.mount, s.path)
+	return fmt.Errorf("the token may only %q at %s: grant it read, create and update", allowed, s.policyPath)
 }
 
 func (s *Store) dataPath() string { return "/v1/" + s.mount + "/data/" + s.path }

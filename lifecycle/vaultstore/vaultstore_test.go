@@ -347,6 +347,23 @@ func TestCheckSaveAsksForTheRights(t *testing.T) {
 	}
 }
 
+// TestAPathThatMustBeEscaped in a URL, but not where a policy's path is meant.
+func TestAPathThatMustBeEscaped(t *testing.T) {
+	e, _, open := newEngine(t)
+	e.reply = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.EscapedPath() == "/v1/kv/data/team%20a/b%C3%BCro" {
+			respond(w, http.StatusOK, `{"data":{"data":{},"metadata":{"version":1,"created_time":"then"}}}`)
+			return true
+		}
+		return false
+	}
+	require.NoError(t, open(func(c *vaultstore.Config) { c.Mount, c.Path = "/kv/", "team a/büro" }).CheckSave(t.Context()))
+	assert.Equal(t, []string{
+		"GET /v1/kv/data/team a/büro",
+		`POST /v1/sys/capabilities-self {"paths":["kv/data/team a/büro"]}`,
+	}, e.take())
+}
+
 // TestTokenFailures keep a Save from being sent.
 func TestTokenFailures(t *testing.T) {
 	e, _, open := newEngine(t)
