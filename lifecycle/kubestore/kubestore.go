@@ -135,14 +135,15 @@ func (s *Store) read(ctx context.Context) (stored, error) {
 	if err != nil {
 		return stored{}, err
 	}
-	var o object
 	switch {
 	case s.saysAbsent(got):
 		return stored{credential: lifecycle.Credential{Version: absent}}, nil
 	case got.Status != http.StatusOK:
 		return stored{}, s.refused(got)
-	case json.Unmarshal(got.Body, &o) != nil || o.Kind != "Secret" || o.Metadata.UID == "" || o.Metadata.ResourceVersion == "":
-		return stored{}, errors.New("the response is not a Secret: check the address of the API server") // json's error could repeat the secret
+	}
+	o, ok := secretOf(got)
+	if !ok || o.Metadata.UID == "" || o.Metadata.ResourceVersion == "" {
+		return stored{}, errNotSecret
 	}
 	var members [3]string
 	for i, key := range []string{s.idKey, s.secretKey, s.noteKey} {
@@ -157,6 +158,15 @@ func (s *Store) read(ctx context.Context) (stored, error) {
 		ID: members[0], Secret: sailpoint.NewSecret(members[1]), Note: members[2],
 		Version: o.Metadata.UID + "/" + hex.EncodeToString(digest[:8]),
 	}}, nil
+}
+
+// errNotSecret doesn't repeat the response, which could contain a secret.
+var errNotSecret = errors.New("the response is not a Secret: check the address of the API server")
+
+// secretOf returns the Secret of a successful response, if it is one.
+func secretOf(got response) (o object, ok bool) {
+	ok = json.Unmarshal(got.Body, &o) == nil && o.Kind == "Secret"
+	return o, ok
 }
 
 // saysAbsent reports whether a response says that this very Secret doesn't
@@ -231,6 +241,9 @@ func (s *Store) write(ctx context.Context, now object, c lifecycle.Credential, q
 	case err != nil:
 		return false, err // it may be stored
 	case got.Status/100 == 2:
+		if _, ok := secretOf(got); !ok {
+			return false, errNotSecret // it may be stored, or a proxy may have sent this
+		}
 		return false, nil
 	case got.status.Kind == "Status" && got.Status == http.StatusConflict, s.saysAbsent(got):
 		return true, nil

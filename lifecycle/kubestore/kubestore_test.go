@@ -305,6 +305,7 @@ func TestResponses(t *testing.T) {
 		"a timeout":        {504, `{"kind":"Status","reason":"Timeout"}`, "status 504 Timeout", false},
 		"a proxy's page":   {403, `<html>`, "status 403", false},
 		"a proxy's 409":    {409, `<html>`, "status 409", false},
+		"a proxy's 200":    {200, `<html>`, "the response is not a Secret", false},
 		"a redirect":       {307, ``, "it redirects", false},
 		"a proxy's reason": {400, `{"kind":"Status","reason":"a\nb"}`, `status 400 "a\nb"`, true},
 	} {
