@@ -137,6 +137,7 @@ func TestIssueSucceedsDespiteFaults(t *testing.T) {
 		"lists fail meanwhile":                        {"POST 1": loses, "GET 2": fails, "GET 3": rejects, "GET 4": fails},
 		"the response ends before the secret":         {"POST 1": cut},
 		"the new token is not known at once":          {"token 2": isSlow},
+		"another server does not know it at once":     {"token 3": isSlow},
 		"the response of the store is lost":           {"Save 1": loses},
 		"the store repeats the write":                 {"Save 1": conflicts},
 		"the rename's response is lost":               {"PATCH 1": loses},

@@ -474,7 +474,7 @@ func TestRotateFails(t *testing.T) {
 		"prove":                     {true, map[string]fault{"token 3": fails}, lifecycle.StepProve, sailpoint.ErrServer, 2, 1, true},
 		"prove blocked":             {true, map[string]fault{"token 3": blocks}, lifecycle.StepProve, sailpoint.ErrForbidden, 2, 1, true},
 		"prove denied, no response": {true, map[string]fault{"GET 3": denies, "GET 4": loses}, lifecycle.StepProve, io.ErrUnexpectedEOF, 2, 1, true},
-		"prove rejected":            {true, map[string]fault{"token 3": rejects}, lifecycle.StepProve, lifecycle.ErrStoredCredential, 2, 1, true},
+		"prove rejected":            {true, map[string]fault{"token 3": rejects, "token 4": rejects, "token 5": rejects, "token 6": rejects}, lifecycle.StepProve, lifecycle.ErrStoredCredential, 2, 1, true},
 		"retire":                    {true, map[string]fault{"DELETE 1": fails}, lifecycle.StepRetire, sailpoint.ErrServer, 2, 1, true},
 		"retire, not routed":        {true, map[string]fault{"DELETE 1": hides}, lifecycle.StepRetire, sailpoint.ErrNotFound, 2, 1, true},
 		"rename, not routed":        {true, map[string]fault{"PATCH 1": hides}, lifecycle.StepRename, sailpoint.ErrNotFound, 1, 0, true},
@@ -561,7 +561,7 @@ func TestRotateWithALaggingRead(t *testing.T) {
 		is   error
 	}{
 		"after the save":            {2, nil, lifecycle.StepLoad, nil},
-		"after a proof that failed": {3, map[string]fault{"token 3": rejects}, lifecycle.StepProve, lifecycle.ErrStoredCredential},
+		"after a proof that failed": {3, map[string]fault{"token 3": rejects, "token 4": rejects, "token 5": rejects, "token 6": rejects}, lifecycle.StepProve, lifecycle.ErrStoredCredential},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -152,7 +152,7 @@ func (r *run) readBack(ctx context.Context, c Credential, created *sailpoint.Cre
 // its secret. It does not restore the old secret. Another run may have verified
 // the new one already and may delete the old token.
 func (r *run) verifyStored(ctx context.Context) error {
-	rejected, err := r.tryCredential(ctx, r.cur)
+	rejected, err := r.tryCredentialAt(ctx, verifyTimes, r.cur)
 	if err == nil {
 		r.stored.Working = true
 		return nil
