@@ -15,6 +15,7 @@ import (
 func (c *call) readResponse(resp *http.Response, err error) (event, *Error) {
 	if err != nil {
 		failure := c.lastFailure()
+		failure.RetryAfter, failure.retryAfterUnreadable = 0, false // this attempt came after that wait
 		failure.Err = c.cause(err)
 		ended := c.ctx.Err()
 		failure.noReply = ended == nil || !errors.Is(failure.Err, ended)

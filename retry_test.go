@@ -541,6 +541,26 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// TestRetryAfterIsWaitedForOnce covers an attempt without a response, after the
+// wait.
+func TestRetryAfterIsWaitedForOnce(t *testing.T) {
+	for _, value := range []string{"20", "soon"} {
+		t.Run(value, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := scripted(response{status: 503, header: map[string]string{"Retry-After": value}}, response{err: errReset})
+				client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetryWait = 20 * time.Second })
+				started := time.Now()
+				failure := requireOneError(t, list(t.Context(), client))
+				assert.Zero(t, failure.RetryAfter)
+				assert.Equal(t, 503, failure.StatusCode)
+				assert.GreaterOrEqual(t, time.Since(started), 20*time.Second)
+				assert.Less(t, time.Since(started), 22*time.Second)
+				n.requireCounts(t, 4, 1)
+			})
+		})
+	}
+}
+
 func TestMaxRetryWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(response{status: 429, header: map[string]string{"Retry-After": "120"}}, ok(`[]`))
