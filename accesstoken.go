@@ -3,6 +3,7 @@ package sailpoint
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 )
 
@@ -107,8 +108,12 @@ func (c *call) awaitBearer(refused Secret) (*bearer, error) {
 func (c *call) bearerInsteadOf(ctx context.Context, refused Secret) (*bearer, error) {
 	bearers := c.client.bearers
 	if left := bearers.pause.left(); left > 0 && bearers.usable() == nil && !c.mayWait(left, left) {
-		op := c.client.tokenOperation()
-		return nil, bearers.pause.heldBack(&Error{Op: op.name()})
+		return nil, bearers.pause.heldBack(&Error{Op: c.client.tokenOperation().name()})
 	}
-	return bearers.getInsteadOf(ctx, refused)
+	b, err := bearers.getInsteadOf(ctx, refused)
+	if err != nil && c.client.cfg.TokenSource == nil && errors.Is(context.Cause(ctx), errCallTimeout) {
+		// The fetch began later, and would fail in the same way.
+		return nil, &Error{Op: c.client.tokenOperation().name(), Err: errCallTimeout, noReply: true}
+	}
+	return b, err
 }

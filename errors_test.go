@@ -710,6 +710,10 @@ func TestErrUnreachable(t *testing.T) {
 	noSource := withSource(func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
 		return sailpoint.AccessToken{}, broken
 	})
+	silentSource := withSource(func(ctx context.Context, _ sailpoint.Secret) (sailpoint.AccessToken, error) {
+		<-ctx.Done()
+		return sailpoint.AccessToken{}, ctx.Err()
+	})
 	quick := func(cfg *sailpoint.Config) { cfg.AttemptTimeout = time.Second }
 	for name, tt := range map[string]struct {
 		api, token []response
@@ -729,6 +733,8 @@ func TestErrUnreachable(t *testing.T) {
 		"token endpoint refused":             {token: []response{refused}, want: []error{sailpoint.ErrUnreachable}},
 		"token endpoint unknown":             {token: []response{unknownHost}, want: []error{sailpoint.ErrUnreachable}},
 		"token endpoint silent":              {token: []response{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
+		"token endpoint silent for long":     {token: []response{silence}, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
+		"TokenSource silent for long":        {change: silentSource, want: []error{context.DeadlineExceeded}},
 		"token endpoint 503":                 {token: []response{{status: 503}}, want: []error{sailpoint.ErrServer}},
 		"token endpoint down after a 401":    {api: []response{{status: 401}}, token: []response{issued("bearer-1", 60), refused}, want: []error{sailpoint.ErrUnreachable}},
 		"caller's deadline":                  {api: []response{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},

@@ -61,7 +61,7 @@ type operation struct {
 	kind        kind
 }
 
-func (op *operation) name() string { return operationName(op.method, op.template) }
+func (op operation) name() string { return operationName(op.method, op.template) }
 
 // expects reports whether a response with this status means success.
 func (op *operation) expects(status int) bool {
