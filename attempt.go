@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
 	"time"
@@ -38,9 +39,10 @@ type attempt struct {
 
 	ownTransport bool // not net/http's
 
-	redirect string // the host in the response's Location
-	body     io.ReadCloser
-	readErr  error // from reading body
+	response *http.Response // nil if there was none
+	redirect string         // the host in its Location
+	body     io.ReadCloser  // its own, because the attempt takes its place in response
+	readErr  error          // from reading body
 }
 
 // begin starts an attempt with its time limit.
@@ -223,7 +225,7 @@ type timeoutError struct {
 
 func (e *timeoutError) Error() string { return fmt.Sprintf("%s within %s", e.missing, e.limit) }
 
-var errCallTimeout = &timeoutError{"no response to a call without a deadline", callTimeout}
+var errCallTimeout = &timeoutError{"no complete response to a call without a deadline", callTimeout}
 
 // Is matches context.DeadlineExceeded, as the time limits of net/http do.
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }

@@ -72,10 +72,10 @@ func TestOneByteASecond(t *testing.T) {
 				continue
 			}
 			assert.Equal(t, 30*time.Second, time.Since(started), op.name)
-			require.ErrorContains(t, err, "no response within 30s")
+			require.ErrorContains(t, err, "no complete response within 30s")
 		}
 		n = &network{token: always(dripping(200))}
-		require.ErrorContains(t, list(t.Context(), n.client(t, withoutRetries)), "no response within 30s")
+		require.ErrorContains(t, list(t.Context(), n.client(t, withoutRetries)), "no complete response within 30s")
 	})
 }
 
@@ -104,7 +104,7 @@ func TestAttemptTimeout(t *testing.T) {
 				require.Equal(t, 5*time.Second, time.Since(started))
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.NotErrorIs(t, err, context.Canceled)
-				require.ErrorContains(t, err, "no response within 5s")
+				require.ErrorContains(t, err, "no complete response within 5s")
 			})
 		})
 	}

@@ -305,8 +305,8 @@ func TestErrorNamesTheLimitThatEndedTheWait(t *testing.T) {
 	fiftySeconds := func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 50 * time.Second }
 	const (
 		callers = "context deadline exceeded"
-		attempt = "no response within 30s"
-		whole   = "no response to a call without a deadline within 2m0s"
+		attempt = "no complete response within 30s"
+		whole   = "no complete response to a call without a deadline within 2m0s"
 	)
 	for name, tt := range map[string]struct {
 		change   func(*sailpoint.Config)

@@ -261,7 +261,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		resp.Header.Del("Location") // so that http.Client doesn't follow or even parse it
 	}
-	a.body, resp.Body = resp.Body, a
+	a.response, a.body, resp.Body = resp, resp.Body, a
 	return resp, nil
 }
 
@@ -346,7 +346,9 @@ func (c *call) finalError(err error) error {
 		failure.TokenID = c.tokenID
 		failure.Attempts = c.attempts
 	}
-	failure.unknown = c.kind.changes() && c.certainty != notCarriedOut
+	if c.kind.changes() && c.certainty != notCarriedOut {
+		failure.unknown = c.name()
+	}
 	return failure
 }
 

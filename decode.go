@@ -262,6 +262,10 @@ func withoutValues(err error) error {
 	case errors.As(err, &semantic):
 		return fmt.Errorf("the response is not the API's JSON, at byte %d", semantic.ByteOffset)
 	}
+	// jsontext puts its own name before the error of a read.
+	if read := errors.Unwrap(err); read != nil && strings.HasPrefix(err.Error(), "jsontext: ") {
+		return read
+	}
 	return err
 }
 

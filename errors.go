@@ -103,9 +103,9 @@ type Error struct {
 	own            bool // the API itself responded, since an intermediary sets neither detailCode nor trackingId
 	invalid        bool // a successful response can't be trusted
 	noReply        bool // the last attempt got no complete response header
-	unknown        bool // the call may have been carried out
 
-	heldBackBy int // the status of the earlier response that holds this call back
+	heldBackBy int    // the status of the earlier response that holds this call back
+	unknown    string // the operation that may have been carried out, or ""
 
 	retryAfterUnreadable bool
 }
@@ -146,8 +146,12 @@ func (e *Error) reasons() (parts []string) {
 	if e.Err != nil {
 		parts = append(parts, redact.PrintableError(e.Err))
 	}
-	if e.unknown {
+	switch e.unknown {
+	case "":
+	case e.Op:
 		parts = append(parts, "it may have been carried out")
+	default: // the request for a bearer failed, before a retry
+		parts = append(parts, e.unknown+" may have been carried out")
 	}
 	return parts
 }
@@ -194,7 +198,7 @@ func (e *Error) Is(target error) bool {
 	case ErrInvalidResponse:
 		return e.invalid
 	case ErrOutcomeUnknown:
-		return e.unknown
+		return e.unknown != ""
 	case ErrRateLimited:
 		return e.StatusCode == http.StatusTooManyRequests || e.heldBackBy == http.StatusTooManyRequests
 	}

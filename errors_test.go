@@ -442,6 +442,54 @@ func TestTokenEndpointErrorsQuoteNoText(t *testing.T) {
 	}
 }
 
+// TestErrorTextOfALostBearer covers a Delete that may have been carried out
+// before the request for another bearer failed.
+func TestErrorTextOfALostBearer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted(response{status: 503}, response{status: 401})
+		n.token = inTurn(issued("bearer-1", 60), response{status: 400, body: `{"error":"invalid_client"}`})
+		err := n.client(t).PersonalAccessTokens.Delete(t.Context(), "id")
+		requireMatches(t, err, sailpoint.ErrInvalidCredentials, sailpoint.ErrOutcomeUnknown)
+		require.EqualError(t, err, "sailpoint: POST /oauth/token: 400 Bad Request: invalid_client: "+
+			"the client id or secret was rejected: check both: DELETE /v2024/personal-access-tokens/{id} may have been carried out")
+	})
+}
+
+// TestErrorOfASuccessfulResponseHasItsRequestID shows that support can find the
+// request of a list that ends early or lacks the token.
+func TestErrorOfASuccessfulResponseHasItsRequestID(t *testing.T) {
+	for name, tt := range map[string]struct {
+		call func(context.Context, *sailpoint.PersonalAccessTokensService) error
+		body string
+	}{
+		"List": {func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			_, err := s.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
+			return err
+		}, `[` + aToken + `,`},
+		"All": {func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) (err error) {
+			for _, err = range s.All(ctx, sailpoint.ListPersonalAccessTokensOptions{}) { //nolint:revive // only the last error counts
+			}
+			return err
+		}, `[` + aToken + `,`},
+		"Get": {func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			_, err := s.Get(ctx, "id")
+			return err
+		}, `[` + aToken + `]`},
+		"Self": {func(ctx context.Context, s *sailpoint.PersonalAccessTokensService) error {
+			_, err := s.Self(ctx)
+			return err
+		}, `[` + aToken + `]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := scripted(response{body: tt.body, header: map[string]string{"SLPT-Request-ID": "req-1"}})
+			failure := requireOneError(t, tt.call(t.Context(), n.client(t, withoutRetries).PersonalAccessTokens))
+			assert.Equal(t, 200, failure.StatusCode)
+			assert.Equal(t, 1, failure.Attempts)
+			assert.Equal(t, "req-1", failure.RequestID)
+		})
+	}
+}
+
 func TestErrorTextCountsAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{api: always(response{status: 503})}
@@ -734,13 +782,13 @@ func TestErrUnreachable(t *testing.T) {
 		"token endpoint unknown":             {token: []response{unknownHost}, want: []error{sailpoint.ErrUnreachable}},
 		"token endpoint silent":              {token: []response{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
 		"token endpoint silent for long":     {token: []response{silence}, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
-		"TokenSource silent for long":        {change: silentSource, want: []error{context.DeadlineExceeded}},
 		"token endpoint 503":                 {token: []response{{status: 503}}, want: []error{sailpoint.ErrServer}},
 		"token endpoint down after a 401":    {api: []response{{status: 401}}, token: []response{issued("bearer-1", 60), refused}, want: []error{sailpoint.ErrUnreachable}},
 		"caller's deadline":                  {api: []response{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
 		"caller's deadline in the fetch":     {token: []response{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
 		"limiter after a refused connection": {api: []response{refused}, change: limited, want: []error{broken}},
 		"TokenSource":                        {change: noSource, want: []error{broken}},
+		"TokenSource silent for long":        {change: silentSource, want: []error{context.DeadlineExceeded}},
 		"302":                                {api: []response{{status: 302}}},
 		"405":                                {api: []response{{status: 405}}},
 		"407":                                {api: []response{{status: 407}}},

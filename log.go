@@ -20,7 +20,7 @@ func (c *call) log(resp *http.Response, failure *Error) {
 	attrs := append(c.logAttrs(8), slog.String("method", c.method), slog.String("path", c.template),
 		slog.Int("attempt", c.attempts), slog.Duration("duration", time.Since(c.attempt.started)))
 	if resp != nil {
-		attrs = append(attrs, slog.Int("status", resp.StatusCode), slog.String("request_id", redact.Printable(c.requestID(resp))))
+		attrs = append(attrs, slog.Int("status", resp.StatusCode), slog.String("request_id", redact.Printable(c.requestID())))
 		if strings.EqualFold(resp.Header.Get("X-Deprecated"), "true") {
 			attrs = append(attrs, slog.Bool("deprecated", true))
 		}

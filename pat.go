@@ -58,7 +58,7 @@ func (s *PersonalAccessTokensService) Create(ctx context.Context, req CreatePers
 	call := s.client.call(ctx, op, func(body io.Reader) error { return decodeCreated(body, &created) })
 	err = call.do()
 	var failure *Error
-	if errors.As(err, &failure) && failure.unknown {
+	if errors.As(err, &failure) && failure.unknown != "" {
 		if call.redactor().Text(created.ID) != created.ID {
 			created.ID = "" // it repeats a secret
 		}
@@ -390,10 +390,9 @@ func (s *PersonalAccessTokensService) find(ctx context.Context, ownerID, id stri
 		return nil, err
 	}
 	if token == nil {
-		return nil, &Error{
-			Op: op.name(), TokenID: call.tokenID, StatusCode: http.StatusOK, Attempts: call.attempts,
-			Err: &notListedError{"is listed"},
-		}
+		failure := call.newFailure()
+		failure.Err = &notListedError{"is listed"}
+		return nil, call.finalError(failure)
 	}
 	return token, nil
 }

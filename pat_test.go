@@ -894,7 +894,7 @@ func TestAllLimitsEachWaitOnly(t *testing.T) {
 		for _, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
 			if err != nil {
 				require.ErrorIs(t, err, context.DeadlineExceeded)
-				require.ErrorContains(t, err, "no response within 10s")
+				require.ErrorContains(t, err, "no complete response within 10s")
 				break
 			}
 			count++
@@ -943,7 +943,7 @@ func TestAllEndsATrickle(t *testing.T) {
 		"a few bytes each time":    {every(9*time.Second, 20, 1000), 10 * time.Second, 12, 100 * time.Second, "less than 1 KiB of the response within 1m40s"},
 		"a byte less than enough":  {every(10*time.Second-1, 102, 1000), 10 * time.Second, 11, 100 * time.Second, "less than 1 KiB of the response within 1m40s"},
 		"enough":                   {every(10*time.Second-1, 103, 1000), 10 * time.Second, 1000, 1000 * (10*time.Second - 1), ""},
-		"silence":                  {every(11*time.Second, 2000, 1000), 10 * time.Second, 1, 10 * time.Second, "no response within 10s"},
+		"silence":                  {every(11*time.Second, 2000, 1000), 10 * time.Second, 1, 10 * time.Second, "no complete response within 10s"},
 		"no limit":                 {every(time.Minute, 20, 1000), -1, 1000, 1000 * time.Minute, ""},
 		"a limit beyond all times": {every(time.Minute, 20, 1000), math.MaxInt64, 1000, 1000 * time.Minute, ""},
 	} {

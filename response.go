@@ -46,7 +46,7 @@ func (c *call) readSuccess(resp *http.Response) (event, *Error) {
 		}
 		return 0, nil
 	}
-	event, failure := c.bodyFailure(c.newFailure(resp), err)
+	event, failure := c.bodyFailure(err)
 	if event == incomplete {
 		c.readClock(resp)
 	}
@@ -55,7 +55,7 @@ func (c *call) readSuccess(resp *http.Response) (event, *Error) {
 
 // readFailure returns the failure in an unsuccessful response.
 func (c *call) readFailure(resp *http.Response) (event, *Error) {
-	failure := c.newFailure(resp)
+	failure := c.newFailure()
 	if resp.StatusCode < http.StatusMultipleChoices {
 		_ = resp.Body.Close() // not read, because it may hold a secret
 		failure.invalid = true
@@ -98,18 +98,18 @@ func (c *call) readClock(resp *http.Response) {
 	}
 }
 
-// newFailure returns the failure of an attempt that got resp.
-func (c *call) newFailure(resp *http.Response) *Error {
-	return &Error{StatusCode: resp.StatusCode, RequestID: c.requestID(resp)}
+// newFailure returns the failure of an attempt that got a response.
+func (c *call) newFailure() *Error {
+	return &Error{StatusCode: c.attempt.response.StatusCode, RequestID: c.requestID()}
 }
 
 // requestID returns the gateway's id of the request. For the token endpoint it
 // is "", because an Error shows none of its texts.
-func (c *call) requestID(resp *http.Response) string {
+func (c *call) requestID() string {
 	if c.kind == kindFetch {
 		return ""
 	}
-	return c.redactor().Text(resp.Header.Get("SLPT-Request-ID"))
+	return c.redactor().Text(c.attempt.response.Header.Get("SLPT-Request-ID"))
 }
 
 // redirected returns the error of a 3xx response. It doesn't name the host for
@@ -121,9 +121,10 @@ func (c *call) redirected() error {
 	return fmt.Errorf("a redirect to the host %.200q was not followed", c.redactor().Text(c.attempt.redirect))
 }
 
-// bodyFailure completes the failure of a successful response whose body was
-// read up to err.
-func (c *call) bodyFailure(failure *Error, err error) (event, *Error) {
+// bodyFailure returns the failure of a successful response whose body was read
+// up to err.
+func (c *call) bodyFailure(err error) (event, *Error) {
+	failure := c.newFailure()
 	failure.Err = c.cause(err)
 	var object *oauthError
 	if errors.As(err, &object) {
@@ -141,7 +142,7 @@ func (c *call) bodyFailure(failure *Error, err error) (event, *Error) {
 
 // cutShort returns the error of a response that was partly read, up to err.
 func (c *call) cutShort(err error) error {
-	_, failure := c.bodyFailure(&Error{StatusCode: http.StatusOK}, err)
+	_, failure := c.bodyFailure(err)
 	return c.finalError(failure)
 }
 
