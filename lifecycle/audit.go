@@ -76,7 +76,7 @@ type AuditPolicy struct {
 type Finding struct {
 	Kind  Kind
 	Token sailpoint.PersonalAccessToken // as seen by the audit
-	Text  string                        // one English sentence that contains nothing that the token's owner wrote
+	Text  string                        // in English; it contains nothing that the token's owner wrote
 }
 
 // Report is the result of [Audit].
@@ -219,7 +219,7 @@ func (p *AuditPolicy) examine(token *sailpoint.PersonalAccessToken, at time.Time
 	p.examineExpiry(token, at, found)
 	p.examineRights(token, found)
 	if marked(token.Name) && !p.isInGrace(token, at) {
-		found(FindingUnfinished, "Its name has the mark of an unfinished rotation. It may hold the only working secret, so run the rotation again.")
+		found(FindingUnfinished, "Its name has the mark of an unfinished rotation or issue. It may hold the only working secret, so run that job again.")
 	}
 }
 

@@ -52,7 +52,7 @@ func TestFindings(t *testing.T) {
 	const (
 		never      = "no-expiry: No expiry reported. It never expires, or the API omits its expiry."
 		allRights  = "every-right: It may do whatever its owner may (sp:scopes:all)."
-		unfinished = "unfinished-rotation: Its name has the mark of an unfinished rotation. It may hold the only working secret, so run the rotation again."
+		unfinished = "unfinished-rotation: Its name has the mark of an unfinished rotation or issue. It may hold the only working secret, so run that job again."
 	)
 	ago := func(d time.Duration) *time.Time { return ptr(time.Now().Add(-d)) }
 	in := func(d time.Duration) *time.Time { return ptr(time.Now().Add(d)) }

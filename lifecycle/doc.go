@@ -49,7 +49,8 @@
 //   - They never delete somebody else's token. They delete only tokens that
 //     this run made, the token that the stored one replaced, and tokens whose
 //     temporary name shows that an earlier run made them for the same purpose.
-//   - One successful call cleans up whatever earlier calls left.
+//   - One successful call cleans up whatever earlier calls of the same function
+//     left.
 //   - An error lists every token that the run made and left. It also lists
 //     every request to create a token that may still take effect.
 //
@@ -60,10 +61,13 @@
 // A new token has a temporary name until its secret is stored and the old token
 // is deleted. Issue appends -new- and 16 hexadecimal digits to the final name,
 // and Rotate appends -next- and 24. Such a token may hold the only working
-// secret, so don't delete it. The next run deletes or renames it. [Prune] and
-// [Renew] skip it. The last eight digits are a checksum, so a name that somebody
-// typed isn't a temporary one. In a test, make one by a Rotate that fails, for
-// example because its DELETE gets a 403.
+// secret, so don't delete it. The next run of the same function deletes or
+// renames it. [Prune] and [Renew] skip it. The last eight digits are a checksum,
+// so a name that somebody typed isn't a temporary one. In a test, make one by a
+// Rotate that fails, for example because its DELETE gets a 403.
+//
+// If ctx ends after a token was created, Issue and Rotate find out whether its
+// secret is stored, and delete the token if not. This takes at most two minutes.
 //
 // The API can't delete or rename a token on a condition. The promises therefore
 // don't hold if a person deletes or renames these tokens during a run.

@@ -27,7 +27,8 @@ type Result struct {
 	Outcome Outcome
 	Token   sailpoint.PersonalAccessToken // the store holds its secret
 	// Replaced is the ID of the token that the stored one replaced. It is empty
-	// for OutcomeUnchanged, and if the store held no token before.
+	// for OutcomeUnchanged, and if the store held no token before or one that
+	// was gone.
 	Replaced string
 	RetireAt time.Time // when to call Rotate again to delete the old token; only for OutcomePending
 	// Client is the client to continue with. It is the given one, unless the
@@ -153,7 +154,7 @@ func (r *run) issue(ctx context.Context, req sailpoint.CreatePersonalAccessToken
 func (r *run) storedWorks(ctx context.Context) (bool, error) {
 	if baseOf(r.token.Name) != r.base {
 		err := wrap(ErrStoredCredential, errors.New("it holds another token, with the ID "+r.token.ID))
-		return false, r.fail(StepList, err, "use a separate store for each token")
+		return false, r.fail(StepList, err, "use a separate store for each token, or rename that token")
 	}
 	times := verifyTimes
 	if hasExpired(&r.token) {

@@ -153,6 +153,7 @@ func TestIssueSucceedsDespiteFaults(t *testing.T) {
 				for _, left := range result.Left { // only tokens that may still appear
 					assert.Empty(t, left.ID)
 					assert.Regexp(t, `^deploy-new-[0-9a-f]{16}$`, left.Name)
+					assert.Contains(t, left.Why, "the next run of issue deletes it", "a rotation doesn't")
 					assert.Contains(t, []fault{fails, isMuchLater}, on["POST 1"])
 				}
 				requireIssued(t, w)

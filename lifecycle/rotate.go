@@ -211,7 +211,7 @@ func (r *run) begin(ctx context.Context, opts RotateOptions) (*Result, error) {
 	old := r.token
 	req, err := opts.successor(&old, r.given.APIVersion())
 	if err != nil {
-		return nil, r.fail(StepCreate, err, "change the options and run it again")
+		return nil, r.fail(StepCreate, err, "correct this and run it again")
 	}
 	if err := r.replace(ctx, req, old.ID); err != nil {
 		return nil, err

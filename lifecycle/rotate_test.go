@@ -153,7 +153,8 @@ func TestSuccessor(t *testing.T) {
 				result, err := lifecycle.Rotate(t.Context(), client, w.memory, tt.opts)
 				if tt.err != "" {
 					require.ErrorContains(t, err, tt.err)
-					requireError(t, err, lifecycle.StepCreate, sailpoint.ErrInvalidArgument)
+					failure := requireError(t, err, lifecycle.StepCreate, sailpoint.ErrInvalidArgument)
+					assert.Equal(t, "correct this and run it again; nothing was changed", failure.Next, "not only the options may be wrong")
 					require.Len(t, w.made(), 1)
 					return
 				}
@@ -894,6 +895,59 @@ func TestRotateIsTooSlow(t *testing.T) {
 			assert.Equal(t, old, w.truth().ID)
 		})
 	}
+}
+
+// stuck is a tenant and a store that take as long as they may once Save has
+// failed.
+type stuck struct {
+	*process
+	end    context.CancelFunc // of the job's context
+	failed bool
+}
+
+func (s *stuck) Save(ctx context.Context, c lifecycle.Credential) error {
+	if s.failed {
+		return s.process.Save(ctx, c)
+	}
+	s.failed = true
+	s.end()
+	return errDown
+}
+
+func (s *stuck) Load(ctx context.Context) (lifecycle.Credential, error) {
+	if s.failed {
+		<-time.After(time.Minute - time.Second)
+	}
+	return s.process.Load(ctx)
+}
+
+func (s *stuck) RoundTrip(req *http.Request) (*http.Response, error) {
+	if s.failed {
+		<-req.Context().Done()
+	}
+	return s.process.RoundTrip(req)
+}
+
+// TestCleaningUpAfterTheContextEnded is bounded, as the package's documentation
+// says.
+func TestCleaningUpAfterTheContextEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		old := w.adopt()
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &stuck{process: &process{w: w}, end: cancel}
+		cfg := w.tenant.Config()
+		cfg.HTTPClient = &http.Client{Transport: s}
+		client, err := sailpoint.NewClient(cfg)
+		require.NoError(t, err)
+		began := time.Now()
+		_, err = lifecycle.Rotate(ctx, client, s, daily)
+		failure := requireError(t, err, lifecycle.StepSave, errDown, context.DeadlineExceeded)
+		assert.Equal(t, lifecycle.Stored{ID: old, Known: true}, failure.Stored)
+		assert.Len(t, failure.Left, 1)
+		assert.Greater(t, time.Since(began), time.Minute+30*time.Second)
+		assert.LessOrEqual(t, time.Since(began), 2*time.Minute)
+	})
 }
 
 // heldUp is a process that pauses after its first Load.

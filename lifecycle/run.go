@@ -245,7 +245,7 @@ func (r *run) leftovers() []Leftover {
 	list := slices.Clone(r.left)
 	if r.unobserved > 0 {
 		list = append(list, Leftover{
-			Name: r.mark.on(r.base), Why: "its create had no response; it may still appear, and the next run deletes it",
+			Name: r.mark.on(r.base), Why: "its create had no response; it may still appear, and the next run of " + r.op + " deletes it",
 		})
 	}
 	return list

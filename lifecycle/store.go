@@ -97,7 +97,9 @@ var (
 //
 // After a crash Issue can't know whether the secret of a token that it finds
 // was stored. It then returns an error that names the token and says what to
-// do. [Rotate] rejects a SaveFunc, because it must read the stored credential.
+// do. Nor can it know what an earlier call stored, so a second call returns
+// [ErrNameTaken]. [Rotate] rejects a SaveFunc, because it must read the stored
+// credential.
 type SaveFunc func(ctx context.Context, c Credential) error
 
 // Load returns [errors.ErrUnsupported].
