@@ -53,11 +53,22 @@ func isAny(err error, targets ...error) bool {
 	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
+// streamError is the error of a response that was reset over HTTP/2. The type
+// of net/http itself isn't exported, but fills in one with the same fields.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (streamError) Error() string { return "" }
+
 // exitCode returns 1 only for an error that may pass by itself, because --quiet
 // doesn't print such an error.
 func exitCode(err error) int {
 	var code outcome
 	var failure *sailpoint.Error
+	var lookup *net.DNSError
 	switch {
 	case err == nil:
 		return exitDone
@@ -65,16 +76,16 @@ func exitCode(err error) int {
 		return int(code)
 	case errors.As(err, new(usageError)):
 		return exitUsage
-	case errors.As(err, new(*tls.CertificateVerificationError)),
+	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, &lookup) && lookup.IsNotFound,
 		errors.As(err, new(*sailpoint.CreateOutcomeError)) && !errors.As(err, new(*lifecycle.Error)): // whose next run deletes a lost token
 		return exitPerson
-	case isAny(err, sailpoint.ErrInvalidArgument, sailpoint.ErrSelf):
+	case isAny(err, sailpoint.ErrInvalidArgument, sailpoint.ErrSelf) && !errors.As(err, new(*lifecycle.Error)): // which comes after requests
 		return exitUsage
 	case isAny(err, passing...):
 		return exitAgain
 	case isAny(err, lasting...):
 		return exitPerson
-	case isAny(err, passingCauses...), errors.As(err, new(*net.OpError)),
+	case isAny(err, passingCauses...), errors.As(err, new(*net.OpError)), errors.As(err, new(streamError)),
 		errors.As(err, &failure) && (failure.StatusCode == http.StatusRequestTimeout || failure.StatusCode == http.StatusTooEarly):
 		return exitAgain
 	}

@@ -43,6 +43,7 @@ func TestExitCode(t *testing.T) {
 		{fmt.Errorf("read the store: %w", dial), 1},
 		{fmt.Errorf("x: %w", io.ErrUnexpectedEOF), 1},
 		{errNotConfirmed, 1},
+		{fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "server misbehaving", IsTemporary: true}}), 1},
 		{run(lifecycle.ErrInProgress, dial), 1},
 		{run(lifecycle.ErrSuperseded, lifecycle.ErrStoreConflict), 1},
 		{run(lifecycle.ErrStoreUnknown, errors.New("x")), 1},
@@ -58,6 +59,8 @@ func TestExitCode(t *testing.T) {
 		{&sailpoint.Error{StatusCode: 409}, 3},
 		{&sailpoint.Error{StatusCode: 422}, 3},
 		{sailpoint.ErrInvalidCredentials, 3},
+		{fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}), 3},
+		{run(errors.New("no lifetime"), sailpoint.ErrInvalidArgument), 3}, // something was sent
 		{sailpoint.ErrInvalidResponse, 3},
 		{errors.Join(sailpoint.ErrUnreachable, &tls.CertificateVerificationError{}), 3},
 		{run(lifecycle.ErrNoFreeSlot, sailpoint.ErrServer), 3},

@@ -140,6 +140,48 @@ func TestThreeRunsOfTheBuiltCommand(t *testing.T) {
 	assert.Equal(t, "deploy", tenant.Tokens()[1].Name)
 }
 
+// TestLostSecretOfACreatedTokenIsReported shows that the id of a new token is
+// printed if nobody reads its secret. A write to a closed pipe would otherwise
+// end the command silently.
+func TestLostSecretOfACreatedTokenIsReported(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	b := newBuilt(t, tenant, tenant.Config())
+	cmd, _, stderr := b.command("create --name x --scope y --show-secret -o json")
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	defer writer.Close()
+	require.NoError(t, reader.Close())
+	cmd.Stdout = writer
+	_ = cmd.Run()
+	require.Len(t, tenant.Tokens(), 2)
+	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
+	assert.Equal(t, "sailpat create: the secret of the new token is lost: delete the token "+tenant.Tokens()[1].ID+
+		": write /dev/stdout: broken pipe\n", stderr.String())
+}
+
+// TestResponseThatHTTP2ResetsMayPass resets a list over HTTP/2 in its middle.
+func TestResponseThatHTTP2ResetsMayPass(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			tenant.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`[{"id":`))
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	i := invocation{env: settings(tenant), transport: server.Client().Transport}.with("SAIL_BASE_URL", server.URL)
+	code, stdout, stderr := i.run(t.Context(), "list --rate 1000")
+	assert.Equal(t, 1, code)
+	assert.Empty(t, stdout)
+	assert.Contains(t, stderr, "stream error: stream ID")
+}
+
 // held is a handler that holds back the second of some requests until it is
 // released.
 type held struct {
