@@ -29,7 +29,7 @@ func (h *holding) add(t *sailpoint.PersonalAccessToken) error {
 	}
 	if h.tokens > maxHeldTokens || h.bytes > maxHeldBytes {
 		return fmt.Errorf("lifecycle: more than %d tokens or %d MiB would be held in memory: "+
-			"select fewer tokens, for example those of one owner by OwnerID", maxHeldTokens, maxHeldBytes>>20)
+			"select fewer tokens, for example those of one owner", maxHeldTokens, maxHeldBytes>>20)
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func (o *PruneOptions) check(report *Report) error {
 			return invalidArgument("%.80q is not a kind of finding: use one of Kinds()", kind)
 		}
 		if kind == FindingNearLimit || kind == FindingUnfinished || kind == FindingManaged {
-			return invalidArgument("a finding of the kind %s is never a reason to delete a token: remove it from Kinds", kind)
+			return invalidArgument("a finding of the kind %s is never a reason to delete a token: leave it out", kind)
 		}
 	}
 	return nil
@@ -186,7 +186,7 @@ func (p *pruning) recheck(ctx context.Context, ownerID string) error {
 		case !exists:
 			c.Status = StatusGone
 		case left == 0:
-			c.postpone("MaxDeletions is reached")
+			c.postpone("the limit of deletions is reached")
 		default:
 			left--
 			if !p.opts.Apply {

@@ -305,7 +305,7 @@ func TestPruneCeiling(t *testing.T) {
 				assert.Equal(t, want, count(changes, status))
 				assert.Equal(t, 105-want, count(changes, lifecycle.StatusDeferred))
 				if want < 105 {
-					assert.Equal(t, "not tried, because MaxDeletions is reached", changes[104].Reason)
+					assert.Equal(t, "not tried, because the limit of deletions is reached", changes[104].Reason)
 					assert.NoError(t, changes[104].Err)
 				}
 			}
@@ -329,7 +329,7 @@ func TestPruneCountsOnlyDeletionsAgainstTheCeiling(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{
 		client.ClientID() + " skipped it is the client's own token", "rotating skipped its rotation has not finished",
-		"a deleted", "b deferred not tried, because MaxDeletions is reached",
+		"a deleted", "b deferred not tried, because the limit of deletions is reached",
 	}, statuses(changes))
 }
 

@@ -230,8 +230,8 @@ func (r *run) finish(ctx context.Context, grace time.Duration, outcome Outcome) 
 	_, alive := r.listed(replaced)
 	if alive && grace > 0 && r.token.Created.IsZero() {
 		r.leaveReplaced("the stored token replaced it")
-		err := errors.New("the tenant does not report when the stored token was created, which Grace needs")
-		return nil, r.fail(StepRetire, err, "run it again, or without Grace to delete the old token at once")
+		err := errors.New("the tenant does not report when the stored token was created, which a grace period needs")
+		return nil, r.fail(StepRetire, err, "run it again, or without a grace period to delete the old token at once")
 	}
 	if alive && time.Now().Before(retireAt) {
 		for _, t := range r.leftBehind() {

@@ -126,7 +126,7 @@ func TestALastingFailureIsSaid(t *testing.T) {
 		code, stdout, stderr = i.run(t.Context(), "rotate --store file:"+path)
 		assert.Equal(t, 1, code)
 		assert.Empty(t, stdout)
-		assert.Regexp(t, `^sailpat rotate: lifecycle: rotate: list: .*503.*run it again; nothing was changed\n$`, stderr)
+		assert.Regexp(t, `^sailpat rotate: list: GET .*503.*run it again; nothing was changed\n$`, stderr)
 
 		tenant.Inject(sailpointtest.Fault{Method: "GET", Status: 403})
 		code, stdout, stderr = i.run(t.Context(), "rotate -q --store file:"+path)

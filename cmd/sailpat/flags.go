@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,10 +19,18 @@ import (
 
 const day = 24 * time.Hour
 
-// durationFlag defines a flag with a value such as 12h or 30d.
+// durationFlag defines a flag with a value such as 12h or 30d. It rejects 0
+// unless the usage says what 0 means.
 func durationFlag(flags *pflag.FlagSet, p *time.Duration, name string, value time.Duration, usage string) {
 	*p = value
-	flags.TextVar((*model.Duration)(p), name, (*model.Duration)(p), usage)
+	flags.Func(name, fmt.Sprintf("%s (default %v)", usage, model.Duration(value)), func(text string) error {
+		parsed, err := model.ParseDuration(text)
+		if err != nil || parsed == 0 && !strings.Contains(usage, "; 0 ") {
+			return errors.New("use a time such as 30m, 12h or 30d")
+		}
+		*p = time.Duration(parsed)
+		return nil
+	})
 }
 
 // choiceFlag defines a flag whose value is one of the choices. %s in usage
@@ -58,7 +67,7 @@ func requestFlags(cmd *cobra.Command, req *sailpoint.CreatePersonalAccessTokenRe
 	flags.StringVar(&req.Name, "name", "", "`NAME` of the token, unique among its owner's")
 	flags.StringSliceVar(&req.Scope, "scope", nil, "`SCOPES` of the token, separated by commas")
 	flags.IntVar(&req.AccessTokenValiditySeconds, "access-token-validity-seconds", 0, "`SECONDS` that the token's bearers last (default 43200)")
-	expiryFlag(cmd, &req.ExpirationDate, "`DATE` on which the token expires (default in six months, up to v2024)")
+	expiryFlag(cmd, &req.ExpirationDate, "`DATE` on which the token expires, such as 2027-01-31 (default in six months, up to v2024)")
 	flags.BoolVar(&req.UserAwareTokenNeverExpires, "user-aware-token-never-expires", false, "confirm that the token may have no expiry, in v2025 and later")
 	_ = cmd.MarkFlagRequired("name")
 	_ = cmd.MarkFlagRequired("scope")
@@ -80,6 +89,9 @@ func (a *app) checkFlags(flags *pflag.FlagSet) (err error) {
 		if f.Value.Type() == "string" && f.Value.String() == "" || f.Value.String() == "[]" {
 			err = usageError("--" + f.Name + " is empty: set it or leave it out")
 		}
+		if number, none := flags.GetInt(f.Name); none == nil && number < 1 {
+			err = usageError("--" + f.Name + " must be at least 1")
+		}
 	})
 	if a.apply && a.inTerminal && !a.errTerminal && !a.yes {
 		return usageError("the question can't be seen, because standard error is not a terminal: add --yes")
@@ -87,11 +99,19 @@ func (a *app) checkFlags(flags *pflag.FlagSet) (err error) {
 	if err != nil || a.file == "" {
 		return err
 	}
-	if folder, err := os.Stat(filepath.Dir(a.file)); err != nil || !folder.IsDir() {
-		return usageError(fmt.Sprintf("--file: there is no folder %q: create it", filepath.Dir(a.file)))
+	if err := checkFolder("--file", a.file); err != nil {
+		return err
 	}
 	if file, err := os.Stat(a.file); err == nil && !file.Mode().IsRegular() {
 		return usageError(fmt.Sprintf("--file: %q is not a regular file, and only such a file is replaced: leave out --file to write to standard output", a.file))
+	}
+	return nil
+}
+
+// checkFolder returns an error if the folder of a flag's file does not exist.
+func checkFolder(flag, path string) error {
+	if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
+		return usageError(fmt.Sprintf("%s: there is no folder %q: create it", flag, filepath.Dir(path)))
 	}
 	return nil
 }
@@ -111,5 +131,5 @@ func policyFlags(cmd *cobra.Command, policy *lifecycle.AuditPolicy) {
 	durationFlag(flags, &policy.ExpiringWithin, "expiring-within", 30*day, "`TIME` before the expiry from which a token is reported")
 	durationFlag(flags, &policy.MaxBearer, "max-bearer", 12*time.Hour, "longest `LIFETIME` of bearers")
 	flags.IntVar(&policy.NearLimit, "near-limit", 8, "`NUMBER` of tokens from which an owner is reported")
-	durationFlag(flags, &policy.Grace, "grace", 0, "`AGE` from which an unfinished rotation is reported")
+	durationFlag(flags, &policy.Grace, "grace", 0, "`AGE` from which an unfinished rotation is reported; 0 reports each")
 }

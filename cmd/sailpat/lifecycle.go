@@ -35,7 +35,7 @@ func (a *app) addRun(root *cobra.Command, use, short, more string, do func(ctx c
 
 func (a *app) addIssue(root *cobra.Command) {
 	var req sailpoint.CreatePersonalAccessTokenRequest
-	cmd := a.addRun(root, "issue", "Make sure that a store holds the secret of a working token", "It is always safe to run again.",
+	cmd := a.addRun(root, "issue", "Make sure that a store holds the secret of a working token", "It is always safe to run again. If the token is to rotate itself, its scope also\nneeds sp:my-personal-access-tokens:manage.",
 		func(ctx context.Context, s *session) (*lifecycle.Result, error) {
 			if a.demo {
 				s.store = &lifecycle.MemoryStore{}
@@ -73,10 +73,11 @@ func (a *app) addRotate(root *cobra.Command) {
 		})
 	cmd.PreRun = func(*cobra.Command, []string) { a.needsStored = true }
 	durationFlag(cmd.Flags(), &opts.IfOlderThan, "if-older-than", 30*day, "replace a token of at least this `AGE`; 0 replaces it now")
-	durationFlag(cmd.Flags(), &opts.Grace, "grace", 0, "keep the old token valid for this `TIME`; a later run deletes it")
+	durationFlag(cmd.Flags(), &opts.Grace, "grace", 0, "keep the old token valid for this `TIME`, after which a run deletes it; 0 deletes it at once")
 	durationFlag(cmd.Flags(), &opts.Lifetime, "lifetime", 0, "`TIME` that the new token lasts; 0 means as long as the old one")
 	cmd.Flags().BoolVar(&opts.NeverExpires, "never-expires", false, "let the new token never expire, in v2025 and later")
 	durationFlag(cmd.Flags(), &opts.AbandonAfter, "abandon-after", 15*time.Minute, "`AGE` of another run's token that is deleted, for a store without versions")
+	cmd.MarkFlagsMutuallyExclusive("lifetime", "never-expires")
 }
 
 func runResult(done *lifecycle.Result) *result {
@@ -274,7 +275,7 @@ func (a *app) changesResult(changes []lifecycle.Change) *result {
 		c := &changes[i]
 		reason := c.Reason
 		if c.Err != nil {
-			reason = c.Err.Error()
+			reason = errorText(c.Err)
 		}
 		counts[c.Status]++
 		list = append(list, map[string]any{"status": c.Status, "reason": reason, "token": c.Token})

@@ -21,7 +21,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sailpoint-go/sailpoint"
-	"github.com/sailpoint-go/sailpoint/internal/redact"
 )
 
 func main() {
@@ -81,7 +80,7 @@ func run(ctx context.Context, args []string, env func(name string) string, s str
 	code := exitCode(err)
 	// With --quiet a failure that may pass isn't printed, except after a signal.
 	if err != nil && !errors.As(err, new(outcome)) && (!a.quiet || code != exitAgain || ctx.Err() != nil) {
-		text := escape(redact.Joined(err), "")
+		text := escape(errorText(err), "")
 		if a.logFormat == "json" {
 			a.logger().Error(text, "command", cmd.CommandPath(), "exitCode", code)
 		} else {
@@ -170,16 +169,16 @@ func (a *app) add(
 				ctx, cancel = context.WithTimeout(ctx, a.timeout)
 				defer cancel()
 			}
-			if err := a.checkFlags(cmd.Flags()); err != nil {
-				return err
+			err := a.checkFlags(cmd.Flags())
+			var s *session
+			if err == nil {
+				s, err = a.connect(ctx)
 			}
-			s, err := a.connect(ctx)
-			if err != nil {
-				return err
-			}
-			r, err := do(ctx, s, args)
-			if r != nil {
-				err = cmp.Or(a.write(s, r), err)
+			if err == nil {
+				var r *result
+				if r, err = do(ctx, s, args); r != nil {
+					err = cmp.Or(a.write(s, r), err)
+				}
 			}
 			if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 				err = fmt.Errorf("the time of --timeout has passed: %w", err)

@@ -258,7 +258,7 @@ func TestASignalEndsRotateAndTheNextRunFinishes(t *testing.T) {
 	close(handler.release)
 	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
 	assert.Empty(t, stdout.String())
-	assert.Regexp(t, `^sailpat rotate: interrupted: lifecycle: rotate: create: .*left: a token "deploy-next-\w+": its create had no response; .*run it again\n$`, stderr.String())
+	assert.Regexp(t, `^sailpat rotate: interrupted: create: a token .*left: a token "deploy-next-\w+": its create had no response; .*run it again\n$`, stderr.String())
 
 	code, out, notes := b.run(line)
 	assert.Equal(t, 0, code)

@@ -55,7 +55,7 @@ func TestJSONHasTheDocumentedSchema(t *testing.T) {
 		{"prune", "prune", `"status": "planned"`},
 		{"prune", "prune --apply", `"status": "deleted"`},
 		{"prune", "renew --apply", `"status": "renewed"`},
-		{"prune", "renew --within 0s --apply", `"changes": [`},
+		{"prune", "renew --within 1d --apply", `"changes": []`},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			code, stdout, stderr := invocation{}.run(t.Context(), "--demo -o json "+tt.line)

@@ -20,6 +20,7 @@ import (
 func TestWrongCallsAndSettingsExitWith2AndSendNothing(t *testing.T) {
 	t.Chdir(t.TempDir()) // no config.json
 	complete := map[string]string{"SAIL_BASE_URL": "https://acme.example", "SAIL_CLIENT_ID": "id", "SAIL_CLIENT_SECRET": "s3cr3t-s3cr3t"}
+	with := func(name, value string) map[string]string { return invocation{env: complete}.with(name, value).env }
 	for _, tt := range []struct {
 		line   string
 		env    map[string]string
@@ -43,34 +44,58 @@ func TestWrongCallsAndSettingsExitWith2AndSendNothing(t *testing.T) {
 		{"get", complete, `sailpat get: accepts 1 arg(s), received 0: run "sailpat get --help" for help`},
 		{"list -o html", complete, `sailpat list: invalid argument "html" for "-o, --output" flag: use one of table, json, csv: run "sailpat list --help" for help`},
 		{"list --api-version v9", complete, `sailpat list: invalid argument "v9" for "--api-version" flag: use one of v3, beta, v2024, v2025, v2026, v1: run "sailpat list --help" for help`},
-		{"list --timeout soon", complete, `sailpat list: invalid argument "soon" for "--timeout" flag: not a valid duration string: "soon": run "sailpat list --help" for help`},
+		{"list --timeout soon", complete, `sailpat list: invalid argument "soon" for "--timeout" flag: use a time such as 30m, 12h or 30d: run "sailpat list --help" for help`},
 		{"list --rate 0", complete, "sailpat list: --rate must be more than 0"},
 		{"list --log-format xml", complete, `sailpat list: invalid argument "xml" for "--log-format" flag: use one of text, json: run "sailpat list --help" for help`},
 		{"audit --fail-on expired,old", complete, `sailpat audit: invalid argument "expired,old" for "--fail-on" flag: use some of [never-used stale expired expiring-soon no-expiry every-right admin-scope long-bearer near-limit unfinished-rotation managed], separated by commas: run "sailpat audit --help" for help`},
-		{"audit --near-limit -1", complete, "sailpat audit: sailpoint: invalid argument: a policy's limits must not be negative: use 0 for the default"},
+		{"list --timeout 5", complete, `sailpat list: invalid argument "5" for "--timeout" flag: use a time such as 30m, 12h or 30d: run "sailpat list --help" for help`},
+		{"audit --near-limit -1", complete, "sailpat audit: --near-limit must be at least 1"},
+		{"audit --stale-after 0", complete, `sailpat audit: invalid argument "0" for "--stale-after" flag: use a time such as 30m, 12h or 30d: run "sailpat audit --help" for help`},
+		{"prune --apply --max-deletions 0", complete, "sailpat prune: --max-deletions must be at least 1"},
+		{"renew --apply --within 0", complete, `sailpat renew: invalid argument "0" for "--within" flag: use a time such as 30m, 12h or 30d: run "sailpat renew --help" for help`},
+		{"renew --lifetime 0s", complete, `sailpat renew: invalid argument "0s" for "--lifetime" flag: use a time such as 30m, 12h or 30d: run "sailpat renew --help" for help`},
 		{"create --name x --scope y", complete, `sailpat create: the secret would be lost: add --show-secret to see it once, or use "sailpat issue" to store it`},
 		{"create --show-secret", complete, `sailpat create: required flag(s) "name", "scope" not set: run "sailpat create --help" for help`},
 		{"patch id", complete, `sailpat patch: at least one of the flags in the group [name scope expiration-date never-expires] is required: run "sailpat patch --help" for help`},
 		{"patch id --expiration-date soon", complete, "sailpat patch: invalid argument \"soon\" for \"--expiration-date\" flag: invalid time format `soon` must be one of: `2006-01-02`, `2006-01-02T15:04:05Z07:00`: run \"sailpat patch --help\" for help"},
+		{"patch id --expiration-date 2100-01-31", complete, "sailpat patch: /expirationDate can be changed in v2025 and later: use --api-version"},
+		{"patch id --never-expires", complete, "sailpat patch: /userAwareTokenNeverExpires can be changed in v2025 and later: use --api-version"},
+		{"patch id --scope a,", complete, `sailpat patch: "" is not a scope: use one name for each entry, without spaces, quotes, backslashes or control characters`},
+		{"patch ../id --name x", complete, `sailpat patch: the id "../id" is not a token's: an id has only letters, digits, - and _`},
+		{"create --show-secret --name x --scope a,,b", complete, `sailpat create: --scope: "" is not a scope: use one name for each entry, without spaces, quotes, backslashes or control characters`},
+		{"create --show-secret --name \xff --scope a", complete, `sailpat create: --name "\xff": a token needs a name that isn't blank, in UTF-8`},
+		{"create --show-secret --name x --scope a --expiration-date 2001-01-31T18:00:00+01:00", complete, "sailpat create: --expiration-date: 2001-01-31T17:00:00.000Z is in the past: use a later time"},
+		{"create --show-secret --name x --scope a --api-version v1", complete, "sailpat create: --expiration-date is missing: set it, or set --user-aware-token-never-expires for a token that never expires"},
+		{"create --show-secret --name x --scope a --user-aware-token-never-expires", complete, "sailpat create: --user-aware-token-never-expires: every token expires in v2024: use --api-version v2025 or later"},
+		{"create --show-secret --name x --scope a --access-token-validity-seconds 5", complete, "sailpat create: --access-token-validity-seconds 5: must be 15 to 43200, or 0 for the API's default"},
 		{"delete id", complete, `sailpat delete: this is the token that sailpat itself uses: to delete it, use "sailpat delete self"`},
 		{"issue --name x --scope y", complete, "sailpat issue: the secret needs a place: add --store"},
 		{"rotate", complete, "sailpat rotate: the secret needs a place: add --store"},
 		{"rotate --store pat.json", complete, "sailpat rotate: --store must be file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND"},
 		{"rotate --store file:", complete, "sailpat rotate: --store must be file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND"},
+		{"rotate --store file:missing/pat.json", complete, `sailpat rotate: --store: there is no folder "missing": create it`},
 		{"rotate --store vault:secret", complete, "sailpat rotate: --store must be file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND"},
 		{"rotate --store vault:secret/pat", complete, "sailpat rotate: the store is in Vault: set VAULT_ADDR and VAULT_TOKEN in the environment"},
 		{"rotate --store kubernetes:ci/pat", complete, "sailpat rotate: the store kubernetes: works only in a pod: not in a pod with a service account: open /var/run/secrets/kubernetes.io/serviceaccount/namespace: no such file or directory"},
 		{"rotate --store exec:no-such-program", complete, `sailpat rotate: the store's command can't be run: exec: "no-such-program": executable file not found in $PATH`},
+		{"rotate --demo --never-expires", nil, "sailpat rotate: --never-expires is not available in v2024: use --api-version v2025 or later"},
+		{"rotate --demo --lifetime 400d", nil, "sailpat rotate: --lifetime is 9600h0m0s, but v2024 allows at most six months"},
+		{"rotate --demo --lifetime 4d --never-expires", nil, `sailpat rotate: if any flags in the group [lifetime never-expires] are set none of the others can be; [lifetime never-expires] were all set: run "sailpat rotate --help" for help`},
+		{"list", with("SAIL_BASE_URL", "https://acme.example/v2024"), "sailpat list: the base URL ends with a version of the API: leave it out, and use --api-version"},
+		{"list", with("SAIL_BASE_URL", "https://acme.example/oauth/token"), "sailpat list: the base URL ends with the path of the token endpoint: leave it out"},
+		{"list", with("SAIL_BASE_URL", "https://id:secret@acme.example"), "sailpat list: the base URL has a user name or password: put credentials in SAIL_CLIENT_ID and SAIL_CLIENT_SECRET"},
+		{"list", with("SAIL_CLIENT_SECRET", "'s3cr3t-s3cr3t'"), "sailpat list: the client secret is in quotes: leave them out (some readers of env files keep them)"},
+		{"rotate --store vault:secret/pat", map[string]string{"VAULT_ADDR": "vault", "VAULT_TOKEN": "x"}, "sailpat rotate: VAULT_ADDR is not a URL: set it to one such as https://vault.example.com:8200"},
 		{"rotate --demo --store file:x", complete, `sailpat rotate: if any flags in the group [store demo] are set none of the others can be; [demo store] were all set: run "sailpat rotate --help" for help`},
 		{"renew --lifetime 1d --never-expires", complete, `sailpat renew: if any flags in the group [lifetime never-expires] are set none of the others can be; [lifetime never-expires] were all set: run "sailpat renew --help" for help`},
-		{"prune --kinds managed", complete, "sailpat prune: sailpoint: invalid argument: a finding of the kind managed is never a reason to delete a token: remove it from Kinds"},
-		{"prune --max-deletions -1", complete, "sailpat prune: sailpoint: invalid argument: MaxDeletions and Concurrency must not be negative: use 0 for the default"},
+		{"prune --kinds managed", complete, "sailpat prune: a finding of the kind managed is never a reason to delete a token: leave it out"},
 		{"renew --api-version v2024", complete, "sailpat renew: this version of the API can't change an expiry: set --api-version to v2025, v2026 or v1, or rotate the tokens"},
 	} {
 		code, stdout, stderr := invocation{env: tt.env, transport: outside{t}}.run(t.Context(), tt.line)
 		assert.Equal(t, 2, code, tt.line)
 		assert.Empty(t, stdout, tt.line)
 		assert.Equal(t, tt.stderr+"\n", strings.TrimPrefix(stderr, demoNote), tt.line)
+		assert.NotRegexp(t, `\b[A-Z][a-z]+[A-Z]|sailpoint: |lifecycle: `, stderr, "a name of the Go packages")
 	}
 }
 
@@ -81,7 +106,7 @@ func TestEveryCommandWithEverySettings(t *testing.T) {
 	const (
 		missing  = "no configuration: set SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET in the environment, or write a file config.json"
 		partial  = "no configuration: set SAIL_CLIENT_SECRET in the environment, or write a file config.json"
-		badURL   = "BaseURL is not https: use https (http is for loopback addresses only)"
+		badURL   = "the base URL is not https: use https (http is for loopback addresses only)"
 		rejected = "the client id or secret was rejected: check both"
 		refused  = "sailpat bearer: the bearer is a secret: send the output to a program, or add --show to print it to this terminal\n"
 	)
@@ -232,11 +257,10 @@ func TestIssueReplacesAStoredCredentialThatNoLongerWorks(t *testing.T) {
 func TestUnusableStoredCredentials(t *testing.T) {
 	complete := map[string]string{"SAIL_BASE_URL": "https://acme.example", "SAIL_CLIENT_ID": "id", "SAIL_CLIENT_SECRET": "s3cr3t-s3cr3t"}
 	for content, want := range map[string]string{
-		"":                         `the store holds no credential: run "sailpat issue", or put a token's id and secret into it`,
-		`{"id":"","secret":"s3c"}`: `the store holds no credential: run "sailpat issue", or put a token's id and secret into it`,
-		`{"id":"a1","secret":""}`:  "the store holds an id without a secret: put that token's secret into it",
-		`{"id":"a1\n","secret":"s3cr3t-s3cr3t"}`: "with the credential in the store: sailpoint: invalid argument: " +
-			"ClientID has a space or a control character: remove it, perhaps a pasted line break",
+		"":                                       `the store holds no credential: run "sailpat issue", or put a token's id and secret into it`,
+		`{"id":"","secret":"s3c"}`:               `the store holds no credential: run "sailpat issue", or put a token's id and secret into it`,
+		`{"id":"a1","secret":""}`:                "the store holds an id without a secret: put that token's secret into it",
+		`{"id":"a1\n","secret":"s3cr3t-s3cr3t"}`: "with the credential in the store: the client id has a space or a control character: remove it, perhaps a pasted line break",
 	} {
 		path := filepath.Join(t.TempDir(), "pat.json")
 		if content != "" {

@@ -133,7 +133,7 @@ func (a *app) openStore() (lifecycle.Store, error) {
 	command := strings.Fields(place)
 	switch {
 	case kind == "file" && place != "":
-		return lifecycle.FileStore{Path: place}, nil
+		return lifecycle.FileStore{Path: place}, checkFolder("--store", place)
 	case kind == "vault" && first != "" && rest != "":
 		if a.env("VAULT_ADDR") == "" || a.env("VAULT_TOKEN") == "" {
 			return nil, usageError("the store is in Vault: set VAULT_ADDR and VAULT_TOKEN in the environment")

@@ -40,6 +40,18 @@ esac
 	assert.Contains(t, string(content), tenant.Tokens()[1].ID)
 }
 
+// TestTimeoutOfAStore shows that an error names the flag whose time has passed.
+func TestTimeoutOfAStore(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("The store is a shell script.")
+	}
+	script := filepath.Join(t.TempDir(), "store")
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\nexec sleep 60\n"), 0o700))
+	code, _, stderr := on(sailpointtest.NewTenant()).run(t.Context(), "list --timeout 100ms --store exec:"+script)
+	assert.Equal(t, 1, code)
+	assert.Equal(t, "sailpat list: the time of --timeout has passed: read the store: "+script+" load: context deadline exceeded\n", stderr)
+}
+
 // TestStoreInVault shows which settings go where. Package vaultstore has the
 // other tests.
 func TestStoreInVault(t *testing.T) {
