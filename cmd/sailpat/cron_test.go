@@ -120,13 +120,17 @@ func TestALastingFailureIsSaid(t *testing.T) {
 		assert.Equal(t, 1, code)
 		assert.Empty(t, stdout+stderr)
 
-		for range 4 {
-			tenant.Inject(sailpointtest.Fault{Method: "GET", Status: 503})
+		for _, line := range []string{"rotate --store file:", "rotate -q --store file:"} {
+			for range 4 {
+				tenant.Inject(sailpointtest.Fault{Method: "GET", Status: 503})
+			}
+			i.terminal = strings.Contains(line, "-q") // a person tries the line of cron
+			code, stdout, stderr = i.run(t.Context(), line+path)
+			assert.Equal(t, 1, code)
+			assert.Empty(t, stdout)
+			assert.Regexp(t, `^sailpat rotate: list: GET .*503.*run it again; nothing was changed\n$`, stderr)
 		}
-		code, stdout, stderr = i.run(t.Context(), "rotate --store file:"+path)
-		assert.Equal(t, 1, code)
-		assert.Empty(t, stdout)
-		assert.Regexp(t, `^sailpat rotate: list: GET .*503.*run it again; nothing was changed\n$`, stderr)
+		i.terminal = false
 
 		tenant.Inject(sailpointtest.Fault{Method: "GET", Status: 403})
 		code, stdout, stderr = i.run(t.Context(), "rotate -q --store file:"+path)

@@ -78,8 +78,9 @@ func run(ctx context.Context, args []string, env func(name string) string, s str
 		err = fmt.Errorf("interrupted: %w", err)
 	}
 	code := exitCode(err)
-	// With --quiet a failure that may pass isn't printed, except after a signal.
-	if err != nil && !errors.As(err, new(outcome)) && (!a.quiet || code != exitAgain || ctx.Err() != nil) {
+	// With --quiet a failure that may pass isn't printed, except to a person and
+	// after a signal.
+	if err != nil && !errors.As(err, new(outcome)) && (!a.quiet || code != exitAgain || a.errTerminal || ctx.Err() != nil) {
 		text := escape(errorText(err), "")
 		if a.logFormat == "json" {
 			a.logger().Error(text, "command", cmd.CommandPath(), "exitCode", code)
