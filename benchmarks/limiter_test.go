@@ -14,7 +14,7 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// TestLimiterThatKeepsToTheRateLimit is what the comment of Config.Limiter says, for 500 calls of 20 workers in virtual
+// TestLimiterThatKeepsToTheRateLimit checks the comment of Config.Limiter with 500 calls of 20 workers in virtual
 // time.
 func TestLimiterThatKeepsToTheRateLimit(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -86,7 +86,7 @@ func newProxied(t *testing.T) (*echo, *faultproxy.Proxy) {
 	return e, p
 }
 
-// TestProxyCuts what its mode says, and counts it.
+// TestProxyCuts checks what each mode cuts, and that the cuts are counted.
 func TestProxyCuts(t *testing.T) {
 	for name, tt := range map[string]struct {
 		mode       faultproxy.Mode
@@ -143,7 +143,7 @@ func drain(lines chan string, expected string) (others []string) {
 	}
 }
 
-// TestProxyHolds requests or responses until the mode changes, and Close ends what is held.
+// TestProxyHolds checks that requests or responses are held until the mode changes, and that Close ends them.
 func TestProxyHolds(t *testing.T) {
 	e, p := newProxied(t)
 	c := dial(t, p.Address)

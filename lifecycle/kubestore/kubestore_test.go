@@ -161,7 +161,7 @@ func (c *cluster) take() []string {
 	return taken
 }
 
-// newCluster returns an API server and how to open stores of it, whose connections end with the test.
+// newCluster returns an API server, and a function that opens stores of it. Their connections end with the test.
 func newCluster(t *testing.T) (c *cluster, server *httptest.Server, open func(change func(*kubestore.Config)) *kubestore.Store) {
 	t.Helper()
 	c = &cluster{secrets: map[string]*secret{}}
@@ -198,7 +198,7 @@ func credential(version string) lifecycle.Credential {
 
 func in64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// TestStorePassesStoretest over a cluster in memory. The checks with a proxy wait for seconds, so they run with all cases only.
+// TestStorePassesStoretest uses a cluster in memory. The checks with a proxy wait for seconds, so they run only with all cases.
 func TestStorePassesStoretest(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Place {
 		c, server, open := newCluster(t)
@@ -221,7 +221,7 @@ func TestStorePassesStoretest(t *testing.T) {
 	})
 }
 
-// TestWire is what is sent, to the letter.
+// TestWire compares each request with its exact text.
 func TestWire(t *testing.T) {
 	c, _, open := newCluster(t)
 	s := open(func(config *kubestore.Config) {
@@ -260,7 +260,7 @@ func TestWire(t *testing.T) {
 	assert.Equal(t, map[string]string{"touched": "once"}, c.secrets["deploy"].Metadata.Labels)
 }
 
-// TestLabelsOfOthersAreNoConflict, also between the read and the write of one Save.
+// TestLabelsOfOthersAreNoConflict also changes labels between the read and the write of one Save.
 func TestLabelsOfOthersAreNoConflict(t *testing.T) {
 	c, _, open := newCluster(t)
 	s := open(nil)
@@ -290,7 +290,7 @@ func TestLabelsOfOthersAreNoConflict(t *testing.T) {
 	assert.ErrorContains(t, err, "others change the Secret ci/deploy all the time")
 }
 
-// TestResponses are failures, and whether they say that nothing is stored.
+// TestResponses checks which failures say that nothing is stored.
 func TestResponses(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status    int
@@ -330,7 +330,7 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-// TestMissingRightsAreNamed for each request, so that nobody grants create where the Secret exists.
+// TestMissingRightsAreNamed checks the verbs for each request, so that nobody grants create if the Secret exists.
 func TestMissingRightsAreNamed(t *testing.T) {
 	for method, says := range map[string]string{
 		http.MethodGet: "grant get and patch for this Secret", http.MethodPatch: "grant get and patch for this Secret",
@@ -353,7 +353,7 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	}
 }
 
-// TestMissingNamespaceAndImmutableSecret say so, and change nothing.
+// TestMissingNamespaceAndImmutableSecret checks that the error says so, and that nothing is changed.
 func TestMissingNamespaceAndImmutableSecret(t *testing.T) {
 	c, _, open := newCluster(t)
 	none := open(func(config *kubestore.Config) { config.Namespace = "none" })
@@ -374,7 +374,7 @@ func TestMissingNamespaceAndImmutableSecret(t *testing.T) {
 	assert.Len(t, c.take(), 2, "only reads")
 }
 
-// TestLoadRefusesWhatIsNoSecret, and does not repeat it.
+// TestLoadRefusesWhatIsNoSecret also checks that the error does not repeat it.
 func TestLoadRefusesWhatIsNoSecret(t *testing.T) {
 	for _, body := range []string{
 		`{"kind":"SecretList","items":[]}`, `<html>` + storedSecret, `{"kind":"Secret","metadata":{"uid":"u"},"data":{}}`,
@@ -391,7 +391,7 @@ func TestLoadRefusesWhatIsNoSecret(t *testing.T) {
 	}
 }
 
-// TestFromServiceAccount reads what a pod has, the token at each request.
+// TestFromServiceAccount reads the files of a pod, and the token again for each request.
 func TestFromServiceAccount(t *testing.T) {
 	c, server, _ := newCluster(t)
 	folder := t.TempDir()
@@ -428,7 +428,7 @@ func TestFromServiceAccount(t *testing.T) {
 	assert.ErrorIs(t, err, os.ErrNotExist, "this test does not run in a pod")
 }
 
-// TestNewRefuses what can't be right, before anything is sent.
+// TestNewRefuses checks that an invalid Config is an error before anything is sent.
 func TestNewRefuses(t *testing.T) {
 	token := func(context.Context) (sailpoint.Secret, error) { return sailpoint.Secret{}, nil }
 	for says, config := range map[string]kubestore.Config{

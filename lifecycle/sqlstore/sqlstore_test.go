@@ -154,7 +154,7 @@ func credential(version string) lifecycle.Credential {
 	return lifecycle.Credential{ID: "id-1", Secret: sailpoint.NewSecret(storedSecret), Note: "note-1", Version: version}
 }
 
-// TestStorePassesStoretest over a database in memory.
+// TestStorePassesStoretest uses a database in memory.
 func TestStorePassesStoretest(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Place {
 		d, open := newDatabase(t)
@@ -170,7 +170,7 @@ func TestStorePassesStoretest(t *testing.T) {
 	})
 }
 
-// TestStatements are sent to the letter.
+// TestStatements compares each statement with its exact text.
 func TestStatements(t *testing.T) {
 	d, open := newDatabase(t)
 	s := open(sqlstore.Config{})
@@ -211,7 +211,7 @@ type stateError struct{ state, text, Detail string }
 func (e stateError) Error() string    { return e.text }
 func (e stateError) SQLState() string { return e.state }
 
-// TestFailures say that nothing is stored only where the database says so.
+// TestFailures checks that an error says that nothing is stored only if the database says so.
 func TestFailures(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err       error
@@ -240,7 +240,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestMissingRightsAndTablesSayWhatToDo for each statement.
+// TestMissingRightsAndTablesSayWhatToDo checks the error of each statement.
 func TestMissingRightsAndTablesSayWhatToDo(t *testing.T) {
 	for state, want := range map[string]string{
 		"42501": `the row "deploy": refused: grant SELECT, INSERT and UPDATE`, "42P01": `the row "deploy": refused: create the table`,
@@ -255,7 +255,7 @@ func TestMissingRightsAndTablesSayWhatToDo(t *testing.T) {
 	}
 }
 
-// TestNewRefuses what can't be right, before anything is sent.
+// TestNewRefuses checks that an invalid Config is an error before anything is sent.
 func TestNewRefuses(t *testing.T) {
 	d, _ := newDatabase(t)
 	db := sql.OpenDB(d)

@@ -20,7 +20,7 @@ import (
 // TestMain fails if a goroutine outlives the tests.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// wrongStores are the ways to be wrong, by the check that must find them, with what it says.
+// wrongStores are faults of a store, by the check that must find them, and the text of its failure.
 var wrongStores = map[string]map[string]string{
 	"Empty": {
 		"nothing stored is an error":         "status 404",
@@ -91,7 +91,7 @@ var wrongStores = map[string]map[string]string{
 	},
 }
 
-// TestCorrectStorePasses every check, also those that need a server.
+// TestCorrectStorePasses runs every check, also those that need a server.
 func TestCorrectStorePasses(t *testing.T) {
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestCorrectStorePasses(t *testing.T) {
 	}
 }
 
-// TestWrongStoresAreCaught by the check that is named for them. By default the seed chooses one for each check.
+// TestWrongStoresAreCaught runs the check that is named for each wrong store. By default the seed chooses one store for each check.
 func TestWrongStoresAreCaught(t *testing.T) {
 	t.Parallel()
 	total := 0
@@ -132,7 +132,7 @@ func TestWrongStoresAreCaught(t *testing.T) {
 	assert.Len(t, wrongStores, len(checks), "a check that does not exist")
 }
 
-// TestChecksSayWhyTheyAreSkipped and need no more than Open otherwise.
+// TestChecksSayWhyTheyAreSkipped shows in addition that the other checks need only Open.
 func TestChecksSayWhyTheyAreSkipped(t *testing.T) {
 	t.Parallel()
 	var skipped []string
@@ -158,7 +158,7 @@ func (f *forgetful) Save(ctx context.Context, c lifecycle.Credential) error {
 	return f.MemoryStore.Save(ctx, c)
 }
 
-// TestRunReports failures, skips and incomplete places, as a process of its own shows.
+// TestRunReports checks in a process of its own that failures, skips and incomplete places are reported.
 func TestRunReports(t *testing.T) {
 	if os.Getenv("SAILPOINT_TEST") == "report" {
 		t.Run("Wrong", func(t *testing.T) {

@@ -133,7 +133,7 @@ func (e *engine) take() []string {
 	return taken
 }
 
-// newEngine returns an engine and how to open stores of it, whose connections end with the test.
+// newEngine returns an engine, and a function that opens stores of it. Their connections end with the test.
 func newEngine(t *testing.T) (e *engine, address string, open func(change func(*vaultstore.Config)) *vaultstore.Store) {
 	t.Helper()
 	e = &engine{}
@@ -166,7 +166,7 @@ func credential(version string) lifecycle.Credential {
 	return lifecycle.Credential{ID: "id-1", Secret: sailpoint.NewSecret(storedSecret), Note: "note-1", Version: version}
 }
 
-// TestStorePassesStoretest over an engine in memory. The checks with a proxy wait for seconds, so they run with all cases only.
+// TestStorePassesStoretest uses an engine in memory. The checks with a proxy wait for seconds, so they run only with all cases.
 func TestStorePassesStoretest(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Place {
 		e, address, open := newEngine(t)
@@ -189,7 +189,7 @@ func TestStorePassesStoretest(t *testing.T) {
 	})
 }
 
-// TestWire is what is sent, to the letter.
+// TestWire compares each request with its exact text.
 func TestWire(t *testing.T) {
 	e, _, open := newEngine(t)
 	s := open(func(c *vaultstore.Config) {
@@ -230,7 +230,7 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// TestWhereNothingIsStored tells the kinds of nothing apart.
+// TestWhereNothingIsStored checks which responses mean an empty store, and which are errors.
 func TestWhereNothingIsStored(t *testing.T) {
 	e, _, open := newEngine(t)
 	for mount, says := range map[string]string{
@@ -263,7 +263,7 @@ func TestWhereNothingIsStored(t *testing.T) {
 	assert.Len(t, e.versions, 1)
 }
 
-// TestResponses are failures, and whether they say that nothing is stored.
+// TestResponses checks which failures say that nothing is stored.
 func TestResponses(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status    int
@@ -320,7 +320,7 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-// TestCheckSaveAsksForTheRights and allows what it can't find out.
+// TestCheckSaveAsksForTheRights checks in addition that an unknown right doesn't stop a Save.
 func TestCheckSaveAsksForTheRights(t *testing.T) {
 	for capabilities, says := range map[string]string{
 		`["root"]`: "", `["create","update"]`: "", `["create","read"]`: `may only ["create" "read"]`, `["deny"]`: `may only ["deny"]`, "": "",
@@ -347,7 +347,8 @@ func TestCheckSaveAsksForTheRights(t *testing.T) {
 	}
 }
 
-// TestAPathThatMustBeEscaped in a URL, but not where a policy's path is meant.
+// TestAPathThatMustBeEscaped checks that it is escaped in a URL, but not as the
+// path of a policy.
 func TestAPathThatMustBeEscaped(t *testing.T) {
 	e, _, open := newEngine(t)
 	e.reply = func(w http.ResponseWriter, r *http.Request) bool {
@@ -364,7 +365,7 @@ func TestAPathThatMustBeEscaped(t *testing.T) {
 	}, e.take())
 }
 
-// TestTokenFailures keep a Save from being sent.
+// TestTokenFailures checks that a Save without a Vault token is not sent.
 func TestTokenFailures(t *testing.T) {
 	e, _, open := newEngine(t)
 	for says, token := range map[string]func(context.Context) (sailpoint.Secret, error){
@@ -378,7 +379,7 @@ func TestTokenFailures(t *testing.T) {
 	assert.Empty(t, e.take())
 }
 
-// TestNewRefuses what can't be right, before anything is sent.
+// TestNewRefuses checks that an invalid Config is an error before anything is sent.
 func TestNewRefuses(t *testing.T) {
 	token := func(context.Context) (sailpoint.Secret, error) { return sailpoint.Secret{}, nil }
 	for says, config := range map[string]vaultstore.Config{
@@ -399,7 +400,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestStoreDoesNotPrintSecrets of its token.
+// TestStoreDoesNotPrintSecrets covers the Vault token.
 func TestStoreDoesNotPrintSecrets(t *testing.T) {
 	_, _, open := newEngine(t)
 	s := open(nil)
@@ -408,7 +409,7 @@ func TestStoreDoesNotPrintSecrets(t *testing.T) {
 	assert.NotContains(t, fmt.Sprintf("%v %+v %#v", s, s, s), vaultToken)
 }
 
-// TestLoadEndsWithItsContext, also where the server never responds.
+// TestLoadEndsWithItsContext covers a server that never responds.
 func TestLoadEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()

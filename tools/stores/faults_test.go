@@ -138,7 +138,7 @@ var faults = []fault{
 		p.Restart()
 		return func() {}
 	}},
-	// The server is killed while the operation is under way: its response is cut, and it is not there for the next ones.
+	// The server is killed during the operation. Its response is cut, and later operations find no server.
 	{"ServerKilledMeanwhile", func(p storetest.Place, proxy *faultproxy.Proxy) func() {
 		proxy.Set(faultproxy.HoldResponses)
 		restarted := make(chan struct{})

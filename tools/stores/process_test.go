@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails if a goroutine outlives the tests. Where a variable says so, it is the program of a commandstore.
+// TestMain fails if a goroutine outlives the tests. If a variable says so, it is the program of a commandstore.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(commandFile); path != "" {
 		os.Exit(runCommand(path, os.Args[len(os.Args)-1]))
@@ -35,13 +35,13 @@ func fromEnvironment(t *testing.T, variable, meaning string) string {
 	return path
 }
 
-// process is a server in a process of its own. It ends with the test, and with this program at the latest.
+// process is a server in a process of its own. It ends with the test, or at the latest with this program.
 type process struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
 }
 
-// start starts a program. account, if it is not nil, is whom it runs as.
+// start starts a program, as account unless that is nil.
 func start(t *testing.T, account *account, log string, program string, args ...string) *process {
 	t.Helper()
 	p := &process{ended: make(chan struct{})}

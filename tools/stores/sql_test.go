@@ -69,7 +69,7 @@ func (p *postgres) database(t *testing.T, user, address string) *sql.DB {
 	return db
 }
 
-// start starts the server. While processes of one that was killed still use its memory, the new one ends at once.
+// start starts the server. A new server ends at once as long as processes of a killed one use its memory.
 func (p *postgres) start(t *testing.T) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(p.address)

@@ -19,12 +19,12 @@ import (
 )
 
 const (
-	// DefaultTimeout bounds a request of a client that the caller did not give.
+	// DefaultTimeout is the time limit of a request if the caller gives no client.
 	DefaultTimeout  = 30 * time.Second
 	maxResponseSize = 4 << 20 // above what Vault (32 MiB is its limit for requests, 1 MiB for an entry) and etcd (1.5 MiB) keep in one entry
 )
 
-// Server is where requests go, and with which token.
+// Server says where requests go, and with which token.
 type Server struct {
 	address string
 	client  *http.Client
@@ -69,7 +69,7 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// EscapePath escapes each segment of a path. It refuses empty and dot segments, which could lead elsewhere.
+// EscapePath escapes each segment of a path. It rejects empty and dot segments, which could lead elsewhere.
 func EscapePath(path string) (string, error) {
 	segments := strings.Split(path, "/")
 	for i, segment := range segments {
@@ -142,8 +142,8 @@ func (s *Server) Send(ctx context.Context, request Request) (*Response, error) {
 	return &Response{Status: response.StatusCode, Body: body, redactor: redact.Join(redactors...)}, nil
 }
 
-// withoutServerBytes keeps the errors whose text is certainly no part of a response: net/http quotes a response that it
-// doesn't understand, and that may be a secret.
+// withoutServerBytes keeps an error only if its text certainly quotes no response. net/http quotes a response that it
+// doesn't understand, which may hold a secret.
 func withoutServerBytes(method, address string, err error) error {
 	var urlError *url.Error
 	if errors.As(err, &urlError) {

@@ -20,7 +20,7 @@ const secret = "5ecf00d15ecf00d15ecf00d1"
 
 func token(context.Context) (sailpoint.Secret, error) { return sailpoint.NewSecret("t0ken-t0ken"), nil }
 
-// TestSendQuotesNoResponse that net/http doesn't understand, and keeps the errors that say what happened.
+// TestSendQuotesNoResponse covers responses that net/http doesn't understand. Errors of the network keep their texts.
 func TestSendQuotesNoResponse(t *testing.T) {
 	for response, says := range map[string]string{
 		"HTTP/1.1 2xx " + secret + "\r\n\r\n":                       "the connection failed, or the response is not HTTP",
@@ -52,7 +52,7 @@ func TestSendQuotesNoResponse(t *testing.T) {
 	}
 }
 
-// TestEscapePath keeps a path where it belongs.
+// TestEscapePath checks that a path can't lead elsewhere.
 func TestEscapePath(t *testing.T) {
 	for path, want := range map[string]string{"a/b": "a/b", "a b/ü?#%": "a%20b/%C3%BC%3F%23%25", "a..b": "a..b"} {
 		got, err := storehttp.EscapePath(path)
