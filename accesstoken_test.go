@@ -15,14 +15,6 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// accessToken returns the client's bearer as text.
-func accessToken(t *testing.T, client *sailpoint.Client, refused string) string {
-	t.Helper()
-	token, err := client.AccessToken(t.Context(), sailpoint.NewSecret(refused))
-	require.NoError(t, err)
-	return token.Bearer.Reveal()
-}
-
 func TestAccessTokenIsTheBearerOfTheCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{token: func(a arrival) response { return issued(fmt.Sprintf("bearer-%d", a.n), 600) }}
@@ -238,16 +230,6 @@ func TestJoinedFetchQuotesNoRejectedBearer(t *testing.T) {
 	})
 }
 
-// withIDs returns a TokenSource whose bearers have these client ids, in turn.
-func withIDs(ids ...string) sailpoint.TokenSource {
-	n := 0
-	return func(context.Context, sailpoint.Secret) (sailpoint.AccessToken, error) {
-		id := ids[min(n, len(ids)-1)]
-		n++
-		return sailpoint.AccessToken{Bearer: sailpoint.NewSecret(fmt.Sprintf("bearer-%d", n)), ClientID: id}, nil
-	}
-}
-
 func TestClientIDComesWithTheBearer(t *testing.T) {
 	client := (&network{}).client(t, withSource(withIDs("first", "", "second")))
 	require.Equal(t, "the-client-id", client.ClientID(), "the configured id, before there is a bearer")
@@ -300,20 +282,6 @@ func TestDeleteSelfAfterTheBearerExpired(t *testing.T) {
 		<-time.After(5 * time.Minute)
 		require.NoError(t, client.PersonalAccessTokens.DeleteSelf(t.Context()))
 		require.Equal(t, "https://acme.example/v2024/personal-access-tokens/second", n.calls[0].url)
-	})
-}
-
-// TestRetryAfterARenewal shows that a call with a Limiter is retried with the
-// new bearer, which was not rejected.
-func TestRetryAfterARenewal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := scripted(ok(`[]`), response{status: 401}, response{status: 503}, ok(`[]`))
-		client := n.client(t, func(cfg *sailpoint.Config) {
-			cfg.Limiter = limiterFunc(func(context.Context) error { return nil })
-		})
-		require.NoError(t, list(t.Context(), client))
-		require.NoError(t, list(t.Context(), client))
-		require.Equal(t, []string{"bearer-1", "bearer-1", "bearer-2", "bearer-2"}, n.bearersSent())
 	})
 }
 

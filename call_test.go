@@ -1,16 +1,22 @@
 package sailpoint_test
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,10 +184,6 @@ func TestGoldenRequests(t *testing.T) {
 	}
 }
 
-// errReset is what net/http returns after the other end has reset the
-// connection.
-var errReset = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}
-
 func TestCompleteResponseCountsAfterTheContextEnded(t *testing.T) {
 	for name, tt := range map[string]struct {
 		response response
@@ -258,10 +260,6 @@ func TestContextValuesReachTransportAndLogger(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []any{"value", "value"}, seen, "from the token request and the call")
 }
-
-type transportFunc func(*http.Request) (*http.Response, error)
-
-func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 // TestTransportsThatBreakTheContract covers transports that break the contract
 // of http.RoundTripper.
@@ -397,4 +395,150 @@ func TestContextThatEndsLater(t *testing.T) {
 		_, err := n.client(t).PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
 		require.ErrorIs(t, err, context.Canceled)
 	})
+}
+
+// TestRetryAfterARenewal shows that a call with a Limiter is retried with the
+// new bearer, which was not rejected.
+func TestRetryAfterARenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted(ok(`[]`), response{status: 401}, response{status: 503}, ok(`[]`))
+		client := n.client(t, func(cfg *sailpoint.Config) {
+			cfg.Limiter = limiterFunc(func(context.Context) error { return nil })
+		})
+		require.NoError(t, list(t.Context(), client))
+		require.NoError(t, list(t.Context(), client))
+		require.Equal(t, []string{"bearer-1", "bearer-1", "bearer-2", "bearer-2"}, n.bearersSent())
+	})
+}
+
+// TestManyCallsWithEverything mixes rejections, renewals, cancellations and
+// failures for the race detector. Each request has a bearer, and each call
+// succeeds or returns a known error.
+func TestManyCallsWithEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{}
+		n.token = func(a arrival) response {
+			r := issued(fmt.Sprintf("bearer-%d", a.n), 3)
+			r.after = time.Duration(a.n%5) * 100 * time.Millisecond
+			if a.n%7 == 0 {
+				r = response{status: 503}
+			}
+			return r
+		}
+		n.api = func(a arrival) response {
+			r := map[string]response{"GET": ok(`[]`), "POST": ok(created), "PATCH": ok(aToken), "DELETE": {status: 204}}[a.method]
+			r.after = time.Duration(a.n%11) * 50 * time.Millisecond
+			if a.n%5 == 0 {
+				r.status = 401
+			}
+			return r
+		}
+		var fetching, most atomic.Int64
+		client := n.client(t, func(cfg *sailpoint.Config) {
+			cfg.HTTPClient.Transport = transportFunc(func(req *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(req.URL.Path, "/token") {
+					most.Store(max(most.Load(), fetching.Add(1)))
+					defer fetching.Add(-1)
+				}
+				return n.RoundTrip(req)
+			})
+		})
+		var calls sync.WaitGroup
+		for i := range 64 {
+			calls.Go(func() {
+				for j := range 20 {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration((i+j)%9+1)*100*time.Millisecond)
+					op := operations[(i+j)%6]
+					err := op.call(ctx, client)
+					cancel()
+					for _, known := range []error{context.DeadlineExceeded, sailpoint.ErrUnauthorized, sailpoint.ErrServer} {
+						if errors.Is(err, known) {
+							err = nil
+						}
+					}
+					assert.NoError(t, err, op.name)
+				}
+			})
+		}
+		calls.Wait()
+		assert.EqualValues(t, 1, most.Load(), "one fetch at a time")
+		for _, bearer := range n.bearersSent() {
+			require.True(t, strings.HasPrefix(bearer, "bearer-"), "%q", bearer)
+		}
+	})
+}
+
+// TestSecretsStayOnTheirConnection covers bytes after the end of a response
+// that holds a secret. net/http does not print them, and the next call does not
+// read them.
+func TestSecretsStayOnTheirConnection(t *testing.T) {
+	whole := `{"id":"86f1","secret":"` + leakPATSecret + `","name":"deploy"}`
+	bearer := `{"access_token":"` + leakBearer + `","expires_in":60}`
+	length := func(n int, body string) string {
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", n, body)
+	}
+	twice := func(body string) string { return length(len(body), body) + length(len(body), body) }
+	for name, tt := range map[string]struct{ create, bearer string }{
+		"a Create whose length is too small":     {create: length(30, whole)},
+		"a Create with two responses":            {create: twice(whole)},
+		"a Create of length 0":                   {create: length(0, whole)},
+		"a Create without a response header":     {create: whole + "\r\n\r\n"},
+		"a bearer whose length is too small":     {bearer: length(30, bearer)},
+		"a bearer with two responses":            {bearer: twice(bearer)},
+		"a Create with 500 and a later response": {create: "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n" + whole},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var printed, records bytes.Buffer
+			log.SetOutput(&printed)
+			defer log.SetOutput(os.Stderr)
+			ended := make(chan struct{}, 10)
+			awaitEnd := func() {
+				select {
+				case <-ended: // by then net/http has printed anything it prints
+				case <-time.After(5 * time.Second):
+					assert.Fail(t, "the connection stays open")
+				}
+			}
+			address, _ := hostile(t, func(conn *net.TCPConn, _ int) {
+				defer func() { ended <- struct{}{} }()
+				reader := bufio.NewReader(conn)
+				for {
+					req, err := http.ReadRequest(reader)
+					if err != nil {
+						return
+					}
+					_, _ = io.Copy(io.Discard, req.Body)
+					response := length(2, `[]`)
+					switch {
+					case strings.HasSuffix(req.URL.Path, "/token"):
+						response = cmp.Or(tt.bearer, length(len(bearer), bearer))
+					case req.Method == http.MethodPost:
+						response = tt.create
+					}
+					_, _ = io.WriteString(conn, response)
+				}
+			})
+			client := onTransportWith(t, "http://"+address, func(cfg *sailpoint.Config) {
+				logging(&records)(cfg)
+				cfg.ClientSecret, cfg.TokenSource = sailpoint.NewSecret(leakClientSecret), nil
+			})
+			var errs []error
+			if tt.create != "" {
+				errs = append(errs, create(t.Context(), client))
+				awaitEnd() // the bearer's connection
+				awaitEnd() // the Create's connection
+			}
+			err := list(t.Context(), client)
+			if tt.create != "" {
+				require.NoError(t, err)
+			} else {
+				awaitEnd()
+			}
+			for _, err := range append(errs, err) {
+				requireAbsent(t, fmt.Sprint(err), leakPATSecret, leakBearer)
+			}
+			requireAbsent(t, records.String(), leakPATSecret, leakBearer)
+			require.Empty(t, printed.String())
+		})
+	}
 }

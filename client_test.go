@@ -78,3 +78,32 @@ func TestWithCredentialsHasABearerOfItsOwn(t *testing.T) {
 	_, err = first.WithCredentials("", sailpoint.Secret{})
 	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 }
+
+func TestWithCredentialsIsAnotherPATOnTheSameNetwork(t *testing.T) {
+	n := &network{}
+	source := bearers("from-the-source")
+	first := n.client(t, withSource(source.ask), func(cfg *sailpoint.Config) {
+		cfg.BaseURL, cfg.APIVersion, cfg.UserAgent = "https://acme.example/gateway", sailpoint.V1, "mine/1"
+	})
+	second, err := first.WithCredentials("second-id", sailpoint.NewSecret("second-secret"))
+	require.NoError(t, err)
+	third, err := second.WithCredentials("third-id", sailpoint.NewSecret("third-secret"))
+	require.NoError(t, err)
+	for _, client := range []*sailpoint.Client{first, second, third, first, second, third} {
+		require.NoError(t, list(t.Context(), client))
+	}
+	assert.Equal(t, []string{"from-the-source", "bearer-1", "bearer-2", "from-the-source", "bearer-1", "bearer-2"}, n.bearersSent())
+	assert.Equal(t, []string{""}, source.refused)
+	assert.Equal(t, "the-client-id second-id third-id", first.ClientID()+" "+second.ClientID()+" "+third.ClientID())
+	require.Len(t, n.fetches, 2)
+	assert.Equal(t, "client_id=second-id&client_secret=second-secret&grant_type=client_credentials", n.fetches[0].body)
+	assert.Equal(t, "client_id=third-id&client_secret=third-secret&grant_type=client_credentials", n.fetches[1].body)
+	for _, call := range n.calls {
+		assert.Equal(t, "https://acme.example/gateway/personal-access-tokens/v1", call.url)
+		assert.Equal(t, "mine/1 sailpoint-go/devel", call.header.Get("User-Agent"))
+	}
+
+	_, err = first.WithCredentials("id\n", sailpoint.NewSecret("hunter2\n"))
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+	assert.NotContains(t, err.Error(), "hunter2")
+}

@@ -4,9 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"os"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,19 +18,6 @@ import (
 
 	"github.com/sailpoint-go/sailpoint"
 )
-
-// inDirectory runs the test in a new directory, with this environment, and with
-// file as config.json unless it is empty.
-func inDirectory(t *testing.T, file string, env map[string]string) {
-	t.Helper()
-	t.Chdir(t.TempDir())
-	for _, name := range []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET"} {
-		t.Setenv(name, env[name])
-	}
-	if file != "" {
-		require.NoError(t, os.WriteFile("config.json", []byte(file), 0o600))
-	}
-}
 
 const completeFile = `{"ClientId":"file-id","ClientSecret":"file-secret","BaseURL":"https://file.example"}`
 
@@ -145,15 +133,6 @@ func TestLoadConfigQuotesNoValueOfAMalformedFile(t *testing.T) {
 			assert.ErrorContains(t, err, "config.json")
 		})
 	}
-}
-
-func TestLoadConfigReportsAFileThatCantBeRead(t *testing.T) {
-	inDirectory(t, "", nil)
-	require.NoError(t, os.Mkdir("config.json", 0o700))
-	_, err := sailpoint.LoadConfig()
-	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
-	require.EqualError(t, err, "sailpoint: invalid argument: SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET not set in the environment, "+
-		`and config.json can't be read: "config.json" is not a regular file`)
 }
 
 func TestNewClientReportsEveryProblemAtOnce(t *testing.T) {
@@ -447,4 +426,48 @@ func TestLoadConfigFromAnotherEnvironment(t *testing.T) {
 	assert.Equal(t, "https://given.example", cfg.BaseURL)
 	assert.Equal(t, "given-id", cfg.ClientID)
 	assert.Equal(t, "given-secret", cfg.ClientSecret.Reveal())
+}
+
+// FuzzBaseURL shows that requests go to the host of a valid URL, and use TLS
+// unless it is this computer. An error about an invalid URL does not quote its
+// password.
+func FuzzBaseURL(f *testing.F) {
+	for _, raw := range invalidURLs {
+		f.Add(raw)
+	}
+	for _, raw := range []string{"https://acme.example", "HTTPS://acme.example:8443/gateway/", "http://localhost:8080", "http://[::1]:1", "https://[2001:db8::1]"} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		n := &network{}
+		cfg := n.config()
+		cfg.BaseURL = raw
+		client, err := sailpoint.NewClient(cfg)
+		parsed, invalid := url.Parse(raw)
+		if err != nil {
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			if invalid == nil && parsed.User != nil {
+				if password, _ := parsed.User.Password(); len(password) > 8 {
+					require.NotContains(t, err.Error(), password)
+				}
+			}
+			return
+		}
+		require.NoError(t, invalid)
+		require.NoError(t, list(t.Context(), client))
+		n.requireCounts(t, 1, 1)
+		for _, sent := range []string{n.calls[0].url, n.fetches[0].url} {
+			to, err := url.Parse(sent)
+			require.NoError(t, err)
+			require.Equal(t, parsed.Host, to.Host)
+			require.Nil(t, to.User)
+			require.Empty(t, to.RawQuery+to.Fragment)
+			require.NotContains(t, strings.Split(to.EscapedPath(), "/"), "..")
+			if to.Scheme != "https" {
+				require.Equal(t, "http", to.Scheme)
+				address := net.ParseIP(to.Hostname())
+				require.True(t, to.Hostname() == "localhost" || address != nil && address.IsLoopback())
+			}
+		}
+	})
 }

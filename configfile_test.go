@@ -1,6 +1,7 @@
 package sailpoint_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -31,4 +32,13 @@ func TestLoadConfigRejectsALargeFile(t *testing.T) {
 	inDirectory(t, completeFile+strings.Repeat(" ", 1<<20), nil)
 	_, err := sailpoint.LoadConfig()
 	require.ErrorContains(t, err, `"config.json" has more than 1 MiB`)
+}
+
+func TestLoadConfigReportsAFileThatCantBeRead(t *testing.T) {
+	inDirectory(t, "", nil)
+	require.NoError(t, os.Mkdir("config.json", 0o700))
+	_, err := sailpoint.LoadConfig()
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+	require.EqualError(t, err, "sailpoint: invalid argument: SAIL_BASE_URL, SAIL_CLIENT_ID, SAIL_CLIENT_SECRET not set in the environment, "+
+		`and config.json can't be read: "config.json" is not a regular file`)
 }

@@ -23,27 +23,6 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 )
 
-// sentinels are all errors that a caller can match.
-var sentinels = []error{
-	sailpoint.ErrInvalidArgument, sailpoint.ErrSelf,
-	sailpoint.ErrBadRequest, sailpoint.ErrUnauthorized, sailpoint.ErrForbidden, sailpoint.ErrNotFound,
-	sailpoint.ErrConflict, sailpoint.ErrRateLimited, sailpoint.ErrServer,
-	sailpoint.ErrUnreachable, sailpoint.ErrInvalidCredentials, sailpoint.ErrInvalidResponse, sailpoint.ErrOutcomeUnknown,
-}
-
-// requireMatches checks that err matches exactly these sentinels.
-func requireMatches(t *testing.T, err error, want ...error) {
-	t.Helper()
-	require.Error(t, err)
-	for _, sentinel := range sentinels {
-		matches := false
-		for _, w := range want {
-			matches = matches || w == sentinel //nolint:errorlint // the very variable
-		}
-		require.Equal(t, matches, errors.Is(err, sentinel), "%v: %v", sentinel, err)
-	}
-}
-
 func TestStatusMatchesItsClassOnly(t *testing.T) {
 	for status, want := range map[int][]error{
 		201: {sailpoint.ErrInvalidResponse},
@@ -127,10 +106,6 @@ func TestStatusOfTheTokenEndpointMatches(t *testing.T) {
 			})
 		})
 	}
-}
-
-func newToken() sailpoint.CreatePersonalAccessTokenRequest {
-	return sailpoint.CreatePersonalAccessTokenRequest{Name: "deploy", Scope: []string{"s"}}
 }
 
 // TestErrorHoldsWhatTheResponseSays covers the error formats of the API, its

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	jsonv1 "encoding/json"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/assert"
@@ -28,50 +28,6 @@ import (
 	"github.com/sailpoint-go/sailpoint/internal/redact/redacttest"
 	"github.com/sailpoint-go/sailpoint/internal/sampletest"
 )
-
-// These secrets must not leak. A form escapes characters of the client secret.
-const (
-	leakClientSecret = "cs-51&=+%ü-c0ffee"
-	leakBearer       = "eyJhbGciOiJFUzI1NiJ9.bearer-value_1.c2ln"
-	leakPATSecret    = "5ecf00d15ecf00d15ecf00d15ecf00d1"
-)
-
-// printings returns what a program gets if it prints, logs or marshals v.
-func printings(v any) map[string]string {
-	all := map[string]string{}
-	for _, verb := range verbs {
-		all[verb] = fmt.Sprintf(verb, v)
-	}
-	hidden := struct {
-		name string
-		v    any
-	}{"hidden", v}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%d", "%x"} {
-		all["in an unexported field "+verb] = fmt.Sprintf(verb, hidden)
-		all["through a pointer "+verb] = fmt.Sprintf(verb, &hidden)
-		all["in a map "+verb] = fmt.Sprintf(verb, map[string]any{"v": v})
-	}
-	var text, object bytes.Buffer
-	for _, logger := range []*slog.Logger{slog.New(slog.NewTextHandler(&text, nil)), slog.New(slog.NewJSONHandler(&object, nil))} {
-		logger.With("with", v).Info("m", "v", v, "hidden", hidden, "list", []any{v}, slog.Group("g", "v", v))
-	}
-	all["slog text"], all["slog JSON"] = text.String(), object.String()
-	for name, marshal := range map[string]func(any) ([]byte, error){
-		"encoding/json": jsonv1.Marshal,
-		"json/v2":       func(v any) ([]byte, error) { return json.Marshal(v) },
-		"encoding/xml":  xml.Marshal,
-	} {
-		for where, v := range map[string]any{"": v, " in a list": []any{v}, " in a struct": struct{ V any }{v}} {
-			out, err := marshal(v)
-			all[name+where] = fmt.Sprintf("%s %v", out, err)
-		}
-	}
-	if err, ok := v.(error); ok {
-		all["wrapped"] = fmt.Sprintf("%+v", fmt.Errorf("while testing: %w", err))
-		all["joined"] = fmt.Sprintf("%#v %v", errors.Join(err, io.EOF), errors.Join(err, io.EOF))
-	}
-	return all
-}
 
 // contextHandler sees the context of each record.
 type contextHandler struct {
@@ -327,7 +283,8 @@ var echoes = map[string]func(spelled string) response{
 // hiding is an error whose text is not that of the error it wraps.
 type hiding struct{ error }
 
-func (hiding) Error() string   { return "hidden" }
+func (hiding) Error() string { return "hidden" }
+
 func (h hiding) Unwrap() error { return h.error }
 
 func quote(s string) string {
@@ -428,4 +385,83 @@ func TestIDThatIsASecretIsNotShown(t *testing.T) {
 			requireAbsent(t, text, id)
 		}
 	}
+}
+
+// FuzzRedact shows that no error holds eight bytes of a secret, wherever a
+// server echoes it.
+func FuzzRedact(f *testing.F) {
+	f.Add("cs-51&=+%ü-c0ffee", "eyJhbGciOiJFUzI1NiJ9.bearer-value_1.c2ln", 400)
+	f.Add(`nuboted"a`, `bearer"and\back`, 551)
+	f.Add(`quoted"and\back`, `bearer"and\back`, 500)
+	f.Add("0123456789abcdef0123456789abcdef", "%25%25%25%25%25", 200)
+	f.Fuzz(func(t *testing.T, clientSecret, bearer string, status int) {
+		if status < 200 || status > 999 || len(clientSecret) < 8 || len(bearer) < 8 || !utf8.ValidString(clientSecret) {
+			t.Skip("not a status, or not a secret")
+		}
+		quotedBearer, err := json.Marshal(bearer)
+		if err != nil {
+			t.Skip("not a bearer that can be issued")
+		}
+		issue := always(ok(`{"access_token":` + string(quotedBearer) + `}`))
+		synctest.Test(t, func(t *testing.T) {
+			// A text that appears without any echo is not a leak.
+			harmless := echoErrors(t, clientSecret, issue, status, "", "")
+			got := echoErrors(t, clientSecret, issue, status, clientSecret, bearer)
+			for _, secret := range []string{clientSecret, bearer} {
+				for i := range len(secret) - 7 {
+					window := secret[i : i+8]
+					if strings.Trim(window, `"`) != window {
+						continue // the quote of a printed value can stand beside the other seven bytes
+					}
+					if at := strings.Index(got, window); at >= 0 && !strings.Contains(harmless, window) {
+						t.Fatalf("%q in %q", window, got[max(0, at-200):min(len(got), at+200)])
+					}
+				}
+			}
+		})
+	})
+}
+
+// echoErrors returns the texts of all errors if the API and the token endpoint
+// echo these values. The token endpoint knows no bearer that it could echo.
+func echoErrors(t *testing.T, clientSecret string, issue func(arrival) response, status int, clientSecretEcho, bearerEcho string) (texts string) {
+	for _, r := range echoingResponses(status, clientSecretEcho) {
+		texts += createError(t, clientSecret, &network{api: always(r), token: issue})
+		texts += createError(t, clientSecret, &network{token: always(r)})
+	}
+	for _, r := range echoingResponses(status, bearerEcho) {
+		texts += createError(t, clientSecret, &network{api: always(r), token: issue})
+	}
+	return texts
+}
+
+// echoingResponses returns responses and errors that hold the echoed text.
+func echoingResponses(status int, echoed string) []response {
+	quoted, err := json.Marshal(echoed)
+	if err != nil {
+		return nil
+	}
+	return []response{
+		{status: status, body: `{"message":` + string(quoted) + `,"detailCode":` + string(quoted) + `}`},
+		{status: status, body: url.QueryEscape(echoed), header: map[string]string{"SLPT-Request-ID": echoed}},
+		{status: status, body: `{"error":` + jsonString(echoed) + `}`, header: map[string]string{"Location": "https://evil.example/?" + url.QueryEscape(echoed)}},
+		{err: fmt.Errorf("header %s, and quoted %q", echoed, echoed)},
+		{err: &url.Error{Op: "Get", URL: "https://acme.example/?" + echoed, Err: io.EOF}},
+		{body: `[`, cut: fmt.Errorf("in form %s", url.QueryEscape(echoed))},
+	}
+}
+
+// createError makes a Create and returns the text of its error, if any.
+func createError(t *testing.T, clientSecret string, n *network) string {
+	cfg := n.config()
+	cfg.ClientSecret, cfg.MaxRetries = sailpoint.NewSecret(clientSecret), -1
+	client, err := sailpoint.NewClient(cfg)
+	if err != nil {
+		t.Skip("not a valid client secret")
+	}
+	_, err = client.PersonalAccessTokens.Create(context.WithoutCancel(t.Context()), newToken())
+	if err == nil {
+		return ""
+	}
+	return fmt.Sprintf("%v %+v %#v\n", err, err, errors.Unwrap(err))
 }

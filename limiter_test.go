@@ -220,10 +220,6 @@ func TestLimiterIsAskedBeforeEveryRequest(t *testing.T) {
 	})
 }
 
-type limiterFunc func(context.Context) error
-
-func (f limiterFunc) Wait(ctx context.Context) error { return f(ctx) }
-
 func TestLimiterErrorIsReturned(t *testing.T) {
 	broken := errors.New("not today")
 	n := scripted(ok(created))

@@ -64,11 +64,6 @@ func TestPanicOfALoggerLosesNoSecret(t *testing.T) {
 // panickingHandler panics in every method, because its embedded Handler is nil.
 type panickingHandler struct{ slog.Handler }
 
-// enabledHandler panics only in Handle.
-type enabledHandler struct{ slog.Handler }
-
-func (enabledHandler) Enabled(context.Context, slog.Level) bool { return true }
-
 // TestLoggerReportsWaitsAndBearers checks the records at the levels that a
 // program shows by default.
 func TestLoggerReportsWaitsAndBearers(t *testing.T) {

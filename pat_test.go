@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"runtime"
-	"sort"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -714,132 +712,6 @@ func TestEmptyListIsNotNil(t *testing.T) {
 	require.Empty(t, tokens)
 }
 
-// TestInvalidListIsAnError shows that neither List nor All treats it as the
-// complete list.
-func TestInvalidListIsAnError(t *testing.T) {
-	for name, body := range map[string]string{
-		"empty": "", "null": "null", "object": "{}", "html": "<html>", "byte order mark": "\ufeff[]",
-		"trailing data": `[] []`, "null element": `[null]`, "no id": `[{"name":"n"}]`, "id null": `[{"id":null}]`,
-		"cut": `[{"id":"a"},`, "two names": `[{"id":"a","name":"n","name":"m"}]`, "not UTF-8": "[{\"id\":\"a\xff\"}]",
-		"bad date": `[{"id":"a","created":"yesterday"}]`, "part of a second": `[{"id":"a","accessTokenValiditySeconds":1.5}]`,
-		"deep": `[{"id":"a","u":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `}]`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				n := scripted(ok(body))
-				s := n.client(t).PersonalAccessTokens
-				tokens, err := s.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
-				require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
-				require.Nil(t, tokens)
-				var failures int
-				for _, err := range s.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
-					if err != nil {
-						require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
-						failures++
-					}
-				}
-				require.Equal(t, 1, failures)
-			})
-		})
-	}
-}
-
-// TestMaxListBytes limits the memory that List needs, and not the bytes of the
-// response.
-func TestMaxListBytes(t *testing.T) {
-	const limit, overhead = 1 << 20, 1 << 20 // buffers, and unused ends of chunks
-	for name, token := range map[string]func(i int) string{
-		"small":             func(int) string { return `{"id":"0"}` },
-		"every member":      func(int) string { return aToken },
-		"long names":        func(int) string { return `{"id":"0","name":"` + strings.Repeat("n", 5000) + `"}` },
-		"one scope":         func(int) string { return `{"id":"0","scope":["s"]}` },
-		"many scopes":       func(int) string { return `{"id":"0","scope":[""` + strings.Repeat(`,""`, 1000) + `]}` },
-		"scopes of its own": func(i int) string { return fmt.Sprintf(`{"id":"0","scope":["s%d","t%d"]}`, i, i) },
-		"optional members": func(int) string {
-			return `{"id":"0","lastUsed":"2017-07-11T18:45:37Z","userAwareTokenNeverExpires":true}`
-		},
-		"unknown members": func(int) string { return `{"id":"0","x":"` + strings.Repeat("x", 100) + `"}` },
-	} {
-		t.Run(name, func(t *testing.T) {
-			clientOf := func(n int) *sailpoint.Client {
-				var body strings.Builder
-				body.WriteString("[")
-				for i := range n {
-					body.WriteString(token(i) + ",")
-				}
-				return scripted(ok(strings.TrimSuffix(body.String(), ",")+"]")).client(t, withoutRetries, func(cfg *sailpoint.Config) { cfg.MaxListBytes = limit })
-			}
-			fits := func(n int) bool { return list(t.Context(), clientOf(n)) == nil }
-			tooMany := 1
-			for fits(tooMany) {
-				tooMany *= 2
-			}
-			most := tooMany/2 + sort.Search(tooMany/2, func(n int) bool { return !fits(tooMany/2 + n + 1) })
-			require.Positive(t, most)
-
-			listed := func(n int) (tokens []sailpoint.PersonalAccessToken, err error) {
-				client := clientOf(n)
-				list := func() {
-					tokens, err = client.PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{})
-				}
-				if raceDetector { // it empties the pool of readers at random, so that memory says nothing
-					list()
-				} else {
-					requireMemory(t, limit+overhead, list)
-				}
-				return tokens, err
-			}
-			tokens, err := listed(most)
-			require.NoError(t, err)
-			require.Len(t, tokens, most)
-			_, err = listed(most + 1)
-			requireMatches(t, err, sailpoint.ErrInvalidResponse)
-			require.ErrorContains(t, err, "use All")
-		})
-	}
-}
-
-// TestAllOfOneLargeToken shows that All reads a token of 1 MiB with a few MiB
-// of memory.
-func TestAllOfOneLargeToken(t *testing.T) {
-	fill := func(start, part, end string) string {
-		return start + strings.Repeat(part, (1<<20-1000)/len(part)) + end
-	}
-	for name, token := range map[string]string{
-		"name":           fill(`{"id":"a","name":"`, "n", `"}`),
-		"escaped name":   fill(`{"id":"a","name":"`, `\n`, `"}`),
-		"scope":          fill(`{"id":"a","scope":["`, "s", `"]}`),
-		"short scopes":   fill(`{"id":"a","scope":["s"`, `,""`, `]}`),
-		"longer scopes":  fill(`{"id":"a","scope":["s"`, `,"idn:sources:read"`, `]}`),
-		"unknown":        fill(`{"id":"a","x":["x"`, `,[]`, `]}`),
-		"unknown names":  fill(`{"id":"a"`, `,"":0`, `}`),
-		"members before": fill(`{`, `"x":1,`, `"id":"a"}`),
-	} {
-		t.Run(name, func(t *testing.T) {
-			client := scripted(ok(`[`+token+`,{"id":"b"}]`)).client(t, withoutRetries)
-			var ids []string
-			requireMemory(t, 16<<20, func() {
-				var before, after runtime.MemStats
-				runtime.GC()
-				runtime.ReadMemStats(&before)
-				for token, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
-					if err != nil {
-						require.Equal(t, "short scopes", name, "%v", err)
-						requireMatches(t, err, sailpoint.ErrInvalidResponse)
-						ids = append(ids, "a", "b")
-						break
-					}
-					ids = append(ids, token.ID)
-					runtime.GC()
-					runtime.ReadMemStats(&after)
-					require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(8<<20))
-				}
-			})
-			require.Equal(t, []string{"a", "b"}, ids)
-		})
-	}
-}
-
 // TestAllFailsOnce shows that All yields the tokens before the failure, then
 // one error.
 func TestAllFailsOnce(t *testing.T) {
@@ -875,163 +747,6 @@ func TestAllIsRetriedBeforeItsFirstToken(t *testing.T) {
 	})
 }
 
-// TestAllLimitsEachWaitOnly shows that the loop may take long, while
-// the server must keep sending.
-func TestAllLimitsEachWaitOnly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		body := make(chan string)
-		n := scripted(response{stream: func(ctx context.Context) io.Reader { return &chanReader{parts: body, done: ctx.Done()} }})
-		client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 10 * time.Second })
-		go func() {
-			body <- `[`
-			for range 30 {
-				<-time.After(9 * time.Second)
-				body <- `{"id":"a"},`
-			}
-		}()
-		started := time.Now()
-		count := 0
-		for _, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
-			if err != nil {
-				require.ErrorIs(t, err, context.DeadlineExceeded)
-				require.ErrorContains(t, err, "no complete response within 10s")
-				break
-			}
-			count++
-			<-time.After(time.Minute) // the caller's own time
-		}
-		require.Equal(t, 30, count)
-		require.Greater(t, time.Since(started), 30*time.Minute)
-	})
-}
-
-// TestAllEndsATrickle covers short waits that add up to too much time for too
-// few bytes.
-func TestAllEndsATrickle(t *testing.T) {
-	// every returns a list of n tokens of this size, one at each interval.
-	every := func(interval time.Duration, bytes, n int) response {
-		return response{stream: func(ctx context.Context) io.Reader {
-			body := make(chan string)
-			go func() {
-				defer close(body)
-				token := `{"id":"a"}` + strings.Repeat(" ", bytes-len(`{"id":"a"},`))
-				part := `[` + token
-				for range n {
-					select {
-					case body <- part:
-					case <-ctx.Done():
-						return
-					}
-					part = `,` + token
-					<-time.After(interval)
-				}
-				select {
-				case body <- "]":
-				case <-ctx.Done():
-				}
-			}()
-			return &chanReader{parts: body, done: ctx.Done()}
-		}}
-	}
-	for name, tt := range map[string]struct {
-		body    response
-		timeout time.Duration
-		count   int
-		ended   time.Duration
-		err     string // empty for success
-	}{
-		"a few bytes each time":    {every(9*time.Second, 20, 1000), 10 * time.Second, 12, 100 * time.Second, "less than 1 KiB of the response within 1m40s"},
-		"a byte less than enough":  {every(10*time.Second-1, 102, 1000), 10 * time.Second, 11, 100 * time.Second, "less than 1 KiB of the response within 1m40s"},
-		"enough":                   {every(10*time.Second-1, 103, 1000), 10 * time.Second, 1000, 1000 * (10*time.Second - 1), ""},
-		"silence":                  {every(11*time.Second, 2000, 1000), 10 * time.Second, 1, 10 * time.Second, "no complete response within 10s"},
-		"no limit":                 {every(time.Minute, 20, 1000), -1, 1000, 1000 * time.Minute, ""},
-		"a limit beyond all times": {every(time.Minute, 20, 1000), math.MaxInt64, 1000, 1000 * time.Minute, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				client := scripted(tt.body).client(t, withoutRetries, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = tt.timeout })
-				defer func() { <-time.After(time.Hour) }() // by then the server's goroutine has ended
-				started, count := time.Now(), 0
-				var failure error
-				for _, err := range client.PersonalAccessTokens.All(t.Context(), sailpoint.ListPersonalAccessTokensOptions{}) {
-					if failure = err; err == nil {
-						count++
-					}
-				}
-				assert.Equal(t, tt.count, count)
-				assert.Equal(t, tt.ended, time.Since(started))
-				if tt.err == "" {
-					require.NoError(t, failure)
-					return
-				}
-				require.ErrorContains(t, failure, tt.err)
-				require.ErrorIs(t, failure, context.DeadlineExceeded)
-				require.ErrorIs(t, failure, sailpoint.ErrInvalidResponse)
-			})
-		})
-	}
-}
-
-// TestAllWaitsBrieflyAfterTheLastToken covers a response that has all tokens
-// and does not end.
-func TestAllWaitsBrieflyAfterTheLastToken(t *testing.T) {
-	for _, timeout := range []time.Duration{time.Second, 0, -1} {
-		for _, bounded := range []bool{false, true} {
-			t.Run(fmt.Sprint(timeout, bounded), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					ctx, cancel := t.Context(), context.CancelFunc(func() {})
-					if bounded {
-						ctx, cancel = context.WithTimeout(ctx, time.Hour)
-					}
-					defer cancel()
-					n := scripted(response{stream: func(ctx context.Context) io.Reader {
-						return io.MultiReader(strings.NewReader(`[{"id":"a"},{"id":"b"}]`), slow{ctx})
-					}})
-					client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = timeout })
-					var ids []string
-					var failure error
-					var last time.Time
-					for token, err := range client.PersonalAccessTokens.All(ctx, sailpoint.ListPersonalAccessTokensOptions{}) {
-						if failure = err; err == nil {
-							ids = append(ids, token.ID)
-							<-time.After(10 * time.Minute) // the caller's own time
-							last = time.Now()
-						}
-					}
-					require.Equal(t, []string{"a", "b"}, ids)
-					require.ErrorContains(t, failure, "no end of the response within 5s")
-					require.ErrorIs(t, failure, sailpoint.ErrInvalidResponse)
-					require.Equal(t, 5*time.Second, time.Since(last))
-				})
-			})
-		}
-	}
-}
-
-// chanReader reads what parts receives, until parts is closed.
-type chanReader struct {
-	parts chan string
-	done  <-chan struct{}
-	rest  string
-}
-
-func (c *chanReader) Read(p []byte) (int, error) {
-	if c.rest == "" {
-		var more bool
-		select {
-		case c.rest, more = <-c.parts:
-			if !more {
-				return 0, io.EOF
-			}
-		case <-c.done:
-			return 0, errors.New("the connection was closed")
-		}
-	}
-	n := copy(p, c.rest)
-	c.rest = c.rest[n:]
-	return n, nil
-}
-
 func TestAllClosesTheResponseOnBreak(t *testing.T) {
 	body := &closeCounter{Reader: strings.NewReader(fullList)}
 	client := scripted(response{stream: func(context.Context) io.Reader { return body }}).client(t)
@@ -1050,31 +765,6 @@ type closeCounter struct {
 }
 
 func (c *closeCounter) Close() error { c.closed++; return nil }
-
-func create(ctx context.Context, client *sailpoint.Client) error {
-	_, err := client.PersonalAccessTokens.Create(ctx, newToken())
-	return err
-}
-
-// requireOutcome checks that err is a CreateOutcomeError, and returns it.
-func requireOutcome(t *testing.T, err error) *sailpoint.CreateOutcomeError {
-	t.Helper()
-	require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
-	_ = requireOneError(t, err)
-	var outcome *sailpoint.CreateOutcomeError
-	require.ErrorAs(t, err, &outcome)
-	return outcome
-}
-
-func TestCreateResponseAtItsSizeLimit(t *testing.T) {
-	whole := created + strings.Repeat(" ", 1<<20-len(created))
-	require.NoError(t, create(t.Context(), scripted(ok(whole)).client(t)))
-	require.NoError(t, create(t.Context(), scripted(ok(whole+" ")).client(t)), "id and secret are within the limit")
-	padded := `{"id":"abc","name":"` + strings.Repeat("x", 1<<20) + `","secret":"s"}`
-	err := create(t.Context(), scripted(ok(padded)).client(t))
-	require.True(t, requireOutcome(t, err).Created)
-	require.ErrorIs(t, err, sailpoint.ErrInvalidResponse)
-}
 
 // TestNamesOfAllKinds shows that a valid name arrives byte for byte.
 func TestNamesOfAllKinds(t *testing.T) {
@@ -1101,4 +791,57 @@ func TestNamesOfAllKinds(t *testing.T) {
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument, "%q", name)
 		n.requireCounts(t, 0, 0)
 	}
+}
+
+// FuzzPathID shows that a valid id is one segment of the path, byte for byte.
+func FuzzPathID(f *testing.F) {
+	for _, id := range []string{"86f1dc6fe8f54414950454cbb11278fa", "the-client-id", "", ".", "..", "../oauth", "a/b", "a%2fb", "a?x", "a#f", "a\x00b", "a\nb", "%2e%2e", "ü", "a_B-9"} {
+		f.Add(id)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		n := scripted(response{status: 204})
+		err := n.client(t).PersonalAccessTokens.Delete(t.Context(), id)
+		if err != nil {
+			require.True(t, errors.Is(err, sailpoint.ErrInvalidArgument) || errors.Is(err, sailpoint.ErrSelf), "%v", err)
+			require.Less(t, len(err.Error()), 1000)
+			n.requireCounts(t, 0, 0)
+			return
+		}
+		n.requireCounts(t, 1, 1)
+		require.Equal(t, "https://acme.example/v2024/personal-access-tokens/"+id, n.calls[0].url)
+		parsed, err := url.Parse(n.calls[0].url)
+		require.NoError(t, err)
+		require.Equal(t, "/v2024/personal-access-tokens/"+id, parsed.EscapedPath())
+		require.NotContains(t, id, "/")
+		require.NotContains(t, id, ".")
+	})
+}
+
+// FuzzQuery shows that any filter and owner arrive unchanged, and change
+// nothing else of the URL.
+func FuzzQuery(f *testing.F) {
+	f.Add("lastUsed isnull", "me")
+	f.Add(`lastUsed le 2023-02-05T10:59:27.214Z or x eq "a+b&c=d#e%20"`, "../../oauth?x=1#f")
+	f.Add("\x00\xff\n", "ü")
+	f.Fuzz(func(t *testing.T, filter, owner string) {
+		n := &network{}
+		_, err := n.client(t).PersonalAccessTokens.List(t.Context(), sailpoint.ListPersonalAccessTokensOptions{
+			OwnerID: owner, Filter: sailpoint.PersonalAccessTokenFilter(filter),
+		})
+		require.NoError(t, err)
+		n.requireCounts(t, 1, 1)
+		sent, err := url.Parse(n.calls[0].url)
+		require.NoError(t, err)
+		require.Equal(t, "https://acme.example/v2024/personal-access-tokens", strings.TrimSuffix(n.calls[0].url, "?"+sent.RawQuery))
+		query, err := url.ParseQuery(sent.RawQuery)
+		require.NoError(t, err)
+		want := url.Values{}
+		if owner != "" {
+			want.Set("owner-id", owner)
+		}
+		if filter != "" {
+			want.Set("filters", filter)
+		}
+		require.Equal(t, want, query)
+	})
 }

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,72 +25,6 @@ import (
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/internal/sampletest"
 )
-
-var errAlert = &net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")}
-
-var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
-
-// operation is one call of the API.
-type operation struct {
-	name    string
-	column  int // in retry.go
-	call    func(context.Context, *sailpoint.Client) error
-	success response
-	part    string // how a successful response begins
-}
-
-// The columns in retry.go whose results differ after a doubtful attempt.
-const (
-	columnRemove = 1 + iota
-	columnPatchReplace
-	columnPatchAny
-	columnCreate
-	columnFetch
-)
-
-// operations are the columns of the matrix. The first two share a column.
-var operations = []operation{
-	{"list", 0, list, ok(`[` + aToken + `]`), `[{"id":"`},
-	{"all", 0, func(ctx context.Context, c *sailpoint.Client) error {
-		for _, err := range c.PersonalAccessTokens.All(ctx, sailpoint.ListPersonalAccessTokensOptions{}) {
-			return err
-		}
-		return nil
-	}, ok(`[` + aToken + `]`), `[{"id":"`},
-	{"delete", columnRemove, func(ctx context.Context, c *sailpoint.Client) error {
-		return c.PersonalAccessTokens.Delete(ctx, "id")
-	}, response{status: 204}, `{"id":"`},
-	{"patch that replaces", columnPatchReplace, func(ctx context.Context, c *sailpoint.Client) error {
-		_, err := c.PersonalAccessTokens.Patch(ctx, "id", sailpoint.NewPersonalAccessTokenPatch().ReplaceName("n"))
-		return err
-	}, ok(aToken), `{"id":"`},
-	{"any patch", columnPatchAny, func(ctx context.Context, c *sailpoint.Client) error {
-		_, err := c.PersonalAccessTokens.Patch(ctx, "id", sailpoint.NewPersonalAccessTokenPatch().With(
-			sailpoint.PatchOperation{Op: sailpoint.OpAdd, Path: "/scope/-", Value: "a"}))
-		return err
-	}, ok(aToken), `{"id":"`},
-	{"create", columnCreate, func(ctx context.Context, c *sailpoint.Client) error {
-		_, err := c.PersonalAccessTokens.Create(ctx, inAYear)
-		return err
-	}, ok(created), `{"name":"`},
-	{"fetch", columnFetch, list, issued("the-bearer", 60), `{"access_token":"`},
-}
-
-// bulkOperations belong to the columns of the two kinds of patch. Only V1 has
-// them.
-var bulkOperations = []operation{
-	{"bulk update that replaces", columnPatchReplace, func(ctx context.Context, c *sailpoint.Client) error {
-		_, err := c.PersonalAccessTokens.BulkUpdate(ctx, []string{"id"}, sailpoint.NewPersonalAccessTokenPatch().NeverExpire())
-		return err
-	}, ok(`[` + aToken + `]`), `[{"id":"`},
-	{"any bulk update", columnPatchAny, func(ctx context.Context, c *sailpoint.Client) error {
-		_, err := c.PersonalAccessTokens.BulkUpdate(ctx, []string{"id"}, sailpoint.NewPersonalAccessTokenPatch().With(
-			sailpoint.PatchOperation{Op: sailpoint.OpTest, Path: "/userAwareTokenNeverExpires", Value: true}))
-		return err
-	}, ok(`[` + aToken + `]`), `[{"id":"`},
-}
-
-func inV1(cfg *sailpoint.Config) { cfg.APIVersion = sailpoint.V1 }
 
 // These are the results of a failure that repeats, with three retries allowed.
 // Each says how many requests are sent, and what the caller learns.
@@ -169,9 +106,6 @@ var matrixRows = []matrixRow{
 	{"511", response{status: 511}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
 	{"999", response{status: 999}, false, [...]string{fails, fails, unsure, unsure, unsure, unsure, fails}},
 }
-
-// notFound is the API's own 404.
-var notFound = response{status: 404, body: `{"detailCode":"404 Not found","trackingId":"e7eab60924f64aa284175b9fa3309599"}`}
 
 func TestMatrix(t *testing.T) {
 	for _, row := range matrixRows {
@@ -790,30 +724,6 @@ func TestBackoffIsBoundedAndSpread(t *testing.T) {
 	})
 }
 
-func TestConnectionClosedAfterADelete(t *testing.T) {
-	address, requests := serveRaw(t, "", fmt.Sprintf("HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s", len(notFound.body), notFound.body))
-	require.NoError(t, onTransport(t, "http://"+address).PersonalAccessTokens.Delete(t.Context(), "id"))
-	assert.EqualValues(t, 2, requests.Load())
-}
-
-func TestNoResponse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := scripted(silence)
-		client := n.client(t, func(cfg *sailpoint.Config) { cfg.AttemptTimeout = 50 * time.Millisecond })
-		err := list(t.Context(), client)
-		requireMatches(t, err, sailpoint.ErrUnreachable)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Len(t, n.calls, 4)
-
-		err = create(t.Context(), client)
-		require.False(t, requireOutcome(t, err).Created)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.NotErrorIs(t, err, context.Canceled)
-		require.NoError(t, t.Context().Err(), "the limit is the client's own")
-		require.Len(t, n.calls, 5)
-	})
-}
-
 func TestEndlessRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(response{status: 429, header: map[string]string{"Retry-After": "7"}, body: `{"trackingId":"t","message":" Rate Limit Exceeded "}`})
@@ -826,3 +736,100 @@ func TestEndlessRateLimit(t *testing.T) {
 		n.requireCounts(t, 4, 1)
 	})
 }
+
+// TestHTTP2FailuresAreJudgedByTheMatrix covers requests with a body, which
+// net/http never replays. Only two failures prove that a request was not
+// carried out: REFUSED_STREAM, and a GOAWAY whose last stream is an earlier
+// one.
+func TestHTTP2FailuresAreJudgedByTheMatrix(t *testing.T) {
+	t.Parallel()
+	const protocolError, refusedStream, codes = 1, 7, 14
+	goAway := func(last uint32, code byte) func(io.Writer, int, uint32) bool {
+		return func(conn io.Writer, _ int, _ uint32) bool {
+			_, _ = conn.Write(frame(frameGoAway, 0, 0, []byte{0, 0, 0, byte(last), 0, 0, 0, code}))
+			return last == 0 // an end while the body is written would hide the GOAWAY
+		}
+	}
+	type failure struct {
+		name         string
+		handle       func(io.Writer, int, uint32) bool
+		notProcessed bool
+	}
+	failures := []failure{
+		{"GOAWAY before the stream", goAway(0, 0), true},
+		{"GOAWAY before the stream with an error", goAway(0, protocolError), true},
+		{"GOAWAY after the stream", goAway(1, 0), false},
+		{"GOAWAY after the stream with an error", goAway(1, protocolError), false},
+	}
+	for code := range byte(codes + 1) {
+		failures = append(failures, failure{fmt.Sprintf("reset with code %d", code), resetWith(code), code == refusedStream})
+	}
+	for _, f := range failures {
+		for _, op := range operations[3:6] { // those with a body
+			t.Run(f.name+"/"+op.name, func(t *testing.T) {
+				t.Parallel()
+				client, streams := overHTTP2(t, f.handle)
+				err := op.call(t.Context(), client)
+				retried := f.notProcessed || op.column == columnPatchReplace
+				want := map[bool]int{false: 1, true: 2}[retried]
+				assert.EqualValues(t, want, streams.Load())
+				assert.Equal(t, want, requireOneError(t, err).Attempts)
+				assert.Equal(t, !f.notProcessed, errors.Is(err, sailpoint.ErrOutcomeUnknown))
+			})
+		}
+	}
+}
+
+// TestRefusedStreamIsRetried includes a Create, because the server has not
+// processed it.
+func TestRefusedStreamIsRetried(t *testing.T) {
+	client, streams := overHTTP2(t, func(conn io.Writer, n int, stream uint32) bool {
+		if n == 1 {
+			return resetWith(7)(conn, n, stream)
+		}
+		respondOverHTTP2(conn, stream, created)
+		return true
+	})
+	require.NoError(t, create(t.Context(), client))
+	require.EqualValues(t, 2, streams.Load())
+}
+
+// FuzzRetryAfter shows that a reported wait is never negative. It follows RFC
+// 9110 or another known form.
+func FuzzRetryAfter(f *testing.F) {
+	for _, list := range [][]retryAfter{retryAfterSeconds, retryAfterTooLong, retryAfterOdd, retryAfterUnreadable, retryAfterDates} {
+		for _, tt := range list {
+			f.Add(tt.value, tt.date)
+		}
+	}
+	f.Fuzz(func(t *testing.T, value, date string) {
+		synctest.Test(t, func(t *testing.T) {
+			n := scripted(response{status: 429, header: map[string]string{"Retry-After": value, "Date": date}})
+			failure := requireOneError(t, list(t.Context(), n.client(t, withoutRetries)))
+			require.GreaterOrEqual(t, failure.RetryAfter, time.Duration(0))
+
+			var want time.Duration
+			trimmed := strings.TrimSpace(value)
+			now, err := http.ParseTime(date)
+			if err != nil {
+				now = time.Now()
+			}
+			if decimal.MatchString(trimmed) {
+				seconds, _ := strconv.ParseFloat(trimmed, 64)
+				whole := int64(max(0, min(math.Ceil(seconds), float64(math.MaxInt64/int64(time.Second)))))
+				want = time.Duration(whole) * time.Second
+			}
+			for _, layout := range []string{
+				http.TimeFormat, time.RFC850, time.ANSIC, time.RFC3339,
+				"Mon, 2 Jan 2006 15:04:05 GMT", "Mon, 2 Jan 2006 15:04:05 UTC", "Mon, 2 Jan 2006 15:04:05 -0700",
+			} {
+				if at, err := time.Parse(layout, trimmed); err == nil {
+					want = max(at.Sub(now), 0)
+				}
+			}
+			require.Equal(t, want, failure.RetryAfter)
+		})
+	})
+}
+
+var decimal = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)

@@ -2,22 +2,19 @@ package sailpoint_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/binary"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -28,45 +25,6 @@ import (
 
 	"github.com/sailpoint-go/sailpoint"
 )
-
-// onTransport returns a client with its own transport, for a server on a
-// loopback socket.
-func onTransport(t *testing.T, baseURL string, change ...func(*http.Transport)) *sailpoint.Client {
-	t.Helper()
-	return onTransportWith(t, baseURL, func(*sailpoint.Config) {}, change...)
-}
-
-// onTransportWith is onTransport with another configuration.
-func onTransportWith(t *testing.T, baseURL string, configure func(*sailpoint.Config), change ...func(*http.Transport)) *sailpoint.Client {
-	t.Helper()
-	transport := sailpoint.NewTransport()
-	t.Cleanup(transport.CloseIdleConnections)
-	for _, f := range change {
-		f(transport)
-	}
-	cfg := (&network{}).config()
-	withSource(bearers("the-bearer").ask)(&cfg)
-	cfg.BaseURL, cfg.HTTPClient, cfg.MaxRetries = baseURL, &http.Client{Transport: transport}, 1
-	configure(&cfg)
-	client, err := sailpoint.NewClient(cfg)
-	require.NoError(t, err)
-	return client
-}
-
-// overTLS serves handler, with HTTP/2 if asked. trust makes a transport trust
-// the server.
-func overTLS(t *testing.T, http2 bool, handler http.HandlerFunc) (*httptest.Server, func(*http.Transport)) {
-	t.Helper()
-	server := httptest.NewUnstartedServer(handler)
-	server.EnableHTTP2 = http2
-	server.Config.ErrorLog = silentLog
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	return server, func(transport *http.Transport) {
-		roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs //nolint:forcetypeassert // httptest's client has an *http.Transport
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	}
-}
 
 func TestNewTransportIsNotShared(t *testing.T) {
 	first, second := sailpoint.NewTransport(), sailpoint.NewTransport()
@@ -217,67 +175,6 @@ func TestDefaultClientWorks(t *testing.T) {
 	require.Equal(t, []string{"/oauth/token", "/v2024/personal-access-tokens"}, paths)
 }
 
-// silentLog is for servers whose clients fail on purpose.
-var silentLog = log.New(io.Discard, "", 0)
-
-// hostile calls handle for each connection to a loopback socket, and then
-// closes it. n counts the connections from 1.
-func hostile(t *testing.T, handle func(conn *net.TCPConn, n int)) (address string, connections *atomic.Int64) {
-	t.Helper()
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(t, err)
-	connections = new(atomic.Int64)
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			conn, err := listener.AcceptTCP()
-			if err != nil {
-				return
-			}
-			n := int(connections.Add(1))
-			running.Go(func() {
-				defer conn.Close()
-				// A client keeps a connection that net/http gave up on until its
-				// pings fail.
-				defer context.AfterFunc(t.Context(), func() { _ = conn.Close() })()
-				handle(conn, n)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		running.Wait()
-	})
-	return listener.Addr().String(), connections
-}
-
-// readRequest reads a request from conn, including its body.
-func readRequest(conn net.Conn) bool {
-	req, err := http.ReadRequest(bufio.NewReader(conn))
-	if err != nil {
-		return false
-	}
-	_, err = io.Copy(io.Discard, req.Body)
-	return err == nil
-}
-
-// reset makes Close reset conn.
-func reset(conn *net.TCPConn) { _ = conn.SetLinger(0) }
-
-// serveRaw reads a request from each connection and writes these responses in
-// turn. It repeats the last one.
-func serveRaw(t *testing.T, responses ...string) (address string, requests *atomic.Int64) {
-	t.Helper()
-	requests = new(atomic.Int64)
-	address, _ = hostile(t, func(conn *net.TCPConn, n int) {
-		if readRequest(conn) {
-			requests.Add(1)
-			_, _ = io.WriteString(conn, responses[min(n, len(responses))-1])
-		}
-	})
-	return address, requests
-}
-
 func TestDialRefused(t *testing.T) { // alone, because another test could listen on its port
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -289,11 +186,6 @@ func TestDialRefused(t *testing.T) { // alone, because another test could listen
 	require.ErrorAs(t, err, &network)
 	assert.Equal(t, "dial", network.Op)
 	assert.Equal(t, 2, requireOneError(t, err).Attempts)
-}
-
-// dialing makes a transport use dial.
-func dialing(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(*http.Transport) {
-	return func(transport *http.Transport) { transport.DialContext = dial }
 }
 
 func TestUnknownHost(t *testing.T) {
@@ -503,63 +395,6 @@ func TestResetDuringTheBody(t *testing.T) {
 	require.NoError(t, list(t.Context(), onTransport(t, "http://"+address)))
 }
 
-// The tests write these HTTP/2 frames (RFC 9113 section 6).
-const (
-	frameData, frameHeaders, frameReset, frameSettings, framePing, frameGoAway = 0, 1, 3, 4, 6, 7
-	endStream, endHeaders, ack                                                 = 1, 4, 1
-	internalError                                                              = 2
-)
-
-func frame(kind, flags byte, stream uint32, payload []byte) []byte {
-	head := make([]byte, 9)
-	binary.BigEndian.PutUint32(head, uint32(len(payload))<<8|uint32(kind))
-	head[4] = flags
-	binary.BigEndian.PutUint32(head[5:], stream)
-	return slices.Concat(head, payload)
-}
-
-// overHTTP2 serves raw HTTP/2 frames. It calls handle for each stream, which
-// writes the response. The connection ends if handle returns false.
-func overHTTP2(t *testing.T, handle func(conn io.Writer, n int, stream uint32) (ok bool)) (*sailpoint.Client, *atomic.Int64) {
-	t.Helper()
-	return overHTTP2With(t, func(*sailpoint.Config) {}, handle)
-}
-
-// overHTTP2With is overHTTP2 with another configuration.
-func overHTTP2With(
-	t *testing.T, configure func(*sailpoint.Config), handle func(conn io.Writer, n int, stream uint32) (ok bool), change ...func(*http.Transport),
-) (*sailpoint.Client, *atomic.Int64) {
-	t.Helper()
-	server, trust := overTLS(t, true, nil) // for its certificate
-	var streams atomic.Int64
-	address, _ := hostile(t, func(raw *net.TCPConn, _ int) {
-		conn := tls.Server(raw, &tls.Config{Certificates: server.TLS.Certificates, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12})
-		if _, err := io.CopyN(io.Discard, conn, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
-			return
-		}
-		_, _ = conn.Write(frame(frameSettings, 0, 0, nil))
-		head := make([]byte, 9)
-		for {
-			if _, err := io.ReadFull(conn, head); err != nil {
-				return
-			}
-			length := int64(binary.BigEndian.Uint32(head) >> 8)
-			if _, err := io.CopyN(io.Discard, conn, length); err != nil {
-				return
-			}
-			switch kind, flags := head[3], head[4]; {
-			case kind == frameSettings && flags&ack == 0:
-				_, _ = conn.Write(frame(frameSettings, ack, 0, nil))
-			case kind == frameHeaders:
-				if !handle(conn, int(streams.Add(1)), binary.BigEndian.Uint32(head[5:])) {
-					return
-				}
-			}
-		}
-	})
-	return onTransportWith(t, "https://"+address, configure, append(change, trust)...), &streams
-}
-
 func TestHTTP2StreamReset(t *testing.T) {
 	client, streams := overHTTP2(t, func(conn io.Writer, _ int, stream uint32) bool {
 		_, _ = conn.Write(frame(frameReset, 0, stream, []byte{0, 0, 0, internalError}))
@@ -571,13 +406,6 @@ func TestHTTP2StreamReset(t *testing.T) {
 	assert.EqualValues(t, 1, streams.Load())
 	require.Error(t, list(t.Context(), client))
 	assert.EqualValues(t, 3, streams.Load())
-}
-
-// respondOverHTTP2 writes a response of status 200.
-func respondOverHTTP2(conn io.Writer, stream uint32, body string) {
-	const status200 = "\x88" // in the static table of RFC 7541
-	_, _ = conn.Write(frame(frameHeaders, endHeaders, stream, []byte(status200)))
-	_, _ = conn.Write(frame(frameData, endStream, stream, []byte(body)))
 }
 
 // TestHTTP2GoAway shows that a stream above GOAWAY's last stream is retried on
@@ -768,4 +596,35 @@ func TestServerThatReadsNothing(t *testing.T) {
 	require.Less(t, time.Since(written), 20*time.Second)
 	_, err = conn.Write([]byte("more"))
 	require.ErrorIs(t, err, net.ErrClosed, "the next write fails at once")
+}
+
+// TestServerThatFloodsPings covers a server that reads nothing, so that
+// net/http can't write the end of the stream.
+func TestServerThatFloodsPings(t *testing.T) {
+	t.Parallel()
+	client, _ := overHTTP2With(t, func(*sailpoint.Config) {}, func(conn io.Writer, _ int, stream uint32) bool {
+		_, _ = conn.Write(frame(frameHeaders, endHeaders, stream, []byte("\x88")))
+		_, _ = conn.Write(frame(frameData, 0, stream, []byte(`[`)))
+		pings := bytes.Repeat(frame(framePing, 0, 0, make([]byte, 8)), 1000)
+		for {
+			if _, err := conn.Write(pings); err != nil {
+				return false
+			}
+		}
+	}, func(transport *http.Transport) {
+		transport.HTTP2.SendPingTimeout = 0 // it would end the connection too, but later
+		transport.HTTP2.WriteByteTimeout = 500 * time.Millisecond
+		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err == nil {
+				err = conn.(*net.TCPConn).SetWriteBuffer(4 << 10) //nolint:forcetypeassert // network is tcp
+			}
+			return conn, err
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	started := time.Now()
+	require.Error(t, list(ctx, client))
+	require.Less(t, time.Since(started), 15*time.Second, "without a limit for writes, the call would never end")
 }
