@@ -265,6 +265,7 @@ func TestIssueFails(t *testing.T) {
 		"list rejected":                   {map[string]fault{"token 1": rejects}, lifecycle.StepList, sailpoint.ErrInvalidCredentials, 0},
 		"create rejected":                 {map[string]fault{"POST 1": rejects}, lifecycle.StepCreate, sailpoint.ErrBadRequest, 0},
 		"create never responds":           {map[string]fault{"POST 1": fails, "POST 2": fails, "POST 3": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
+		"create denied after a lost one":  {map[string]fault{"POST 1": fails, "POST 2": denies, "POST 3": denies}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
 		"no list succeeds":                {map[string]fault{"POST 1": loses, "GET 2": fails, "GET 3": fails, "GET 4": fails, "GET 5": fails, "GET 6": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 1},
 		"the found token is hidden":       {map[string]fault{"POST 1": loses, "DELETE 1": hides}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
 		"the found token stays":           {map[string]fault{"POST 1": loses, "DELETE 1": fails}, lifecycle.StepCreate, sailpoint.ErrOutcomeUnknown, 2},
@@ -462,6 +463,71 @@ func TestIssueReplacesARejectedCredential(t *testing.T) {
 	}
 }
 
+// TestIssueKeepsACredentialThatItCantTry checks that a missing response is not
+// treated as a rejection.
+func TestIssueKeepsACredentialThatItCantTry(t *testing.T) {
+	for name, tt := range map[string]struct {
+		on   map[string]fault
+		step lifecycle.Step
+		is   error
+	}{
+		"no response":            {map[string]fault{"token 2": fails}, lifecycle.StepProve, sailpoint.ErrServer},
+		"rejected, not readable": {map[string]fault{"token 2": rejects, "token 3": rejects, "token 4": rejects, "token 5": rejects, "Load 2": fails}, lifecycle.StepLoad, lifecycle.ErrStoreUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(true)
+				old := w.adopt()
+				p := &process{w: w, on: tt.on}
+				_, err := issueJob(t, p)
+				requireError(t, err, tt.step, tt.is)
+				assert.Zero(t, p.like["POST"])
+				assert.Equal(t, old, w.truth().ID)
+			})
+		})
+	}
+}
+
+// TestIssueFinishesLater checks that the new token is stored even if the expired
+// one can't be deleted, and that the next call finishes.
+func TestIssueFinishesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		old, secret := w.tenant.Add(sailpoint.PersonalAccessToken{Name: jobName, Scope: jobScope, ExpirationDate: ptr(time.Now().Add(-day))})
+		require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: old, Secret: secret}))
+		_, err := issueJob(t, &process{w: w, on: map[string]fault{"DELETE 1": fails}})
+		failure := requireError(t, err, lifecycle.StepRetire, sailpoint.ErrServer)
+		require.Len(t, failure.Left, 1)
+		assert.Equal(t, old, failure.Left[0].ID)
+		assert.Equal(t, lifecycle.Stored{ID: w.truth().ID, Known: true, Working: true}, failure.Stored)
+		require.NoError(t, w.works())
+		result, err := issueOnce(t, w)
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.OutcomeFinished, result.Outcome)
+		assert.Equal(t, old, result.Replaced)
+		requireRotated(t, w, old)
+	})
+}
+
+// TestIssueDeletesALateToken checks that the last list finds a token whose create
+// took effect after all.
+func TestIssueDeletesALateToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		p := &process{w: w, on: map[string]fault{"POST 1": isMuchLater}}
+		p.before = func(int) {
+			if p.like["PATCH"] == 1 && p.like["DELETE"] == 0 {
+				<-time.After(26 * time.Second)
+			}
+		}
+		result, err := issueJob(t, p)
+		require.NoError(t, err)
+		assert.Empty(t, result.Left, "nothing may still appear")
+		assert.Equal(t, 1, p.like["DELETE"])
+		requireIssued(t, w)
+	})
+}
+
 // TestIssueWhileTheStoreChanges checks that Issue notices when another run
 // replaces the rejected credential first.
 func TestIssueWhileTheStoreChanges(t *testing.T) {
@@ -620,6 +686,20 @@ func TestACreateThatShowsLittle(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestNothingIsDeletedIfTheStoreCantBeRead checks the read before a deletion.
+func TestNothingIsDeletedIfTheStoreCantBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		orphan := w.orphan(t)
+		p := &process{w: w, on: map[string]fault{"Load 2": fails}}
+		_, err := issueJob(t, p)
+		failure := requireError(t, err, lifecycle.StepLoad, lifecycle.ErrStoreUnknown)
+		require.Len(t, failure.Left, 1)
+		assert.Equal(t, orphan, failure.Left[0].ID)
+		assert.Zero(t, p.like["DELETE"])
+	})
 }
 
 // TestIssueWithTwoTokensOfOneName checks that neither token is deleted if names
@@ -828,6 +908,7 @@ func TestIssueRejectsArguments(t *testing.T) {
 		"the SaveFunc is nil: give Issue a function that stores the credential": issue(t.Context(), client, lifecycle.SaveFunc(nil), same),
 		"a token needs a name":                   issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = " " }),
 		"form of this package's temporary names": issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = marked }),
+		"choose another name":                    issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = "deplo\ufffd" }),
 		"would grant every right":                issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = nil }),
 	} {
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)

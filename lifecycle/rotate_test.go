@@ -687,8 +687,11 @@ func TestRotateWhileAPersonChangesTokens(t *testing.T) {
 // TestRotateIsSuperseded lets another instance finish this rotation and start
 // the next one.
 func TestRotateIsSuperseded(t *testing.T) {
-	for before, step := range map[string]lifecycle.Step{
-		"token 3": lifecycle.StepProve, "PATCH 1": lifecycle.StepRename,
+	for before, tt := range map[string]struct {
+		step lifecycle.Step
+		left int
+	}{
+		"Load 2": {lifecycle.StepSave, 2}, "token 3": {lifecycle.StepProve, 0}, "PATCH 1": {lifecycle.StepRename, 0},
 	} {
 		t.Run(before, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -706,8 +709,8 @@ func TestRotateIsSuperseded(t *testing.T) {
 					}
 				}
 				_, err := rotateJob(daily)(t, p)
-				failure := requireError(t, err, step, lifecycle.ErrSuperseded)
-				assert.Empty(t, failure.Left)
+				failure := requireError(t, err, tt.step, lifecycle.ErrSuperseded)
+				assert.Len(t, failure.Left, tt.left)
 				assert.Equal(t, w.truth().ID, failure.Stored.ID)
 				requireRotated(t, w, old)
 			})
@@ -718,19 +721,31 @@ func TestRotateIsSuperseded(t *testing.T) {
 // TestStoredTokenThatIsNotListed checks that a missing response is not treated
 // as a rejection.
 func TestStoredTokenThatIsNotListed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(true)
-		old := w.adopt()
+	for name, tt := range map[string]struct {
+		on   map[string]fault
+		step lifecycle.Step
+		is   error
+	}{
+		"its bearer has no response": {map[string]fault{"GET 1": isStale, "GET 2": isStale, "token 2": fails}, lifecycle.StepList, sailpoint.ErrServer},
+		"the next list fails":        {map[string]fault{"GET 1": isStale, "GET 2": fails}, lifecycle.StepList, sailpoint.ErrServer},
+		"the next Load fails":        {map[string]fault{"GET 1": isStale, "Load 2": fails}, lifecycle.StepLoad, lifecycle.ErrStoreUnknown},
+	} {
 		for _, job := range []func(*testing.T, *process) (*lifecycle.Result, error){rotateJob(daily), issueJob} {
-			p := &process{w: w, on: map[string]fault{"GET 1": isStale, "GET 2": isStale, "token 2": fails}}
-			w.lists = []string{"[]"}
-			_, err := job(t, p)
-			requireError(t, err, lifecycle.StepList, sailpoint.ErrServer)
-			require.NotErrorIs(t, err, lifecycle.ErrStoredCredential)
-			assert.Equal(t, old, w.truth().ID)
-			assert.Zero(t, p.like["POST"])
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(true)
+					old := w.adopt()
+					p := &process{w: w, on: tt.on}
+					w.lists = []string{"[]"}
+					_, err := job(t, p)
+					requireError(t, err, tt.step, tt.is)
+					require.NotErrorIs(t, err, lifecycle.ErrStoredCredential)
+					assert.Equal(t, old, w.truth().ID)
+					assert.Zero(t, p.like["POST"])
+				})
+			})
 		}
-	})
+	}
 }
 
 // TestARenameByAPersonStays checks that later runs keep that name.
@@ -800,6 +815,31 @@ func TestRotateWithGrace(t *testing.T) {
 		assert.Equal(t, lifecycle.OutcomeFinished, result.Outcome)
 		assert.Zero(t, result.RetireAt)
 		assert.Equal(t, old, result.Replaced)
+		requireRotated(t, w, old)
+	})
+}
+
+// TestGraceNamesALeftover checks that the run that finishes the rotation deletes
+// what another one left.
+func TestGraceNamesALeftover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		old := w.adopt()
+		_, err := rotateJob(withGrace)(t, &process{w: w, on: map[string]fault{"POST 1": isMuchLater}, crashAt: 5})
+		require.Error(t, err)
+		result, err := rotateJob(withGrace)(t, &process{w: w})
+		require.NoError(t, err)
+		<-time.After(time.Minute)
+		require.Len(t, w.made(), 3, "the create of the run that crashed took effect after all")
+		retireAt := result.RetireAt
+		result, err = rotateJob(withGrace)(t, &process{w: w})
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle.OutcomePending, result.Outcome)
+		require.Len(t, result.Left, 1)
+		assert.NotContains(t, []string{old, w.truth().ID}, result.Left[0].ID)
+		<-time.After(time.Until(retireAt))
+		_, err = rotateJob(withGrace)(t, &process{w: w})
+		require.NoError(t, err)
 		requireRotated(t, w, old)
 	})
 }

@@ -321,6 +321,11 @@ func TestFileStoreFailures(t *testing.T) {
 		"a repeated member": {write(`{"id":"a","id":"` + storedSecret + `"}`), false, true, "is not a JSON object"},
 		"too long":          {write(`{"id":"a","secret":"` + storedSecret + `"}` + strings.Repeat(" ", 1<<20)), false, true, "has more than 1 MiB"},
 		"UTF-16":            {write("\xff\xfe{\x00\""), false, true, "is UTF-16: save it as UTF-8"},
+		"a folder in its way": {func(t *testing.T, path string) string {
+			t.Helper()
+			require.NoError(t, os.MkdirAll(filepath.Join(path+".next", "full"), 0o700))
+			return path
+		}, true, false, "deploy.json.next"},
 		"written meanwhile": {write(`{"id":"a","secret":"b","note":"c"}`), true, true, "has been written since it was loaded"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -345,6 +345,20 @@ func TestAStoreThatHangs(t *testing.T) {
 	})
 }
 
+// TestACallerWithADeadline doesn't wait for the next attempt longer than that.
+func TestACallerWithADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := loadFunc(func(context.Context) (lifecycle.Credential, error) { return credential(1), nil })
+		source := lifecycle.TokenSource(clientOf(t, sailpointtest.NewTenant()), store)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := source(ctx, sailpoint.Secret{})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 2*time.Second, time.Since(start))
+	})
+}
+
 // TestInvalidArgumentsOfTokenSource checks that the first call returns an error
 // and sends nothing.
 func TestInvalidArgumentsOfTokenSource(t *testing.T) {
