@@ -143,26 +143,6 @@ func (c *call) prepare(*http.Request) error {
 	return c.waitOut(ctx, &c.client.pause) // one may have begun meanwhile
 }
 
-// awaitConsentFor waits until a request may be sent. It returns b, or another
-// bearer if b expired or was rejected during the wait. A fetch may outlast the
-// consent of a SharedLimiter, which is then asked once more.
-func (c *call) awaitConsentFor(ctx context.Context, b *bearer) (*bearer, error) {
-	_, isShared := c.client.cfg.Limiter.(SharedLimiter)
-	for again := isShared; ; again = false {
-		if err := c.awaitConsent(ctx); err != nil {
-			return nil, err
-		}
-		current := c.client.bearers.usable()
-		if current == b {
-			return b, nil
-		}
-		var err error
-		if b, err = c.getBearer(ctx); err != nil || current != nil || !again {
-			return b, err
-		}
-	}
-}
-
 // mustWait reports whether an attempt may have to wait although the client has
 // a bearer.
 func (c *call) mustWait() bool {
@@ -196,27 +176,6 @@ func (c *call) getBearer(ctx context.Context) (*bearer, error) {
 		return nil, c.failure // the 401, because the same bearer would be rejected again
 	}
 	return bearer, err
-}
-
-// waitOut waits for the end of p.
-func (c *call) waitOut(ctx context.Context, p *pause) error {
-	for left := p.left(); left > 0; left = p.left() {
-		wait := left + jitter(spread)
-		if !c.mayWait(left, wait) {
-			return p.heldBack(c.lastFailure())
-		}
-		c.logWait(wait, p.heldBack(&Error{}).reason(), "earlier call")
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// mayWait reports whether the rest of a pause is at most MaxRetryWait, and
-// whether the wait for its end fits the call's deadline.
-func (c *call) mayWait(left, wait time.Duration) bool {
-	return left-spread <= c.client.cfg.MaxRetryWait && c.fits(wait)
 }
 
 // RoundTrip sends one attempt.

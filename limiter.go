@@ -35,6 +35,26 @@ type SharedLimiter interface {
 // rateLimitedTimeout is the time limit of SharedLimiter.RateLimited.
 const rateLimitedTimeout = time.Second
 
+// awaitConsentFor waits until a request may be sent. It returns b, or another
+// bearer if b expired or was rejected during the wait. A fetch may outlast the
+// consent of a SharedLimiter, which is then asked once more.
+func (c *call) awaitConsentFor(ctx context.Context, b *bearer) (*bearer, error) {
+	_, isShared := c.client.cfg.Limiter.(SharedLimiter)
+	for again := isShared; ; again = false {
+		if err := c.awaitConsent(ctx); err != nil {
+			return nil, err
+		}
+		current := c.client.bearers.usable()
+		if current == b {
+			return b, nil
+		}
+		var err error
+		if b, err = c.getBearer(ctx); err != nil || current != nil || !again {
+			return b, err
+		}
+	}
+}
+
 // awaitConsent waits until the limiter and the client's pause let a request
 // through. A SharedLimiter is called again after a pause, because its consent
 // may be valid only for a moment.

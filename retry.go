@@ -380,6 +380,27 @@ func (p *pause) heldBack(failure *Error) *Error {
 	return failure
 }
 
+// waitOut waits for the end of p.
+func (c *call) waitOut(ctx context.Context, p *pause) error {
+	for left := p.left(); left > 0; left = p.left() {
+		wait := left + jitter(spread)
+		if !c.mayWait(left, wait) {
+			return p.heldBack(c.lastFailure())
+		}
+		c.logWait(wait, p.heldBack(&Error{}).reason(), "earlier call")
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayWait reports whether the rest of a pause is at most MaxRetryWait, and
+// whether the wait for its end fits the call's deadline.
+func (c *call) mayWait(left, wait time.Duration) bool {
+	return left-spread <= c.client.cfg.MaxRetryWait && c.fits(wait)
+}
+
 const (
 	budgetSize = 100
 	retryCost  = 10
