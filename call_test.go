@@ -379,6 +379,21 @@ func TestContextThatEndsLater(t *testing.T) {
 			require.Len(t, n.calls, 1)
 		})
 	})
+	t.Run("in the pause that another call began", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := scripted(response{status: 429, header: map[string]string{"Retry-After": "10"}})
+			client := n.client(t, withoutRetries)
+			requireMatches(t, list(t.Context(), client), sailpoint.ErrRateLimited)
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(5*time.Second, cancel)
+			started := time.Now()
+			err := list(ctx, client)
+			require.ErrorIs(t, err, context.Canceled)
+			requireMatches(t, err)
+			require.Equal(t, 5*time.Second, time.Since(started))
+			n.requireCounts(t, 1, 1)
+		})
+	})
 	t.Run("after the request was sent", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		n := scripted(response{then: cancel})

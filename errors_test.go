@@ -737,6 +737,7 @@ func TestErrUnreachable(t *testing.T) {
 		<-ctx.Done()
 		return sailpoint.AccessToken{}, ctx.Err()
 	})
+	unreachable := (&network{token: always(refused)}).client(t)
 	quick := func(cfg *sailpoint.Config) { cfg.AttemptTimeout = time.Second }
 	for name, tt := range map[string]struct {
 		api, token []response
@@ -763,6 +764,7 @@ func TestErrUnreachable(t *testing.T) {
 		"caller's deadline in the fetch":     {token: []response{silence}, deadline: time.Second, want: []error{context.DeadlineExceeded}},
 		"limiter after a refused connection": {api: []response{refused}, change: limited, want: []error{broken}},
 		"TokenSource":                        {change: noSource, want: []error{broken}},
+		"AccessToken of another client":      {change: withSource(unreachable.AccessToken), want: []error{sailpoint.ErrUnreachable}},
 		"TokenSource silent for long":        {change: silentSource, want: []error{context.DeadlineExceeded}},
 		"302":                                {api: []response{{status: 302}}},
 		"405":                                {api: []response{{status: 405}}},

@@ -153,8 +153,8 @@ func TestProxyRejectsTheConnection(t *testing.T) {
 	}
 }
 
-// TestDefaultClientWorks uses no Config.HTTPClient. The call leaves no
-// connection to close.
+// TestDefaultClientWorks uses no Config.HTTPClient, or one without a Transport.
+// The calls leave no connection to close.
 func TestDefaultClientWorks(t *testing.T) {
 	var paths []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -168,11 +168,14 @@ func TestDefaultClientWorks(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	cfg := (&network{}).config()
-	cfg.BaseURL, cfg.HTTPClient = server.URL, nil
-	client, err := sailpoint.NewClient(cfg)
-	require.NoError(t, err)
-	require.NoError(t, list(context.WithoutCancel(t.Context()), client))
-	require.Equal(t, []string{"/oauth/token", "/v2024/personal-access-tokens"}, paths)
+	for _, httpClient := range []*http.Client{nil, {}} {
+		paths = nil
+		cfg.BaseURL, cfg.HTTPClient = server.URL, httpClient
+		client, err := sailpoint.NewClient(cfg)
+		require.NoError(t, err)
+		require.NoError(t, list(context.WithoutCancel(t.Context()), client))
+		require.Equal(t, []string{"/oauth/token", "/v2024/personal-access-tokens"}, paths)
+	}
 }
 
 func TestDialRefused(t *testing.T) { // alone, because another test could listen on its port
