@@ -70,8 +70,8 @@ func (c *Client) WithCredentials(clientID string, clientSecret Secret) (*Client,
 }
 
 // serverTime converts t from the local clock to the server's. Like the dates of
-// tokens it is cut to whole milliseconds. It may be a second early, and is
-// never late.
+// tokens it is cut to whole milliseconds. It may be early, by a second and the
+// time of a response, but not late.
 func (c *Client) serverTime(t time.Time) time.Time {
 	return t.Add(time.Duration(c.clockOffset.Load())).Truncate(time.Millisecond)
 }

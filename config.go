@@ -81,7 +81,8 @@ type Config struct {
 
 	// HTTPClient sends the requests. The default uses NewTransport. The client
 	// uses a copy and never follows a redirect. It sends bearers only to
-	// BaseURL.
+	// BaseURL. Set AttemptTimeout and not http.Client.Timeout, which also limits
+	// a whole loop over All.
 	//
 	// To change a setting of the transport, start from NewTransport. A
 	// transport made from scratch should limit the size of response headers and
@@ -112,10 +113,11 @@ type Config struct {
 	Limiter Limiter
 
 	// Logger receives one record for each request at level Debug. It has the
-	// token's id, the status, the error, and deprecated=true if the response
-	// has X-Deprecated: true. Waits before an attempt and new bearers are
-	// logged at Info, and failures to get a bearer at Warn. Headers, bodies and
-	// secrets are never logged. The default is no logging.
+	// token's id, the status, the request id, the error, and deprecated=true if
+	// the response has X-Deprecated: true. Waits before an attempt and new
+	// bearers are logged at Info, and failures to get a bearer at Warn. Nothing
+	// else of headers and bodies is logged, and never a secret. The default is
+	// no logging.
 	Logger *slog.Logger
 
 	// UserAgent is put before "sailpoint-go/<version>" in the User-Agent
@@ -155,7 +157,9 @@ type Config struct {
 	// time. After the last token, the response must end within 5 s.
 	//
 	// If the context has no deadline, a call with all its retries takes at most
-	// 2 minutes. A loop over All may take longer.
+	// 2 minutes. Get makes up to two such calls. So do Self and DeleteSelf with
+	// a TokenSource, because they first get a bearer. A loop over All may take
+	// longer.
 	AttemptTimeout time.Duration
 
 	// MaxListBytes limits the memory that the result of one List or BulkUpdate

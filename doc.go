@@ -34,10 +34,10 @@
 // a call at most 3 times (Config.MaxRetries), with exponential backoff and full
 // jitter. The wait before the first retry is random, up to 250 ms. This limit
 // doubles with each retry, up to 10 s. A wait is never shorter than the
-// Retry-After of the last response.
+// Retry-After of the response before it.
 //
 // A temporary failure is a status of 408, 500, 502, 503 or 504, a broken
-// connection, or no response within Config.AttemptTimeout.
+// connection, or no complete response within Config.AttemptTimeout.
 //
 //   - Every operation is retried after 429, once after 425 (Too Early), and
 //     once with a new bearer after 401. It is also retried if the request was
@@ -45,6 +45,8 @@
 //   - List, Get, Self, Delete, DeleteSelf, and a Patch or BulkUpdate that only
 //     sets whole fields are also retried after a temporary failure. So is All
 //     until it yields its first token. OpReplace and OpAdd set whole fields.
+//     A Patch or BulkUpdate whose successful response is cut short is not
+//     retried, because it was carried out.
 //   - Create, and any other Patch or BulkUpdate, are not retried if the server
 //     may have carried out the request. The error then matches
 //     [ErrOutcomeUnknown].
@@ -52,9 +54,10 @@
 //     requires authentication.
 //
 // If the wait for a retry would pass the context's deadline, the call fails at
-// once. Without a deadline a call takes at most 2 minutes. After a 429 all calls
-// of the client wait as long as the Retry-After says. A call that would wait too
-// long fails at once. See Config.MaxRetryWait.
+// once. Without a deadline a call takes at most 2 minutes. For exceptions see
+// Config.AttemptTimeout. After a 429 all calls of the client wait as long as
+// the Retry-After says. A call that would wait too long fails at once. See
+// Config.MaxRetryWait.
 //
 // All calls of a client share a budget, so that retries don't prolong an
 // outage. It is enough for ten retries. A successful call refunds its own

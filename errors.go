@@ -31,7 +31,7 @@ var errOwnToken = fmt.Errorf("%w: deleting it would end this client's access: ca
 // These match an [Error] by the status of its last response. ErrRateLimited and
 // ErrServer also match a call that was not sent because an earlier response
 // with such a status asked the client to wait. ErrForbidden also matches a 403
-// of the token endpoint.
+// of the token endpoint, unless the error matches [ErrInvalidCredentials].
 var (
 	ErrBadRequest   = errors.New("sailpoint: bad request")  // 400
 	ErrUnauthorized = errors.New("sailpoint: unauthorized") // 401
@@ -47,16 +47,15 @@ var (
 	// ErrUnreachable reports that the last attempt got no response, or only a
 	// part of its header. The connection or the TLS handshake failed, a proxy
 	// refused to connect, or Config.AttemptTimeout passed. The error doesn't
-	// match if the caller's context ended, or if Config.Limiter or
-	// Config.TokenSource failed. It also matches ErrOutcomeUnknown if the call
-	// may have changed a token.
+	// match if the caller's context ended, or if Config.Limiter or a
+	// Config.TokenSource of your own failed. It also matches ErrOutcomeUnknown
+	// if the call may have changed a token.
 	ErrUnreachable = errors.New("sailpoint: no response")
 
 	// ErrInvalidCredentials reports that the token endpoint rejected the client
 	// id or secret. For the next 5 s, calls that need a new bearer return the
-	// same error and send nothing. The error doesn't match ErrUnauthorized or
-	// ErrBadRequest, whatever the status was. ErrUnauthorized means that the
-	// API rejected a bearer.
+	// same error and send nothing. The error doesn't match the variable of its
+	// status. ErrUnauthorized means that the API rejected a bearer.
 	ErrInvalidCredentials = errors.New("sailpoint: invalid credentials")
 
 	// ErrInvalidResponse reports a successful (2xx) response that the client
