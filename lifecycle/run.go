@@ -105,6 +105,24 @@ func (r *run) load(ctx context.Context) error {
 	return nil
 }
 
+// read loads the stored credential.
+func (r *run) read(ctx context.Context) (Credential, error) {
+	c, err := r.store.Load(ctx)
+	if err == nil {
+		r.secrets = append(r.secrets, c.Secret)
+	}
+	return c, r.storeError(err)
+}
+
+// write saves c.
+func (r *run) write(ctx context.Context, c Credential) error {
+	r.changed = true
+	r.secrets = append(r.secrets, c.Secret)
+	err := r.store.Save(ctx, c)
+	r.written = err == nil
+	return r.storeError(err)
+}
+
 // list reads the owner's tokens, without those that this run deleted.
 func (r *run) list(ctx context.Context) error {
 	tokens, err := listMine(ctx, r.acting)
@@ -208,6 +226,21 @@ func (r *run) tryCredential(ctx context.Context, c Credential) (rejected bool, e
 	return credentialRejected(ctx, err), err
 }
 
+// tryCredentialAt tries a credential at these times from now on until the
+// tenant does not reject it.
+func (r *run) tryCredentialAt(ctx context.Context, times []time.Duration, c Credential) (rejected bool, err error) {
+	start := time.Now()
+	for _, after := range times {
+		if err = sleep(ctx, time.Until(start.Add(after))); err != nil {
+			return false, err
+		}
+		if rejected, err = r.tryCredential(ctx, c); !rejected {
+			break
+		}
+	}
+	return rejected, err
+}
+
 // remove deletes a token by its ID. It succeeds if the token is already gone.
 func (r *run) remove(ctx context.Context, id string) error {
 	r.changed = true
@@ -271,21 +304,6 @@ func (r *run) replace(ctx context.Context, req sailpoint.CreatePersonalAccessTok
 	return r.readBack(ctx, next, created)
 }
 
-// tryCredentialAt tries a credential at these times from now on until the
-// tenant does not reject it.
-func (r *run) tryCredentialAt(ctx context.Context, times []time.Duration, c Credential) (rejected bool, err error) {
-	start := time.Now()
-	for _, after := range times {
-		if err = sleep(ctx, time.Until(start.Add(after))); err != nil {
-			return false, err
-		}
-		if rejected, err = r.tryCredential(ctx, c); !rejected {
-			break
-		}
-	}
-	return rejected, err
-}
-
 // undo deletes a token whose secret certainly isn't stored and won't be. It
 // works after ctx has ended. It returns reason, joined with its own error if it
 // fails.
@@ -302,30 +320,6 @@ func (r *run) undo(ctx context.Context, id, name string, reason error) error {
 // cleanUpContext returns a context for cleaning up that outlives ctx.
 func cleanUpContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
-}
-
-// write saves c.
-func (r *run) write(ctx context.Context, c Credential) error {
-	r.changed = true
-	r.secrets = append(r.secrets, c.Secret)
-	err := r.store.Save(ctx, c)
-	r.written = err == nil
-	return r.storeError(err)
-}
-
-// read loads the stored credential.
-func (r *run) read(ctx context.Context) (Credential, error) {
-	c, err := r.store.Load(ctx)
-	if err == nil {
-		r.secrets = append(r.secrets, c.Secret)
-	}
-	return c, r.storeError(err)
-}
-
-func (r *run) leaveOld(old sailpoint.PersonalAccessToken, why string) {
-	if old.ID != "" {
-		r.leave(old.ID, old.Name, why)
-	}
 }
 
 // rename gives the stored token its final name. It is the last step because the

@@ -147,6 +147,12 @@ func (r *run) readBack(ctx context.Context, c Credential, created *sailpoint.Cre
 	return nil
 }
 
+func (r *run) leaveOld(old sailpoint.PersonalAccessToken, why string) {
+	if old.ID != "" {
+		r.leave(old.ID, old.Name, why)
+	}
+}
+
 // verifyStored uses the credential that the store returned before the old token
 // is deleted. Somebody may have deleted the new token, and a store may have cut
 // its secret. It does not restore the old secret. Another run may have verified
