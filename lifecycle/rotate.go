@@ -24,7 +24,9 @@ type RotateOptions struct {
 	NeverExpires bool
 	// IfOlderThan is the age from which a token is rotated. The default of 0
 	// rotates it now. A daily job that sets 30 days rotates about once a month.
-	// On the other days it only finishes what an earlier run left.
+	// On the other days it only finishes what an earlier run left. A token is
+	// rotated earlier if no more than a third of its life is left, so that it
+	// doesn't expire.
 	IfOlderThan time.Duration
 	// Grace is how long the old token stays valid after its successor was
 	// created, for programs that cache the secret. Rotate does not wait for it.
@@ -170,10 +172,19 @@ func (r *run) rotate(ctx context.Context, nonce string, opts RotateOptions) (*Re
 	if swept {
 		return nil, errSwept
 	}
-	if time.Since(r.token.Created) < opts.IfOlderThan {
+	if !opts.isDue(&r.token) {
 		return r.result(OutcomeUnchanged), nil
 	}
 	return r.begin(ctx, opts)
+}
+
+// isDue reports whether to rotate a token. A client that uses an expired token
+// could not rotate it any more.
+func (o *RotateOptions) isDue(token *sailpoint.PersonalAccessToken) bool {
+	if expiry := token.ExpirationDate; expiry != nil && time.Until(*expiry) <= expiry.Sub(token.Created)/3 {
+		return true
+	}
+	return time.Since(token.Created) >= o.IfOlderThan
 }
 
 // requireStored finds the token to rotate.

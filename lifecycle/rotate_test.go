@@ -448,6 +448,31 @@ func TestRotateByInitialState(t *testing.T) {
 	}
 }
 
+// TestRotateBeforeTheTokenExpires checks a daily job whose client uses the
+// stored token. It could not repair anything once that has expired.
+func TestRotateBeforeTheTokenExpires(t *testing.T) {
+	for lifetime, rotations := range map[time.Duration]int{3 * day: 15, 30 * day: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(true)
+			id, secret := w.tenant.Add(sailpoint.PersonalAccessToken{
+				Name: jobName, Scope: jobScope, Created: time.Now(), ExpirationDate: ptr(time.Now().Add(lifetime)),
+			})
+			require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: id, Secret: secret}))
+			rotated := 0
+			for range 31 {
+				<-time.After(day)
+				p := &process{w: w}
+				result, err := lifecycle.Rotate(t.Context(), p.client(t, w.truth()), p, lifecycle.RotateOptions{IfOlderThan: 30 * day})
+				require.NoError(t, err)
+				if result.Outcome == lifecycle.OutcomeRotated {
+					rotated++
+				}
+			}
+			assert.Equal(t, rotations, rotated, "%s", lifetime)
+		})
+	}
+}
+
 // TestRotateFails checks the step of each error, the stored credential, and the
 // leftovers.
 func TestRotateFails(t *testing.T) {
