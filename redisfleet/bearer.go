@@ -79,7 +79,7 @@ func (s *bearerSource) accessToken(ctx context.Context, refused sailpoint.Secret
 // look returns the fleet's bearer, and elects this member if another is due.
 func (s *bearerSource) look(ctx context.Context, refusedDigest, owner string) (sharedBearer, error) {
 	asked := time.Now()
-	response, err := s.member.run(ctx, bearerScript, s.sealer.key, "look", refusedDigest, owner, lease.Milliseconds())
+	response, err := s.member.run(ctx, bearerScript, []string{s.sealer.key}, "look", refusedDigest, owner, lease.Milliseconds())
 	if err != nil {
 		return sharedBearer{}, err
 	}
@@ -141,12 +141,12 @@ func (s *bearerSource) store(ctx context.Context, owner string, token sailpoint.
 	if life <= 0 {
 		return
 	}
-	_, _ = s.member.run(context.WithoutCancel(ctx), bearerScript, s.sealer.key, "store", owner, s.sealer.seal(token), digest(token.Bearer), life)
+	_, _ = s.member.run(context.WithoutCancel(ctx), bearerScript, []string{s.sealer.key}, "store", owner, s.sealer.seal(token), digest(token.Bearer), life)
 }
 
 // release lets another member fetch, even if ctx has ended.
 func (s *bearerSource) release(ctx context.Context, owner string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
-	_, _ = s.member.run(ctx, bearerScript, s.sealer.key, "release", owner)
+	_, _ = s.member.run(ctx, bearerScript, []string{s.sealer.key}, "release", owner)
 }

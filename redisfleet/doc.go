@@ -17,9 +17,10 @@
 // Requests wait in the order in which they came. A call whose turn would come
 // after the deadline of its context fails at once, and takes no turn from
 // others. Its error matches [context.DeadlineExceeded]. Without a deadline, a
-// call has 2 minutes. A call that is cancelled while it waits doesn't give its
-// turn back, and neither does a process that ends. A call that continues too
-// late after its wait, see Options.Slack, waits again at the end of the queue.
+// call has 2 minutes. A call that is cancelled while it waits gives its turn back
+// if Redis responds within 20 ms. A process that ends keeps its turns until they
+// are over. A call that continues too late after its wait, see Options.Slack,
+// waits again at the end of the queue.
 //
 // If one member receives a 429, all members wait until its Retry-After has
 // passed. Clients that WithCredentials returns wait in the same queue, because
@@ -62,8 +63,8 @@
 //
 // Use Redis 7 or a compatible server. Set maxmemory-policy to noeviction. Any
 // other policy may drop the quota, and the fleet then sends too many requests.
-// With the default Limit a fleet needs less than 20 KB. Keys expire 7 days after
-// their last use, or earlier.
+// With the default Limit a fleet needs less than 20 KB, and 150 bytes for each
+// call that waits. Keys expire 7 days after their last use, or earlier.
 //
 // With Sentinel, set min-replicas-to-write to 1. Otherwise a primary that is cut
 // off from the others still lets requests through, in addition to the new one.
@@ -72,7 +73,7 @@
 // fleet are in the same slot of a Cluster. This user has all the rights that a
 // member needs:
 //
-//	ACL SETUSER fleet on >PASSWORD resetkeys ~sailpoint:* resetchannels -@all +eval +evalsha +time +info +hget +hmget +hset +hdel +del +pexpire
+//	ACL SETUSER fleet on >PASSWORD resetkeys ~sailpoint:* resetchannels -@all +eval +evalsha +time +info +hget +hmget +hset +hdel +del +zadd +zscore +zrange +zrem +zremrangebyscore +pexpire
 //
 // A Cluster needs these rights in addition:
 //

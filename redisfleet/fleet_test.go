@@ -127,9 +127,9 @@ func TestFleetOf20SharesQuotaAndBearer(t *testing.T) {
 	require.LessOrEqual(t, mostIn(10*time.Second, at), 100)
 }
 
-// TestWithCredentialsQueuesInTheSameRing also shows that such a client has a
+// TestWithCredentialsWaitsInTheSameQueue also shows that such a client has a
 // bearer of its own.
-func TestWithCredentialsQueuesInTheSameRing(t *testing.T) {
+func TestWithCredentialsWaitsInTheSameQueue(t *testing.T) {
 	t.Parallel()
 	s := newServer(t).warm(t)
 	tenant := sailpointtest.NewTenant()

@@ -112,8 +112,9 @@ func Join(cfg sailpoint.Config, opts Options) (sailpoint.Config, error) {
 		return sailpoint.Config{}, fmt.Errorf("redisfleet: %w", err)
 	}
 	m := &member{redis: opts.Redis, fallback: opts.Fallback, window: opts.Window + opts.Slack, logger: cfg.Logger}
+	version := string(issuer.APIVersion())
 	cfg.Limiter = &limiter{
-		member: m, script: limiterScript, key: prefix + "quota:" + string(issuer.APIVersion()),
+		member: m, script: limiterScript, keys: []string{prefix + "quota:" + version, prefix + "turns:" + version},
 		limit: opts.Limit, window: opts.Window, slack: opts.Slack,
 	}
 	cfg.TokenSource = (&bearerSource{member: m, sealer: sealer, issuer: issuer}).accessToken

@@ -129,11 +129,12 @@ func TestFleetsAndTenantsShareNothing(t *testing.T) {
 	withFleet.Fleet, withPrefix.Prefix = "reports", "other"
 	for i, opts := range []Options{unlimited, again, withFleet, withPrefix} {
 		require.NoError(t, list(t.Context(), clientOf(t, s, tenant.Config(), opts)))
-		require.Len(t, rdb.Keys(t.Context(), "*").Val(), 2*max(i, 1))
+		require.Len(t, rdb.Keys(t.Context(), "*").Val(), 3*max(i, 1))
 	}
 	id := tenant.Config().ClientID
 	onlyKey(t, rdb, "sailpoint:{"+id+"}:quota:v2024")
 	onlyKey(t, rdb, "sailpoint:{"+id+"}:bearer:*")
+	onlyKey(t, rdb, "sailpoint:{"+id+"}:turns:v2024")
 	onlyKey(t, rdb, "sailpoint:{reports}:quota:v2024")
 	onlyKey(t, rdb, "other:{"+id+"}:quota:v2024")
 
@@ -188,6 +189,10 @@ func exercise(t *testing.T, newRedis func() redis.UniversalClient) {
 	tenant.Inject(sailpointtest.Fault{Path: "/oauth/token", Status: http.StatusForbidden})
 	require.Error(t, list(t.Context(), first))
 	require.NoError(t, list(t.Context(), first))
+	for _, patience := range []time.Duration{time.Minute, -time.Microsecond} { // a turn that is given back
+		_, err := l.run(t.Context(), patience, "id", verdict{}, 0)
+		require.NoError(t, err)
+	}
 	var limited *sailpoint.Error
 	l.RateLimited(t.Context(), time.Minute)
 	require.ErrorAs(t, l.Wait(t.Context()), &limited)
@@ -258,7 +263,7 @@ func TestCluster(t *testing.T) {
 	for _, key := range keys {
 		slots[admin.ClusterKeySlot(t.Context(), key).Val()] = true
 	}
-	require.Len(t, keys, 2)
+	require.Len(t, keys, 3)
 	require.Len(t, slots, 1)
 }
 

@@ -2,6 +2,7 @@ package redisfleet
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -18,19 +19,20 @@ var limiterLua string
 var limiterScript = newScript(limiterLua)
 
 const (
-	longestWait  = 24 * time.Hour // if the context has no deadline
-	maxLateSends = 5              // of one call, before Redis counts as too slow
+	longestWait     = 24 * time.Hour // if the context has no deadline
+	maxLateSends    = 5              // of one call, before Redis counts as too slow
+	giveBackTimeout = 20 * time.Millisecond
 )
 
 var _ sailpoint.SharedLimiter = (*limiter)(nil)
 
-// limiter is the SharedLimiter of a member. Redis keeps a ring of the fleet's
-// last grants. A grant that is due later must be confirmed when it is due,
+// limiter is the SharedLimiter of a member. Redis keeps the turns of the
+// fleet's calls. A turn that is due later must be confirmed when it is due,
 // because a 429 or a failover may have made it void.
 type limiter struct {
 	member *member
 	script script
-	key    string
+	keys   []string
 	limit  int
 	window time.Duration
 	slack  time.Duration
@@ -45,33 +47,27 @@ const (
 	verdictMismatch        // the members of the fleet have different settings
 )
 
-// grant is when a request is due, by the clock of Redis and by this member's.
-type grant struct {
-	due, epoch int64
-	at         time.Time
-}
-
-// late returns how long ago the request was due.
-func (g grant) late() time.Duration {
-	if g.due == 0 {
-		return 0
-	}
-	return max(time.Since(g.at), 0)
-}
-
 // verdict is the response of limiter.lua.
 type verdict struct {
 	kind  int64
 	wait  time.Duration
-	grant grant
+	due   int64 // when the request is due, by the clock of Redis
+	epoch int64
+	at    time.Time // when the request is due, by this member's clock
 }
 
 // Wait implements [sailpoint.Limiter].
 func (l *limiter) Wait(ctx context.Context) error {
 	for {
-		err := l.awaitGrant(ctx)
+		if ctx.Err() != nil {
+			return ended(ctx)
+		}
+		id := rand.Text()
+		err := l.awaitTurn(ctx, id)
 		if failure, ok := errors.AsType[redisError](err); ok {
 			err = l.member.withoutRedis(ctx, failure)
+		} else if err != nil && ctx.Err() != nil {
+			l.giveBack(ctx, id)
 		}
 		if !errors.Is(err, errRetry) {
 			return err
@@ -79,27 +75,30 @@ func (l *limiter) Wait(ctx context.Context) error {
 	}
 }
 
-// awaitGrant waits until Redis lets a request through.
-func (l *limiter) awaitGrant(ctx context.Context) error {
-	var reserved grant
+// awaitTurn waits until Redis lets a request through.
+func (l *limiter) awaitTurn(ctx context.Context, id string) error {
+	var last verdict
 	for late := 0; late < maxLateSends; {
+		patience := longestWait
+		if deadline, ok := ctx.Deadline(); ok {
+			patience = max(time.Until(deadline), 0)
+		}
 		asked := time.Now()
-		v, err := l.ask(ctx, reserved)
+		v, err := l.run(ctx, patience, id, last, 0)
 		if err != nil {
 			return err
 		}
+		last = v
 		isLate := time.Since(asked) > l.tolerance()
 		if !isLate {
 			l.member.setWorking()
 		}
 		switch {
 		case v.kind == verdictConfirm:
-			reserved = v.grant
 			if err := sleep(ctx, v.wait); err != nil {
 				return err
 			}
-		case v.kind == verdictSend && isLate: // Redis or this process stood still, so the grant may be outdated
-			reserved = v.grant
+		case v.kind == verdictSend && isLate: // Redis or this process stood still, so the turn may be over
 			late++
 		case v.kind == verdictSend:
 			return nil
@@ -110,25 +109,22 @@ func (l *limiter) awaitGrant(ctx context.Context) error {
 	return redisError{errors.New("it responds too slowly to keep to the quota: make Options.Slack longer")}
 }
 
-// ask asks Redis to confirm a reserved grant, or for another if that is void.
-func (l *limiter) ask(ctx context.Context, reserved grant) (verdict, error) {
-	if ctx.Err() != nil {
-		return verdict{}, ended(ctx)
-	}
-	patience := longestWait
-	if deadline, ok := ctx.Deadline(); ok {
-		patience = max(time.Until(deadline), 0)
-	}
-	return l.run(ctx, patience, reserved, 0)
+// giveBack returns the turn of a call that was cancelled. The call waits for it,
+// but only shortly.
+func (l *limiter) giveBack(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
+	defer cancel()
+	_, _ = l.run(ctx, -time.Microsecond, id, verdict{}, 0)
 }
 
-// run runs limiter.lua. Without a hold it asks for a grant.
-func (l *limiter) run(ctx context.Context, patience time.Duration, reserved grant, hold time.Duration) (verdict, error) {
+// run runs limiter.lua. The last verdict is that of the same id.
+func (l *limiter) run(ctx context.Context, patience time.Duration, id string, last verdict, hold time.Duration) (verdict, error) {
 	unrecorded := l.member.unrecorded()
+	expected := last.due + time.Since(last.at).Microseconds()
 	started := time.Now()
-	response, err := l.member.run(ctx, l.script, l.key,
-		l.limit, l.ringWindow().Microseconds(), l.interval().Microseconds(), l.tolerance().Microseconds(),
-		patience.Microseconds(), reserved.due, reserved.epoch, reserved.late().Microseconds(), hold.Microseconds(), !unrecorded.IsZero())
+	response, err := l.member.run(ctx, l.script, l.keys,
+		l.limit, l.longWindow().Microseconds(), l.interval().Microseconds(), l.tolerance().Microseconds(),
+		patience.Microseconds(), id, expected, last.epoch, hold.Microseconds(), !unrecorded.IsZero())
 	if err != nil {
 		return verdict{}, err
 	}
@@ -140,17 +136,17 @@ func (l *limiter) run(ctx context.Context, patience time.Duration, reserved gran
 		l.member.setRecorded(unrecorded)
 	}
 	wait := time.Duration(numbers[1]) * time.Microsecond
-	return verdict{numbers[0], wait, grant{numbers[2], numbers[3], started.Add(wait)}}, nil
+	return verdict{numbers[0], wait, numbers[2], numbers[3], started.Add(wait)}, nil
 }
 
-// ringWindow is the time in which at most limit requests are due. It is longer
+// longWindow is the time in which at most limit requests are due. It is longer
 // than Window, because requests take different times to the API.
-func (l *limiter) ringWindow() time.Duration { return l.window + l.slack }
+func (l *limiter) longWindow() time.Duration { return l.window + l.slack }
 
 // interval is the time between the requests of members that wait.
 func (l *limiter) interval() time.Duration { return l.window / time.Duration(l.limit) }
 
-// tolerance is how late a grant may be confirmed, and how long the response
+// tolerance is how late a turn may be confirmed, and how long the response
 // may take. Both together are half of the slack. The request has the other half.
 func (l *limiter) tolerance() time.Duration { return l.slack / 4 }
 
@@ -163,7 +159,7 @@ func (l *limiter) refusal(v verdict) error {
 		return fmt.Errorf("redisfleet: the fleet's next free request is in %s, after the call's deadline: %w", v.wait.Round(time.Millisecond), context.DeadlineExceeded)
 	case verdictMismatch:
 		return invalidArgument("Limit is %d in %s (Window and Slack), but another member of the fleet has %d in %s: give all members the same",
-			l.limit, l.ringWindow(), v.grant.due, v.wait)
+			l.limit, l.longWindow(), v.due, v.wait)
 	}
 	return redisError{fmt.Errorf("a script returned the unknown verdict %d", v.kind)}
 }
@@ -173,7 +169,7 @@ func (l *limiter) RateLimited(ctx context.Context, retryAfter time.Duration) {
 	if retryAfter < time.Microsecond {
 		return
 	}
-	if _, err := l.run(ctx, 0, grant{}, retryAfter); err != nil {
+	if _, err := l.run(ctx, 0, "", verdict{}, retryAfter); err != nil {
 		l.member.log(slog.LevelWarn, "the other members don't know of a 429", slog.Any("error", err))
 	}
 }

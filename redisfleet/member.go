@@ -39,8 +39,8 @@ func (e redisError) Unwrap() error { return e.error }
 var errUnexpectedResponse = redisError{errors.New("a script returned an unexpected response")}
 
 // run runs a script. Its error is that of ended or a redisError.
-func (m *member) run(ctx context.Context, s script, key string, args ...any) (*redis.Cmd, error) {
-	response, err := s.run(ctx, m.redis, key, args...)
+func (m *member) run(ctx context.Context, s script, keys []string, args ...any) (*redis.Cmd, error) {
+	response, err := s.run(ctx, m.redis, keys, args...)
 	if ctx.Err() != nil {
 		return nil, ended(ctx)
 	}

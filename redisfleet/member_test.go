@@ -113,7 +113,7 @@ func TestShortFailureOfRedis(t *testing.T) {
 }
 
 // TestFallbacksAndRedisTogetherKeepToTheLimit cuts all members off from a Redis
-// that keeps running, so that its ring doesn't know of the Fallbacks' requests.
+// that keeps running, so that it doesn't know of the Fallbacks' requests.
 func TestFallbacksAndRedisTogetherKeepToTheLimit(t *testing.T) {
 	t.Parallel()
 	const members = 3

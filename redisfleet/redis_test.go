@@ -76,8 +76,9 @@ func (s *server) warm(t testing.TB) *server {
 func (s *server) begin(t testing.TB, l *limiter) {
 	t.Helper()
 	rdb := s.client(t)
-	if rdb.Exists(t.Context(), l.key).Val() == 0 {
-		require.NoError(t, rdb.HSet(t.Context(), l.key, "limit", l.limit, "window", l.ringWindow().Microseconds(), "epoch", 1, "server", "").Err())
+	if rdb.Exists(t.Context(), l.keys...).Val() == 0 {
+		require.NoError(t, rdb.HSet(t.Context(), l.keys[0], "limit", l.limit, "window", l.longWindow().Microseconds(), "epoch", 1, "server", "").Err())
+		require.NoError(t, rdb.ZAdd(t.Context(), l.keys[1], redis.Z{Member: "epoch"}).Err())
 	}
 }
 

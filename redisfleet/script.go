@@ -20,16 +20,16 @@ const redisTimeout = 3 * time.Second
 
 var errNoResponse = fmt.Errorf("no response within %s", redisTimeout)
 
-// run runs the script on one key. It adds an argument that is 1 if the server
+// run runs the script. It adds an argument that is 1 if the server
 // didn't have the script, because it has probably just started, and else 0.
 //
 // run returns when ctx ends. go-redis ignores a cancellation while it waits for
 // a response, so its goroutine ends only after its own timeouts.
-func (s script) run(ctx context.Context, rdb redis.UniversalClient, key string, args ...any) (*redis.Cmd, error) {
+func (s script) run(ctx context.Context, rdb redis.UniversalClient, keys []string, args ...any) (*redis.Cmd, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, redisTimeout, errNoResponse)
 	defer cancel()
 	responded := make(chan *redis.Cmd, 1)
-	go func() { responded <- s.evaluate(ctx, rdb, key, args) }()
+	go func() { responded <- s.evaluate(ctx, rdb, keys, args) }()
 	select {
 	case response := <-responded:
 		if response.Err() == nil || ctx.Err() == nil {
@@ -40,10 +40,10 @@ func (s script) run(ctx context.Context, rdb redis.UniversalClient, key string, 
 	return nil, context.Cause(ctx)
 }
 
-func (s script) evaluate(ctx context.Context, rdb redis.UniversalClient, key string, args []any) *redis.Cmd {
-	response := rdb.EvalSha(ctx, s.hash, []string{key}, slices.Concat(args, []any{0})...)
+func (s script) evaluate(ctx context.Context, rdb redis.UniversalClient, keys []string, args []any) *redis.Cmd {
+	response := rdb.EvalSha(ctx, s.hash, keys, slices.Concat(args, []any{0})...)
 	if redis.HasErrorPrefix(response.Err(), "NOSCRIPT") {
-		response = rdb.Eval(ctx, s.text, []string{key}, slices.Concat(args, []any{1})...)
+		response = rdb.Eval(ctx, s.text, keys, slices.Concat(args, []any{1})...)
 	}
 	if cluster, ok := rdb.(interface{ ReloadState(context.Context) }); ok && response.Err() != nil {
 		cluster.ReloadState(ctx) // or go-redis would use a dead primary for up to a minute

@@ -76,6 +76,26 @@ func TestHungRedisDoesNotHoldACallBeyondItsContext(t *testing.T) {
 	}
 }
 
+// TestCancelledWaitEndsAtOnceWithoutRedis is about a call that waits for its
+// turn, and can't give it back.
+func TestCancelledWaitEndsAtOnceWithoutRedis(t *testing.T) {
+	t.Parallel()
+	requirePrompt(t, func() time.Duration {
+		s := newServer(t).warm(t)
+		l := limiterOf(t, s, sailpointtest.NewTenant().Config(), Options{Limit: 1, Window: time.Minute})
+		require.NoError(t, l.Wait(t.Context()))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var cancelled time.Time
+		time.AfterFunc(200*time.Millisecond, func() {
+			s.pause(t)
+			cancelled = time.Now()
+			cancel(errCancelled)
+		})
+		requireEnded(t, l.Wait(ctx))
+		return time.Since(cancelled)
+	})
+}
+
 var errCancelled = errors.New("the test cancels the call")
 
 // requireEnded requires an error that matches both the end of a context and its
@@ -96,8 +116,9 @@ func TestCancelledWaitHasTheCauseInItsError(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(200*time.Millisecond, func() { cancel(errCancelled) })
 	requireEnded(t, l.Wait(ctx))
-	require.Equal(t, 2, s.scriptCalls(t), "it waited")
+	require.Equal(t, 3, s.scriptCalls(t), "it waited, and gave its turn back")
 	requireEnded(t, l.Wait(ctx))
+	require.Equal(t, 3, s.scriptCalls(t))
 }
 
 // requirePrompt requires that a call once ends within 50 ms of its context. More
