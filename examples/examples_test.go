@@ -257,7 +257,11 @@ func TestStoredTokenOfTheExamples(t *testing.T) {
 	stop()
 
 	// A store that holds nothing, and a tenant that rejects what it holds.
-	assert.Error(t, command(t, onlyURL, folder+"rotate", "-store", filepath.Join(t.TempDir(), "empty.json")).Run())
+	for _, program := range []string{"rotate", "service"} {
+		text, err := command(t, onlyURL, folder+program, "-store", filepath.Join(t.TempDir(), "empty.json")).CombinedOutput()
+		assert.Error(t, err)
+		assert.Contains(t, string(text), "the store is empty: run examples/create-and-store")
+	}
 	environment = serve(t, sailpointtest.NewTenant())
 	text, err := command(t, environment[:1], folder+"rotate", "-store", store).CombinedOutput()
 	assert.Error(t, err)

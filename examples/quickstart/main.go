@@ -62,7 +62,7 @@ func run(ctx context.Context) error {
 	}
 	fmt.Println("deleted", created.ID)
 	if err = pats.Delete(ctx, created.ID); !errors.Is(err, sailpoint.ErrNotFound) {
-		return fmt.Errorf("the token still exists: %w", err)
+		return errors.Join(errors.New("a second delete must fail with 404"), err)
 	}
 	fmt.Println("error  ", err) // it has the tracking id, for SailPoint's support
 	return nil

@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -39,6 +40,9 @@ func main() {
 // and sqlstore.
 func rotate(ctx context.Context, baseURL string, store lifecycle.Store, age time.Duration) error {
 	stored, err := store.Load(ctx)
+	if err == nil && stored.ID == "" {
+		err = errors.New("the store is empty: run examples/create-and-store")
+	}
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,9 @@ func main() {
 // newClient returns a client that loads the stored token for each new bearer.
 func newClient(ctx context.Context, baseURL string, store lifecycle.Store) (*sailpoint.Client, error) {
 	stored, err := store.Load(ctx)
+	if err == nil && stored.ID == "" {
+		err = errors.New("the store is empty: run examples/create-and-store")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +58,7 @@ func countTokens(client *sailpoint.Client) http.HandlerFunc {
 		mine, err := client.PersonalAccessTokens.List(req.Context(), sailpoint.ListPersonalAccessTokensOptions{OwnerID: sailpoint.OwnerMe})
 		if err != nil {
 			log.Print(err)
-			http.Error(w, "SailPoint did not respond", http.StatusBadGateway)
+			http.Error(w, "the call failed: see the log", http.StatusBadGateway)
 			return
 		}
 		fmt.Fprintln(w, "tokens:", len(mine))
