@@ -50,6 +50,9 @@ func (a *app) write(s *session, r *result) error {
 		return err
 	}
 	_, err := io.WriteString(a.out, text)
+	if err != nil && a.apply {
+		_, _ = io.WriteString(a.err, text)
+	}
 	return err
 }
 

@@ -254,6 +254,21 @@ func TestAccountIsPrintedIfTheFileCannotBeWritten(t *testing.T) {
 	})
 }
 
+// TestAccountIsPrintedIfStandardOutputIsFull shows that the account goes to
+// standard error then.
+func TestAccountIsPrintedIfStandardOutputIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var notes strings.Builder
+		tenant := sailpointtest.NewTenant()
+		tenant.Add(sailpoint.PersonalAccessToken{Name: "a", ExpirationDate: inDays(-1)})
+		env := settings(tenant)
+		s := streams{in: strings.NewReader(""), out: failing{syscall.ENOSPC}, err: &notes}
+		args := strings.Fields("prune --apply --kinds expired")
+		assert.Equal(t, 3, run(t.Context(), args, func(name string) string { return env[name] }, s, tenant))
+		assert.Contains(t, notes.String(), "\n1 token chosen, 1 deleted\nsailpat prune: no space left on device\n")
+	})
+}
+
 // TestQuietFileHasEveryChange shows that -q doesn't shorten a file.
 func TestQuietFileHasEveryChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
