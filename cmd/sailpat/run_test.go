@@ -320,6 +320,21 @@ func TestTimeoutEndsACommand(t *testing.T) {
 	})
 }
 
+// TestTimeoutWhileWaitingForTheRate shows that tokens whose turn comes after the
+// time of --timeout have not failed.
+func TestTimeoutWhileWaitingForTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		for _, name := range []string{"a", "b", "c"} {
+			tenant.Add(sailpoint.PersonalAccessToken{Name: name, ExpirationDate: inDays(-1)})
+		}
+		code, stdout, stderr := on(tenant).run(t.Context(), "prune --apply --kinds expired --rate 1 --timeout 2500ms")
+		assert.Equal(t, 1, code)
+		assert.Contains(t, stdout, "3 tokens chosen, 2 deferred, 1 deleted\n")
+		assert.Equal(t, "sailpat prune: the time of --timeout has passed: context deadline exceeded\n", stderr)
+	})
+}
+
 // TestRateKeepsToTheLimit deletes more tokens than the API accepts in a burst.
 func TestRateKeepsToTheLimit(t *testing.T) {
 	for rate, least := range map[string]time.Duration{"10": 15 * time.Second, "5": 30 * time.Second} {

@@ -108,7 +108,7 @@ func (a *app) newSession(cfg sailpoint.Config, store lifecycle.Store, tenant str
 		return nil, usageError("--rate must be more than 0")
 	}
 	cfg.APIVersion = cmp.Or(a.version, sailpoint.V2024)
-	cfg.Limiter = rate.NewLimiter(rate.Limit(a.rate), 1) // the API rejects some requests of a burst
+	cfg.Limiter = limiter{rate.NewLimiter(rate.Limit(a.rate), 1)} // the API rejects some requests of a burst
 	cfg.Logger = a.logger()
 	cfg.UserAgent = "sailpat/" + buildVersion()
 	if a.transport != nil {
@@ -116,6 +116,19 @@ func (a *app) newSession(cfg sailpoint.Config, store lifecycle.Store, tenant str
 	}
 	client, err := sailpoint.NewClient(cfg)
 	return &session{client, store, strings.TrimSuffix(tenant, "/"), time.Now().UTC()}, err
+}
+
+// limiter fails only when the context ends. If a turn comes after the deadline,
+// rate.Limiter fails before that, and with an error of its own.
+type limiter struct{ *rate.Limiter }
+
+func (l limiter) Wait(ctx context.Context) error {
+	err := l.Limiter.Wait(ctx)
+	if err != nil {
+		<-ctx.Done()
+		err = ctx.Err()
+	}
+	return err
 }
 
 // buildVersion returns the version of this module, or "devel".
