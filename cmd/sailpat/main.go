@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -131,7 +132,7 @@ Exit codes:
 	choiceFlag(flags, (*string)(&a.version), "api-version", "", "`VERSION` of the API: %s (default v2024, and v1 for renew)",
 		"v3", "beta", "v2024", "v2025", "v2026", "v1")
 	durationFlag(flags, &a.timeout, "timeout", 10*time.Minute, "end after this `TIME`; 0 means never")
-	flags.Float64Var(&a.rate, "rate", 10, "send at most `N` requests a second, which is the API's limit")
+	flags.Float64Var(&a.rate, "rate", 10, "send at most `N` requests a second; the API accepts 10")
 	flags.StringVar(&a.store, "store", "", "`STORE` of a credential: file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND")
 	flags.BoolVar(&a.demo, "demo", false, "use an invented tenant in memory, and mark every output DEMO")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print only what a person has to look at")
@@ -154,12 +155,13 @@ Exit codes:
 	return root
 }
 
+// action is what a command does with a tenant. Its result is written even if
+// there is an error.
+type action func(ctx context.Context, s *session, args []string) (*result, error)
+
 // add adds a command that works with a tenant, and has an output in formats.
-// Each word after the first one of its use is an argument. A result is written
-// even if there is an error.
-func (a *app) add(
-	root *cobra.Command, use, short, more, formats string, do func(ctx context.Context, s *session, args []string) (*result, error),
-) *cobra.Command {
+// Each word after the first one of its use is an argument.
+func (a *app) add(root *cobra.Command, use, short, more, formats string, do action) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: strings.TrimSpace(short + ".\n\n" + more), Args: cobra.ExactArgs(strings.Count(use, " ")),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -170,17 +172,7 @@ func (a *app) add(
 				ctx, cancel = context.WithTimeout(ctx, a.timeout)
 				defer cancel()
 			}
-			err := a.checkFlags(cmd.Flags())
-			var s *session
-			if err == nil {
-				s, err = a.connect(ctx)
-			}
-			if err == nil {
-				var r *result
-				if r, err = do(ctx, s, args); r != nil {
-					err = cmp.Or(a.write(s, r), err)
-				}
-			}
+			err := a.carryOut(ctx, cmd.Flags(), args, do)
 			if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 				err = fmt.Errorf("the time of --timeout has passed: %w", err)
 			}
@@ -193,4 +185,19 @@ func (a *app) add(
 	}
 	root.AddCommand(cmd)
 	return cmd
+}
+
+func (a *app) carryOut(ctx context.Context, flags *pflag.FlagSet, args []string, do action) error {
+	if err := a.checkFlags(flags); err != nil {
+		return err
+	}
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := do(ctx, s, args)
+	if r != nil {
+		err = cmp.Or(a.write(s, r), err)
+	}
+	return err
 }
