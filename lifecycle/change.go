@@ -60,6 +60,12 @@ func (c *Change) postpone(reason string) {
 	c.Status, c.Reason = StatusDeferred, "not tried, because "+reason
 }
 
+// stop defers a token because of the rejection that Prune or Renew returns.
+func (c *Change) stop() {
+	c.Err = nil // it may have a 429 of an earlier attempt
+	c.postpone("the tenant rejected the client's credentials")
+}
+
 // concernsAll reports whether err would also fail every other call.
 func concernsAll(err error) bool {
 	return errors.Is(err, sailpoint.ErrInvalidCredentials) || errors.Is(err, sailpoint.ErrUnauthorized)

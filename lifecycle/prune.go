@@ -278,7 +278,11 @@ func (p *pruning) apply(ctx context.Context) error {
 		limited, err := p.pass(ctx, pending)
 		if len(limited) == len(pending) || err != nil {
 			for _, c := range limited {
-				c.fail(ctx, c.Err)
+				if err != nil {
+					c.stop()
+				} else {
+					c.fail(ctx, c.Err)
+				}
 				p.report(c)
 			}
 			return cmp.Or(err, ctx.Err())
@@ -303,7 +307,7 @@ func (p *pruning) pass(ctx context.Context, pending []*Change) (limited []*Chang
 			for n := next.Add(1); n <= int64(len(pending)); n = next.Add(1) {
 				c := pending[n-1]
 				if rejected.Load() != nil {
-					c.postpone("the tenant rejected the client's credentials")
+					c.stop()
 				} else if err := p.delete(ctx, c); concernsAll(err) {
 					rejected.Store(&err)
 				}

@@ -447,6 +447,37 @@ func TestPruneStopsAtRejectedCredentials(t *testing.T) {
 	})
 }
 
+// TestPruneStopsAtRejectedCredentialsAmongRateLimits also defers deletions that
+// got a 429 before.
+func TestPruneStopsAtRejectedCredentialsAmongRateLimits(t *testing.T) {
+	limited := sailpointtest.Fault{Path: item, Status: 429, Header: http.Header{"Retry-After": {"1"}}}
+	deletes, denied := sailpointtest.Fault{Path: item, Delay: time.Millisecond}, sailpointtest.Fault{Path: item, Status: 401}
+	const deferred = " deferred not tried, because the tenant rejected the client's credentials"
+	for name, tt := range map[string]struct {
+		faults []sailpointtest.Fault
+		want   []string
+	}{
+		"in the first round":  {[]sailpointtest.Fault{limited, denied, denied}, []string{"t0" + deferred, "t1 failed", "t2" + deferred}},
+		"in the second round": {[]sailpointtest.Fault{limited, deletes, limited, denied, denied}, []string{"t0 failed", "t1 deleted", "t2" + deferred}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tenant := sailpointtest.NewTenant()
+				expiredTokens(tenant, 3)
+				client := clientOf(t, tenant, func(cfg *sailpoint.Config) { cfg.MaxRetries = -1 })
+				report := audit(t, client)
+				tenant.Inject(tt.faults...)
+				changes, err := lifecycle.Prune(t.Context(), client, report, lifecycle.PruneOptions{Kinds: expired, Apply: true, Concurrency: 1})
+				require.ErrorIs(t, err, sailpoint.ErrUnauthorized)
+				assert.Equal(t, tt.want, statuses(changes))
+				for _, c := range changes {
+					assert.Equal(t, c.Status == lifecycle.StatusFailed, c.Err != nil, c.Token.Name)
+				}
+			})
+		})
+	}
+}
+
 // TestPruneUnderAnEndlessRateLimit checks that a round without any deletion is
 // the last one.
 func TestPruneUnderAnEndlessRateLimit(t *testing.T) {

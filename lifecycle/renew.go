@@ -305,7 +305,7 @@ func (r *renewal) settle(c *Change, shown sailpoint.PersonalAccessToken) {
 // rejected.
 func (r *renewal) renewOne(ctx context.Context, c *Change, bulk error) {
 	if r.rejected != nil {
-		c.postpone("the tenant rejected the client's credentials")
+		c.stop()
 		return
 	}
 	err := ctx.Err()
