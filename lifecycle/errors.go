@@ -70,7 +70,9 @@ const (
 	StepRename Step = "rename" // give the new token its final name
 )
 
-// Error describes a failed [Issue] or [Rotate] whose arguments were valid.
+// Error describes a failed [Issue] or [Rotate] whose arguments seemed valid. It
+// matches [sailpoint.ErrInvalidArgument] if a later check rejected them, for
+// example because the options don't suit the stored token.
 //
 // It never holds a secret that the run loaded or made. If an error of the Store
 // or the tenant contains a part of one, Err is a copy without that part. The
@@ -88,7 +90,7 @@ type Error struct {
 // Stored describes what the store holds, as far as a run knows.
 type Stored struct {
 	ID      string // empty if nothing is stored; see Known
-	Known   bool   // false if the store may hold one of Left instead, or is a SaveFunc
+	Known   bool   // false if the store can't be read, as a SaveFunc, or may hold one of Left instead
 	Working bool   // this run fetched a bearer with it
 }
 

@@ -11,7 +11,8 @@ import (
 )
 
 // RotateOptions configures [Rotate]. The zero value rotates now and gives the
-// new token, the successor, the old token's lifetime.
+// new token, the successor, the old token's lifetime. IfOlderThan and Grace
+// compare the token's creation with the local clock.
 type RotateOptions struct {
 	// Lifetime is how long the successor lasts from now on. The default is the
 	// time from the old token's creation to its expiry. The API versions V3,
