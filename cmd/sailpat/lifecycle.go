@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -247,9 +245,6 @@ func (a *app) change(ctx context.Context, s *session, verb string, do func(apply
 		if err != nil {
 			return nil, err
 		}
-	}
-	if a.apply {
-		signal.Ignore(syscall.SIGPIPE) // a closed pipe then makes write return an error
 	}
 	changes, err := do(a.apply)
 	if err != nil && len(changes) == 0 {

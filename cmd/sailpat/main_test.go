@@ -88,6 +88,19 @@ func (b *built) run(line string) (code int, stdout, stderr string) {
 	return cmd.ProcessState.ExitCode(), out.String(), notes.String()
 }
 
+// intoClosedPipe runs the command with a pipe that nobody reads.
+func (b *built) intoClosedPipe(line string) (cmd *exec.Cmd, stderr string) {
+	b.t.Helper()
+	cmd, _, notes := b.command(line)
+	reader, writer, err := os.Pipe()
+	require.NoError(b.t, err)
+	defer writer.Close()
+	require.NoError(b.t, reader.Close())
+	cmd.Stdout = writer
+	_ = cmd.Run()
+	return cmd, notes.String()
+}
+
 // TestExitCodesOfTheBuiltCommand shows each line of the table of exit codes in
 // docs/sailpat.md.
 func TestExitCodesOfTheBuiltCommand(t *testing.T) {
@@ -145,18 +158,21 @@ func TestThreeRunsOfTheBuiltCommand(t *testing.T) {
 // end the command silently.
 func TestLostSecretOfACreatedTokenIsReported(t *testing.T) {
 	tenant := sailpointtest.NewTenant()
-	b := newBuilt(t, tenant, tenant.Config())
-	cmd, _, stderr := b.command("create --name x --scope y --show-secret -o json")
-	reader, writer, err := os.Pipe()
-	require.NoError(t, err)
-	defer writer.Close()
-	require.NoError(t, reader.Close())
-	cmd.Stdout = writer
-	_ = cmd.Run()
+	cmd, stderr := newBuilt(t, tenant, tenant.Config()).intoClosedPipe("create --name x --scope y --show-secret -o json")
 	require.Len(t, tenant.Tokens(), 2)
 	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
 	assert.Equal(t, "sailpat create: the secret of the new token is lost: delete the token "+tenant.Tokens()[1].ID+
-		": write /dev/stdout: broken pipe\n", stderr.String())
+		": write /dev/stdout: broken pipe\n", stderr)
+}
+
+// TestAccountOfChangesIsPrintedIfItsPipeIsClosed shows that it goes to standard
+// error.
+func TestAccountOfChangesIsPrintedIfItsPipeIsClosed(t *testing.T) {
+	tenant := sailpointtest.NewTenant()
+	tenant.Add(sailpoint.PersonalAccessToken{Name: "a", ExpirationDate: inDays(-1)})
+	cmd, stderr := newBuilt(t, tenant, tenant.Config()).intoClosedPipe("prune --apply")
+	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
+	assert.Regexp(t, `\n1 token chosen, 1 deleted\nsailpat prune: write /dev/stdout: broken pipe\n$`, stderr)
 }
 
 // TestResponseThatHTTP2ResetsMayPass resets a list over HTTP/2 in its middle.

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf16"
 
@@ -48,6 +50,9 @@ func (a *app) write(s *session, r *result) error {
 			err = errors.Join(err, a.write(s, r)) // so that the account of changes isn't lost
 		}
 		return err
+	}
+	if a.apply {
+		signal.Ignore(syscall.SIGPIPE) // a closed pipe is then an error
 	}
 	_, err := io.WriteString(a.out, text)
 	if err != nil && a.apply {

@@ -57,7 +57,7 @@ func (a *app) addCreate(root *cobra.Command) {
 			if !show {
 				return nil, usageError(`the secret would be lost: add --show-secret to see it once, or use "sailpat issue" to store it`)
 			}
-			signal.Ignore(syscall.SIGPIPE) // a closed pipe then makes write return an error
+			signal.Ignore(syscall.SIGPIPE) // a closed pipe is then an error
 			c, err := s.client.PersonalAccessTokens.Create(ctx, req)
 			if errors.As(err, new(*sailpoint.CreateOutcomeError)) {
 				err = fmt.Errorf(`%w: look for it with "sailpat list --owner-id me" and delete it`, err)
