@@ -1215,6 +1215,21 @@ func TestTokenSourceErrorIsReturned(t *testing.T) {
 	n.requireCounts(t, 0, 0)
 }
 
+// TestTokenSourceErrorSaysNothingOfTheToken covers a TokenSource that fails with
+// the error of a call of its own. A Delete must not take its 404 for the
+// token's.
+func TestTokenSourceErrorSaysNothingOfTheToken(t *testing.T) {
+	other := scripted(response{status: 404}).client(t)
+	n := &network{}
+	client := n.client(t, withSource(func(ctx context.Context, _ sailpoint.Secret) (sailpoint.AccessToken, error) {
+		return sailpoint.AccessToken{}, fmt.Errorf("vault: %w", other.PersonalAccessTokens.Delete(ctx, "another"))
+	}))
+	err := client.PersonalAccessTokens.Delete(t.Context(), "id")
+	requireMatches(t, err)
+	assert.Equal(t, "another", requireOneError(t, err).TokenID)
+	n.requireCounts(t, 0, 0)
+}
+
 func TestTokenSourceGetsTheValuesOfTheContext(t *testing.T) {
 	type key struct{}
 	n := &network{}

@@ -300,11 +300,19 @@ func (c *call) finalError(err error) error {
 		failure = c.lastFailure()
 		failure.Err = errors.Join(c.redactor().Error(err), failure.Err)
 	}
+	if ended := c.ctx.Err(); ended != nil && errors.Is(failure.Err, ended) {
+		if cause := context.Cause(c.ctx); !errors.Is(failure.Err, cause) {
+			failure.Err = errors.Join(failure.Err, c.redactor().Error(cause))
+		}
+	}
 	if failure.Op == "" {
 		failure.Op = c.name()
 		failure.TokenID = c.tokenID
 		failure.Attempts = c.attempts
+	} else {
+		failure.foreign = true
 	}
+	failure.unknown = ""
 	if c.kind.changes() && c.certainty != notCarriedOut {
 		failure.unknown = c.name()
 	}

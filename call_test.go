@@ -232,11 +232,13 @@ func (e *endsContext) Read(p []byte) (int, error) {
 }
 
 func TestContextThatHasEndedSendsNothing(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
+	cause := errors.New("shutting down")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
 	n := scripted(ok(created))
 	_, err := n.client(t).PersonalAccessTokens.Create(ctx, inAYear)
 	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, cause)
 	require.NotErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
 	var failure *sailpoint.Error
 	require.ErrorAs(t, err, &failure)
@@ -369,11 +371,13 @@ func TestCallEndsAfterTwoMinutesWithoutADeadline(t *testing.T) {
 func TestContextThatEndsLater(t *testing.T) {
 	t.Run("in the backoff", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(t.Context())
+			cause := errors.New("shutting down")
+			ctx, cancel := context.WithCancelCause(t.Context())
 			n := scripted(response{status: 503, header: map[string]string{"Retry-After": "10"}})
-			time.AfterFunc(5*time.Second, cancel)
+			time.AfterFunc(5*time.Second, func() { cancel(cause) })
 			err := n.client(t).PersonalAccessTokens.Delete(ctx, "id")
 			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorIs(t, err, cause)
 			require.ErrorIs(t, err, sailpoint.ErrServer)
 			require.ErrorIs(t, err, sailpoint.ErrOutcomeUnknown)
 			require.Len(t, n.calls, 1)
@@ -409,6 +413,7 @@ func TestContextThatEndsLater(t *testing.T) {
 		n := scripted(response{status: 503, then: func() { cancel(cause) }})
 		_, err := n.client(t).PersonalAccessTokens.List(ctx, sailpoint.ListPersonalAccessTokensOptions{})
 		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, cause)
 	})
 }
 

@@ -28,10 +28,11 @@ var ErrSelf = errors.New("sailpoint: the client's own token")
 // errOwnToken is the error of such a Delete.
 var errOwnToken = fmt.Errorf("%w: deleting it would end this client's access: call DeleteSelf to do so", ErrSelf)
 
-// These match an [Error] by the status of its last response. ErrRateLimited and
-// ErrServer also match a call that was not sent because an earlier response
-// with such a status asked the client to wait. ErrForbidden also matches a 403
-// of the token endpoint, unless the error matches [ErrInvalidCredentials].
+// These match an [Error] by the status of its last response. That may be the
+// token endpoint's, but its 404 and 409 match none of them, because they say
+// nothing about a token. ErrRateLimited and ErrServer also match a call that was
+// not sent because an earlier response with such a status asked the client to
+// wait.
 var (
 	ErrBadRequest   = errors.New("sailpoint: bad request")  // 400
 	ErrUnauthorized = errors.New("sailpoint: unauthorized") // 401
@@ -102,6 +103,7 @@ type Error struct {
 	own            bool // the API itself responded, since an intermediary sets neither detailCode nor trackingId
 	invalid        bool // a successful response can't be trusted
 	noReply        bool // the last attempt got no complete response header
+	foreign        bool // of another operation, such as the request for a bearer
 
 	heldBackBy int    // the status of the earlier response that holds this call back
 	unknown    string // the operation that may have been carried out, or ""
@@ -212,9 +214,9 @@ func (e *Error) Is(target error) bool {
 	case http.StatusForbidden:
 		return target == ErrForbidden
 	case http.StatusNotFound:
-		return target == ErrNotFound
+		return target == ErrNotFound && !e.foreign
 	case http.StatusConflict:
-		return target == ErrConflict
+		return target == ErrConflict && !e.foreign
 	}
 	return max(e.StatusCode, e.heldBackBy) >= http.StatusInternalServerError && target == ErrServer
 }

@@ -68,8 +68,8 @@ func TestStatusMatchesItsClassOnly(t *testing.T) {
 }
 
 // TestStatusOfTheTokenEndpointMatches shows that its 401 is not
-// ErrUnauthorized, which is about a bearer. A 429 or 5xx matches by its status,
-// whatever its body says.
+// ErrUnauthorized, which is about a bearer, and that its 404 and 409 say nothing
+// about a token. A 429 or 5xx matches by its status, whatever its body says.
 func TestStatusOfTheTokenEndpointMatches(t *testing.T) {
 	for _, tt := range []struct {
 		status int
@@ -86,7 +86,9 @@ func TestStatusOfTheTokenEndpointMatches(t *testing.T) {
 		{401, `<html>`, sailpoint.ErrInvalidCredentials},
 		{403, `{"error":"invalid_client"}`, sailpoint.ErrInvalidCredentials},
 		{403, `<html>`, sailpoint.ErrForbidden},
-		{404, ``, sailpoint.ErrNotFound},
+		{404, ``, nil},
+		{404, `{"error":"invalid_request"}`, nil},
+		{409, ``, nil},
 		{429, `{"error":"unauthorized_client"}`, sailpoint.ErrRateLimited},
 		{500, `{"error":"unauthorized"}`, sailpoint.ErrServer},
 		{503, `{"error":"invalid_client"}`, sailpoint.ErrServer},
@@ -96,6 +98,8 @@ func TestStatusOfTheTokenEndpointMatches(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := &network{token: always(response{status: tt.status, body: tt.body})}
 				_, err := n.client(t, withoutRetries).PersonalAccessTokens.Create(t.Context(), newToken())
+				requireMatches(t, err, tt.want)
+				_, err = n.client(t, withoutRetries).AccessToken(t.Context(), sailpoint.Secret{})
 				requireMatches(t, err, tt.want)
 				failure := requireOneError(t, err)
 				assert.Equal(t, "POST /oauth/token", failure.Op)
