@@ -91,7 +91,7 @@ type Error struct {
 type Stored struct {
 	ID      string // empty if nothing is stored; see Known
 	Known   bool   // false if the store can't be read, as a SaveFunc, or may hold one of Left instead
-	Working bool   // this run fetched a bearer with it
+	Working bool   // this run called the API with it
 }
 
 // Leftover describes a token that a run left. An empty ID means that the

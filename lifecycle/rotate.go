@@ -52,7 +52,7 @@ type RotateOptions struct {
 // The stored secret works at any time during a rotation, even between two
 // calls. This requires that it worked before and that nobody else deletes its
 // token. Rotate deletes the old token only after it has loaded the new
-// credential from the store and fetched a bearer with it. Apart from the old
+// credential from the store and called the API with it. Apart from the old
 // token, it deletes only tokens whose temporary name shows that an earlier run
 // made them for this rotation. It never deletes a managed token.
 //
