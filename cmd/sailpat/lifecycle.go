@@ -103,7 +103,7 @@ func runResult(done *lifecycle.Result) *result {
 func (a *app) addAudit(root *cobra.Command) {
 	var policy lifecycle.AuditPolicy
 	var failOn []lifecycle.Kind
-	cmd := a.add(root, "audit", "Find tokens that are unused, expiring or too powerful", "", "table json csv html openmetrics",
+	cmd := a.add(root, "audit", "Find tokens that are unused, expiring or too powerful", listRight, "table json csv html openmetrics",
 		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			found, err := lifecycle.Audit(ctx, s.client, policy)
 			if err != nil {
@@ -179,10 +179,13 @@ func tally[T ~string](names []T, counts map[T]int) string {
 	return strings.Join(parts, ", ")
 }
 
+// applyRight follows listRight in the help of commands with --apply.
+const applyRight = " With --apply it needs the same right with\nmanage instead of read."
+
 func (a *app) addPrune(root *cobra.Command) {
 	var policy lifecycle.AuditPolicy
 	opts := lifecycle.PruneOptions{Kinds: []lifecycle.Kind{lifecycle.FindingNeverUsed, lifecycle.FindingStale, lifecycle.FindingExpired}}
-	cmd := a.add(root, "prune", "Delete tokens that nobody uses", "Without --apply it only prints them.", "table json csv",
+	cmd := a.add(root, "prune", "Delete tokens that nobody uses", "Without --apply it only prints them.\n\n"+listRight+applyRight, "table json csv",
 		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			// Without findings, this checks the options and sends nothing.
 			if _, err := lifecycle.Prune(ctx, s.client, &lifecycle.Report{}, opts); err != nil {
@@ -211,7 +214,7 @@ func (a *app) addPrune(root *cobra.Command) {
 func (a *app) addRenew(root *cobra.Command) {
 	var opts lifecycle.RenewOptions
 	cmd := a.add(root, "renew", "Extend the expiry of tokens that will expire soon",
-		"Their secrets stay the same. Without --apply it only prints them. Only the\nversion v1 renews other owners' tokens.", "table json csv",
+		"Their secrets stay the same. Without --apply it only prints them. Only the\nversion v1 renews other owners' tokens.\n\n"+listRight+applyRight, "table json csv",
 		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			if opts.NeverExpires {
 				opts.Lifetime = 0

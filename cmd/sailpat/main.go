@@ -22,6 +22,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
 func main() {
@@ -175,6 +176,9 @@ func (a *app) add(root *cobra.Command, use, short, more, formats string, do acti
 			err := a.carryOut(ctx, cmd.Flags(), args, do)
 			if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 				err = fmt.Errorf("the time of --timeout has passed: %w", err)
+			}
+			if errors.Is(err, sailpoint.ErrForbidden) && !errors.As(err, new(*lifecycle.Error)) { // which says what to do
+				err = fmt.Errorf("%w: run %q to see which right it needs", err, cmd.CommandPath()+" --help")
 			}
 			return err
 		},

@@ -306,6 +306,31 @@ func TestLog(t *testing.T) {
 	})
 }
 
+// TestMissingRightIsInTheHelp shows that an error about a missing right leads to
+// the text that names it.
+func TestMissingRightIsInTheHelp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		path := pathOfToken(t, tenant, sailpoint.PersonalAccessToken{Name: "deploy", Scope: []string{"sp:scopes:default"}})
+		for line, right := range map[string]string{
+			"list": "or with --owner-id me\nsp:my-personal-access-tokens:read.", "audit": "or with --owner-id me\nsp:my-",
+			"prune": "With --apply it needs the same right with\nmanage", "renew": "With --apply it needs the same right with\nmanage",
+			"create --name x --scope y --show-secret": "sp:my-personal-access-tokens:manage.",
+			"patch x --name y":                        "sp:my-personal-access-tokens:manage.",
+			"delete self":                             "sp:my-personal-access-tokens:manage,",
+			"get x":                                   "or for your own tokens\nsp:my-",
+		} {
+			command, _, _ := strings.Cut(line, " ")
+			code, stdout, stderr := on(tenant).run(t.Context(), line+" --store file:"+path)
+			assert.Equal(t, 3, code, line)
+			assert.Empty(t, stdout)
+			assert.Regexp(t, `^sailpat `+command+`: .* 403 Forbidden: .*: run "sailpat `+command+` --help" to see which right it needs\n$`, stderr)
+			_, help, _ := on(tenant).run(t.Context(), command+" --help")
+			assert.Contains(t, help, right)
+		}
+	})
+}
+
 func TestTimeoutEndsACommand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := sailpointtest.NewTenant()

@@ -15,12 +15,15 @@ import (
 	"github.com/sailpoint-go/sailpoint/internal/spreadsheet"
 )
 
+// listRight is part of the help of commands that list tokens.
+const listRight = "It needs the right sp:all-personal-access-tokens:read, or with --owner-id me\nsp:my-personal-access-tokens:read."
+
 // self is the argument that stands for the client's own token.
 const self = "self"
 
 func (a *app) addList(root *cobra.Command) {
 	var opts sailpoint.ListPersonalAccessTokensOptions
-	cmd := a.add(root, "list", "List tokens", "", "table json csv", func(ctx context.Context, s *session, _ []string) (*result, error) {
+	cmd := a.add(root, "list", "List tokens", listRight, "table json csv", func(ctx context.Context, s *session, _ []string) (*result, error) {
 		tokens, err := s.client.PersonalAccessTokens.List(ctx, opts)
 		if err != nil {
 			return nil, err
@@ -41,7 +44,8 @@ func (a *app) addList(root *cobra.Command) {
 }
 
 func (a *app) addGet(root *cobra.Command) {
-	a.add(root, "get ID|self", "Show a token", "", "table json", func(ctx context.Context, s *session, args []string) (*result, error) {
+	const more = "It needs the right sp:all-personal-access-tokens:read, or for your own tokens\nsp:my-personal-access-tokens:read."
+	a.add(root, "get ID|self", "Show a token", more, "table json", func(ctx context.Context, s *session, args []string) (*result, error) {
 		if args[0] == self {
 			return tokenResult(s.client.PersonalAccessTokens.Self(ctx))
 		}
@@ -52,7 +56,8 @@ func (a *app) addGet(root *cobra.Command) {
 func (a *app) addCreate(root *cobra.Command) {
 	var req sailpoint.CreatePersonalAccessTokenRequest
 	show := false
-	cmd := a.add(root, "create", "Create a token and show its secret once", `To keep the secret in a store instead, use "sailpat issue".`, "",
+	cmd := a.add(root, "create", "Create a token and show its secret once", `To keep the secret in a store instead, use "sailpat issue". It needs the right
+sp:my-personal-access-tokens:manage.`, "",
 		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			if !show {
 				return nil, usageError(`the secret would be lost: add --show-secret to see it once, or use "sailpat issue" to store it`)
@@ -85,7 +90,7 @@ func (a *app) addPatch(root *cobra.Command) {
 	var scope []string
 	var expiry time.Time
 	var never bool
-	cmd := a.add(root, "patch ID", "Change one of your own tokens", "", "table json", func(ctx context.Context, s *session, args []string) (*result, error) {
+	cmd := a.add(root, "patch ID", "Change one of your own tokens", "It needs the right sp:my-personal-access-tokens:manage.", "table json", func(ctx context.Context, s *session, args []string) (*result, error) {
 		patch := sailpoint.NewPersonalAccessTokenPatch()
 		if name != "" {
 			patch.ReplaceName(name)
@@ -114,7 +119,8 @@ func (a *app) addPatch(root *cobra.Command) {
 }
 
 func (a *app) addDelete(root *cobra.Command) {
-	a.add(root, "delete ID|self", "Revoke a token", "This can't be undone.", "table json", func(ctx context.Context, s *session, args []string) (*result, error) {
+	const more = "This can't be undone. It needs the right sp:my-personal-access-tokens:manage,\nand for another owner's token sp:all-personal-access-tokens:manage."
+	a.add(root, "delete ID|self", "Revoke a token", more, "table json", func(ctx context.Context, s *session, args []string) (*result, error) {
 		id, remove := args[0], s.client.PersonalAccessTokens.Delete
 		if id == self {
 			id, remove = s.client.ClientID(), func(ctx context.Context, _ string) error { return s.client.PersonalAccessTokens.DeleteSelf(ctx) }
