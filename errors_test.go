@@ -756,6 +756,7 @@ func TestErrUnreachable(t *testing.T) {
 		"silent":                             {api: []response{silence}, change: quick, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
 		"the two minutes are over":           {api: []response{silence}, want: []error{sailpoint.ErrUnreachable, context.DeadlineExceeded}},
 		"503, then refused":                  {api: []response{{status: 503}, refused}, want: []error{sailpoint.ErrUnreachable, sailpoint.ErrServer}},
+		"401, then reset with a new bearer":  {api: []response{{status: 401}, reset}, want: []error{sailpoint.ErrUnreachable}},
 		"refused, then 503":                  {api: []response{refused, {status: 503}}, want: []error{sailpoint.ErrServer}},
 		"header, then cut":                   {api: []response{{body: `[`, cut: errReset}}, want: []error{sailpoint.ErrInvalidResponse}},
 		"token endpoint refused":             {token: []response{refused}, want: []error{sailpoint.ErrUnreachable}},

@@ -15,6 +15,9 @@ import (
 func (c *call) readResponse(resp *http.Response, err error) (event, *Error) {
 	if err != nil {
 		failure := c.lastFailure()
+		if failure.StatusCode == http.StatusUnauthorized {
+			failure = &Error{} // about an earlier bearer
+		}
 		failure.RetryAfter, failure.retryAfterUnreadable = 0, false // this attempt came after that wait
 		failure.Err = c.cause(err)
 		ended := c.ctx.Err()
