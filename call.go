@@ -114,6 +114,9 @@ func (c *call) send() error {
 // calls the limiter last, because its consent may be valid only for a moment.
 func (c *call) prepare(*http.Request) error {
 	c.attempt = nil
+	if c.wait > 0 { // it is over
+		c.failure.RetryAfter, c.failure.retryAfterUnreadable = 0, false
+	}
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}

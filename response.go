@@ -18,7 +18,6 @@ func (c *call) readResponse(resp *http.Response, err error) (event, *Error) {
 		if failure.StatusCode == http.StatusUnauthorized {
 			failure = &Error{} // about an earlier bearer
 		}
-		failure.RetryAfter, failure.retryAfterUnreadable = 0, false // this attempt came after that wait
 		failure.Err = c.cause(err)
 		ended := c.ctx.Err()
 		failure.noReply = ended == nil || !errors.Is(failure.Err, ended)

@@ -475,21 +475,37 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestRetryAfterIsWaitedForOnce covers an attempt without a response, after the
-// wait.
+// TestRetryAfterIsWaitedForOnce covers what may follow the wait, besides another
+// response.
 func TestRetryAfterIsWaitedForOnce(t *testing.T) {
-	for _, value := range []string{"20", "soon"} {
-		t.Run(value, func(t *testing.T) {
+	for name, tt := range map[string]struct {
+		value  string
+		change func(*sailpoint.Config)
+		calls  int
+	}{
+		"no response":                        {"20", func(*sailpoint.Config) {}, 4},
+		"no response, the wait is a default": {"soon", func(*sailpoint.Config) {}, 4},
+		"an error of the limiter": {"20", func(cfg *sailpoint.Config) {
+			asked := 0
+			cfg.Limiter = limiterFunc(func(context.Context) error {
+				if asked++; asked > 1 {
+					return errors.New("no quota")
+				}
+				return nil
+			})
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := scripted(response{status: 503, header: map[string]string{"Retry-After": value}}, response{err: errReset})
-				client := n.client(t, func(cfg *sailpoint.Config) { cfg.MaxRetryWait = 20 * time.Second })
+				n := scripted(response{status: 503, header: map[string]string{"Retry-After": tt.value}}, response{err: errReset})
+				client := n.client(t, tt.change, func(cfg *sailpoint.Config) { cfg.MaxRetryWait = 20 * time.Second })
 				started := time.Now()
 				failure := requireOneError(t, list(t.Context(), client))
 				assert.Zero(t, failure.RetryAfter)
 				assert.Equal(t, 503, failure.StatusCode)
 				assert.GreaterOrEqual(t, time.Since(started), 20*time.Second)
 				assert.Less(t, time.Since(started), 22*time.Second)
-				n.requireCounts(t, 4, 1)
+				n.requireCounts(t, tt.calls, 1)
 			})
 		})
 	}
