@@ -32,7 +32,7 @@ var (
 	// needs.
 	ErrNameTaken = errors.New("lifecycle: another token has the name")
 	// ErrStoredCredential says that the stored credential can't be used. It is
-	// missing, its token is gone, or the tenant rejects it.
+	// missing or has no ID, its token is gone, or the tenant rejects it.
 	ErrStoredCredential = errors.New("lifecycle: the stored credential is not usable")
 	// ErrNotListed says that the stored credential works, but its token is not
 	// among those of the client's owner. It belongs to another owner, or the

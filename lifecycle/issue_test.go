@@ -341,7 +341,10 @@ func TestIssueByInitialState(t *testing.T) {
 		"a token of its name, stored": {func(w *world) { store(w, pat{Name: jobName}) }, lifecycle.OutcomeUnchanged, "", nil, 0},
 		"one with its temporary name": {func(w *world) { store(w, pat{Name: jobName + "-next-0123abcd89ef4567a8f40d4c"}) }, lifecycle.OutcomeFinished, "", nil, 0},
 		"a deleted token":             {func(w *world) { _ = w.memory.Save(context.Background(), credential(1)) }, lifecycle.OutcomeIssued, "", nil, 0},
-		"half a credential":           {func(w *world) { _ = w.memory.Save(context.Background(), lifecycle.Credential{ID: "a"}) }, lifecycle.OutcomeIssued, "", nil, 0},
+		"a secret without its ID": {func(w *world) {
+			_ = w.memory.Save(context.Background(), lifecycle.Credential{Secret: sailpoint.NewSecret("the only copy")})
+		}, "", lifecycle.StepLoad, lifecycle.ErrStoredCredential, 0},
+		"half a credential": {func(w *world) { _ = w.memory.Save(context.Background(), lifecycle.Credential{ID: "a"}) }, lifecycle.OutcomeIssued, "", nil, 0},
 		"a token with the note of a later version": {func(w *world) {
 			id, secret := w.tenant.Add(pat{Name: jobName})
 			_ = w.memory.Save(context.Background(), lifecycle.Credential{ID: id, Secret: secret, Note: "v2;replaces=a,b"})

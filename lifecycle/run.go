@@ -96,6 +96,12 @@ func (r *run) load(ctx context.Context) error {
 	}
 	r.cur, r.written = c, false
 	r.stored = Stored{ID: c.ID, Known: true, Working: r.stored.Working && r.stored.ID == c.ID}
+	if c.ID == "" && !c.Secret.IsZero() {
+		// The names that the store looks for may be wrong. A write could destroy
+		// the only copy of a working secret.
+		return r.fail(StepLoad, wrap(ErrStoredCredential, errors.New("it has a secret but no ID")),
+			"correct or delete what is stored, or the names under which the store keeps it, and run it again")
+	}
 	if _, ok := c.replaces(); !ok && laterNote.MatchString(c.Note) {
 		// It may name a token that must still be retired. The next write would
 		// lose that.
