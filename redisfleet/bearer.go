@@ -109,7 +109,7 @@ func (s *bearerSource) renew(ctx context.Context, owner string, current sailpoin
 	case err == nil && !token.Bearer.Equal(refused):
 		s.store(ctx, owner, token)
 		return token, nil
-	case err != nil && !current.Bearer.IsZero():
+	case err != nil && time.Now().Before(current.Expiry):
 		token, err = current, nil
 	}
 	s.release(ctx, owner)

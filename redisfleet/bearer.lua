@@ -13,7 +13,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- look: digest of a refused bearer or '', owner, duration of a lease.
 -- Returns {sealed or '', its digest, milliseconds left, '1' if the owner is elected}.
 local function look(refused, owner, duration)
-	local saved = redis.call('HMGET', key, 'sealed', 'digest', 'expiry', 'life', 'lease')
+	local saved = redis.call('HMGET', key, 'sealed', 'digest', 'expiry', 'life', 'lease', 'owner')
 	local sealed, digest = saved[1] or '', saved[2] or ''
 	local life, lease = tonumber(saved[4]) or 0, tonumber(saved[5]) or 0
 	local left = math.min((tonumber(saved[3]) or 0) - now, life)
@@ -24,8 +24,9 @@ local function look(refused, owner, duration)
 	-- A client renews its bearer when 60 s or a quarter of its lifetime are left. The
 	-- fleet's bearer must be due by then.
 	local due = sealed == '' or left <= math.min(65000, life / 3)
-	-- A longer lease than any is left from before the clock was set back.
-	local elected = due and (lease <= now or lease > now + duration)
+	-- A longer lease than any is left from before the clock was set back. An owner
+	-- asks again if the response was lost.
+	local elected = due and (lease <= now or lease > now + duration or saved[6] == owner)
 	if elected then
 		redis.call('HSET', key, 'owner', owner, 'lease', now + duration)
 		redis.call('PEXPIRE', key, math.max(left, duration))

@@ -134,6 +134,35 @@ func TestFetchThatFailsLetsAnotherMemberFetch(t *testing.T) {
 	require.Len(t, requests(tenant, true), 3)
 }
 
+// TestElectionWhoseResponseIsLost shows that a member learns that it was
+// elected when go-redis sends the script again.
+func TestElectionWhoseResponseIsLost(t *testing.T) {
+	t.Parallel()
+	s := newServer(t).warm(t)
+	source := sourceOf(t, s, sailpointtest.NewTenant().Config(), unlimited)
+	for range 2 {
+		shared, err := source.look(t.Context(), "", "owner")
+		require.NoError(t, err)
+		require.True(t, shared.elected)
+	}
+	shared, err := source.look(t.Context(), "", "another")
+	require.NoError(t, err)
+	require.False(t, shared.elected)
+}
+
+// TestFetchThatFailsAfterTheBearerExpired shows that its error is that of the
+// fetch.
+func TestFetchThatFailsAfterTheBearerExpired(t *testing.T) {
+	t.Parallel()
+	s := newServer(t).warm(t)
+	tenant := sailpointtest.NewTenant()
+	tenant.Inject(sailpointtest.Fault{Path: "/oauth/token", Status: http.StatusForbidden})
+	source := sourceOf(t, s, tenant.Config(), unlimited)
+	expired := sailpoint.AccessToken{Bearer: sailpoint.NewSecret("expired"), Expiry: time.Now()}
+	_, err := source.renew(t.Context(), "owner", expired, sailpoint.Secret{})
+	require.ErrorIs(t, err, sailpoint.ErrForbidden)
+}
+
 // TestFetcherThatDies shows how long the others wait for it. After the lease
 // they elect another.
 func TestFetcherThatDies(t *testing.T) {

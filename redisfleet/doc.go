@@ -7,8 +7,8 @@
 //	client, err := sailpoint.NewClient(cfg)
 //
 // SailPoint allows 100 requests in 10 seconds for each client id and API
-// version, and not for each process. Processes that don't know of each other
-// reject each other's requests with 429. After [Join] they are the members of a
+// version, and not for each process. Processes that don't know of each other use
+// up each other's quota, and get 429s. After [Join] they are the members of a
 // fleet. The fleet sends at most Options.Limit requests in any Options.Window,
 // and it has one bearer. See Quota and Failures of Redis for the exceptions.
 //
@@ -28,11 +28,12 @@
 //
 // After Redis has started, after a failover and after its clock was set, the
 // fleet sends nothing for one Window plus Slack, because Redis may not know
-// what it let through last. For the same reason the first request of a fleet
-// waits, to each version of the API, and so does the first one after 7 days
-// without any. Redis can't notice at once that its clock was set ahead by less
-// than a quarter of this time, or while no call waits. The fleet may then send
-// too many requests until it receives a 429.
+// what it let through last. For the same reason the first request to each version
+// of the API waits, and so does the first one after 7 days without requests.
+//
+// Only a call that waits for its turn notices that the clock of Redis was set
+// ahead, and only if it was by more than a quarter of Window plus Slack.
+// Otherwise the fleet may send too many requests until it receives a 429.
 //
 // # Bearer
 //
@@ -46,15 +47,17 @@
 //
 // # Failures of Redis
 //
-// A call never waits for Redis after its context has ended, and at most 3
-// seconds for one response. A goroutine of the call may wait for longer, until
-// go-redis gives up. Without Options.Fallback the call then fails, and nothing
-// is sent.
+// A call waits at most 3 seconds for one response of Redis, and at most 20 ms
+// after its context has ended. A goroutine of the call may wait for longer, until
+// go-redis gives up. Without Options.Fallback the call then fails, and nothing is
+// sent.
 //
 // With a Fallback, the member first sends nothing for one Window plus Slack,
-// and tries Redis again every second. After that the Fallback decides for each
-// request, and each member fetches a bearer of its own when it needs one. If
-// all members lose Redis, the fleet stays within its quota if the Fallbacks
+// and tries Redis again every second. After that each request asks Redis for at
+// most 500 ms, and then the Fallback decides. Each member fetches a bearer of its
+// own when it needs one. A call whose deadline is less than a second away may fail.
+//
+// If all members lose Redis, the fleet stays within its quota if the Fallbacks
 // together allow no more. If only some do, their share comes on top of what the
 // others send. When such a member reaches Redis again, the whole fleet sends
 // nothing for one Window plus Slack.
@@ -79,6 +82,5 @@
 //
 //	+cluster|slots +command
 //
-// Without +info, a fleet may exceed its quota once after a failover to a server
-// that had been the primary before.
+// Without +info, a fleet may exceed its quota once after a failover or a restart.
 package redisfleet

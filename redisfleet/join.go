@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -22,6 +21,7 @@ const (
 	maxLimit        = 10_000
 	minWindow       = 10 * time.Millisecond
 	maxWindow       = time.Hour
+	minSlack        = time.Millisecond
 )
 
 // Options configures a fleet. All its members must have the same Fleet, Prefix,
@@ -54,13 +54,12 @@ type Options struct {
 	Window time.Duration
 
 	// Slack is how long a request may take from its turn to the API. The default
-	// is a twentieth of Window, which is 500 ms by default. Redis may use half of
-	// it, so a request should reach the API within the other half. The fleet
-	// sends at most Limit requests in Window plus Slack, so a longer Slack makes
-	// it a little slower. If Redis takes more than a quarter of Slack for each
-	// response, calls fail or use the Fallback. A call that continues more than a
-	// quarter of Slack after its turn loses it. Slack is at least 1 ms and at most
-	// 1 h.
+	// is a twentieth of Window, so 500 ms of 10 s. Redis may use half of it, so a
+	// request should reach the API within the other half. The fleet sends at most
+	// Limit requests in Window plus Slack, so a longer Slack makes it a little
+	// slower. If Redis takes more than a quarter of Slack for each response, calls
+	// fail or use the Fallback. A call that continues more than a quarter of Slack
+	// after its turn loses it. Slack is at least 1 ms and at most 1 h.
 	Slack time.Duration
 
 	// Fallback lets requests through while this member can't use Redis, for
@@ -91,12 +90,8 @@ func Join(cfg sailpoint.Config, opts Options) (sailpoint.Config, error) {
 		cfg.HTTPClient = &http.Client{Transport: sailpoint.NewTransport()} // one for the bearers and the client
 	}
 	fleet := cmp.Or(opts.Fleet, cfg.ClientID)
-	problems := slices.Concat(opts.redisProblems(), opts.settingProblems(), configProblems(cfg, opts.SealKey))
-	if fleet == "" && cfg.TokenSource != nil {
-		problems = append(problems, invalidArgument("Options.Fleet is missing: set it, or Config.ClientID"))
-	}
 	issuer, err := sailpoint.NewClient(cfg)
-	if err := errors.Join(append(problems, err)...); err != nil {
+	if err := errors.Join(append(opts.problems(cfg, fleet), err)...); err != nil {
 		return sailpoint.Config{}, err
 	}
 
@@ -130,37 +125,32 @@ func (opts Options) withDefaults() Options {
 	return opts
 }
 
-func (opts Options) settingProblems() (problems []error) {
-	add := func(format string, args ...any) { problems = append(problems, invalidArgument(format, args...)) }
-	for _, field := range []struct{ name, value string }{{"Fleet", opts.Fleet}, {"Prefix", opts.Prefix}} {
-		if len(field.value) > maxNameBytes || strings.ContainsFunc(field.value, invalidInKey) {
-			add("Options.%s %.80q: use at most %d bytes, without spaces, braces and control characters", field.name, field.value, maxNameBytes)
+// problems returns what is invalid in addition to the rules of NewClient.
+func (opts Options) problems(cfg sailpoint.Config, fleet string) (problems []error) {
+	const names = "use at most %d bytes, without spaces, braces and control characters"
+	_, isRing := opts.Redis.(*redis.Ring)
+	hasSource, keyBytes := cfg.TokenSource != nil, len(opts.SealKey.Reveal())
+	for _, check := range []struct {
+		fails   bool
+		problem string
+	}{
+		{isRing, "Options.Redis is a *redis.Ring: use a client of one server, of Sentinel or of a Cluster"},
+		{isNil(opts.Redis), "Options.Redis is missing: set it to a client of go-redis"},
+		{opts.Fallback != nil && isNil(opts.Fallback), fmt.Sprintf("Options.Fallback is a nil %T: set it, or leave it out", opts.Fallback)},
+		{hasSource && fleet == "", "Options.Fleet is missing: set it, or Config.ClientID"},
+		{isInvalidName(fleet), fmt.Sprintf("Options.Fleet %.80q: "+names, fleet, maxNameBytes)},
+		{isInvalidName(opts.Prefix), fmt.Sprintf("Options.Prefix %.80q: "+names, opts.Prefix, maxNameBytes)},
+		{opts.Limit < 0 || opts.Limit > maxLimit, fmt.Sprintf("Options.Limit %d: use 1 to %d, or 0 for the default", opts.Limit, maxLimit)},
+		{isOutside(opts.Window, minWindow), fmt.Sprintf("Options.Window %s: use %s to %s, or 0 for the default", opts.Window, minWindow, maxWindow)},
+		{isOutside(opts.Slack, minSlack), fmt.Sprintf("Options.Slack %s: use %s to %s, or 0 for the default", opts.Slack, minSlack, maxWindow)},
+		{hasSource && keyBytes == 0, "Options.SealKey is missing: Config.TokenSource needs it, because there is no client secret to encrypt bearers with"},
+		{!hasSource && keyBytes > 0, "Options.SealKey is set: leave it out, because the client secret encrypts bearers if there is no Config.TokenSource"},
+		{hasSource && keyBytes > 0 && keyBytes < minSealKeyBytes, fmt.Sprintf("Options.SealKey has %d bytes: use at least %d random ones, for example from openssl rand -hex 32", keyBytes, minSealKeyBytes)},
+		{cfg.Limiter != nil, "Config.Limiter is set: leave it out, because Join sets one for the fleet"},
+	} {
+		if check.fails {
+			problems = append(problems, invalidArgument("%s", check.problem))
 		}
-	}
-	if opts.Limit < 0 || opts.Limit > maxLimit {
-		add("Options.Limit %d: use 1 to %d, or 0 for the default", opts.Limit, maxLimit)
-	}
-	if opts.Window != 0 && (opts.Window < minWindow || opts.Window > maxWindow) {
-		add("Options.Window %s: use %s to %s, or 0 for the default", opts.Window, minWindow, maxWindow)
-	}
-	if opts.Slack != 0 && (opts.Slack < time.Millisecond || opts.Slack > maxWindow) {
-		add("Options.Slack %s: use %s to %s, or 0 for the default", opts.Slack, time.Millisecond, maxWindow)
-	}
-	if length := len(opts.SealKey.Reveal()); length > 0 && length < minSealKeyBytes {
-		add("Options.SealKey has %d bytes: use at least %d random ones, for example from openssl rand -hex 32", length, minSealKeyBytes)
-	}
-	return problems
-}
-
-// redisProblems is about Redis, and what replaces it.
-func (opts Options) redisProblems() (problems []error) {
-	if _, isRing := opts.Redis.(*redis.Ring); isRing {
-		problems = append(problems, invalidArgument("Options.Redis is a *redis.Ring: use a client of one server, of Sentinel or of a Cluster"))
-	} else if isNil(opts.Redis) {
-		problems = append(problems, invalidArgument("Options.Redis is missing: set it to a client of go-redis"))
-	}
-	if opts.Fallback != nil && isNil(opts.Fallback) {
-		problems = append(problems, invalidArgument("Options.Fallback is a nil %T: set it, or leave it out", opts.Fallback))
 	}
 	return problems
 }
@@ -171,24 +161,17 @@ func isNil(v any) bool {
 	return v == nil || value.Kind() == reflect.Pointer && value.IsNil()
 }
 
-// configProblems returns what Join adds to the rules of NewClient.
-func configProblems(cfg sailpoint.Config, sealKey sailpoint.Secret) (problems []error) {
-	if cfg.Limiter != nil {
-		problems = append(problems, invalidArgument("Config.Limiter is set: leave it out, because Join sets one for the fleet"))
-	}
-	if cfg.TokenSource != nil && sealKey.IsZero() {
-		problems = append(problems, invalidArgument("Options.SealKey is missing: Config.TokenSource needs it, because there is no client secret to encrypt bearers with"))
-	}
-	if cfg.TokenSource == nil && !sealKey.IsZero() {
-		problems = append(problems, invalidArgument("Options.SealKey is set: leave it out, because the client secret encrypts bearers if there is no Config.TokenSource"))
-	}
-	return problems
+// isOutside reports whether d is neither 0 nor between shortest and maxWindow.
+func isOutside(d, shortest time.Duration) bool {
+	return d != 0 && (d < shortest || d > maxWindow)
 }
 
-// invalidInKey reports whether r must not be in the name of a key. Braces would
-// put the keys of one fleet on different servers of a Cluster.
-func invalidInKey(r rune) bool {
-	return strings.ContainsRune("{}", r) || unicode.IsSpace(r) || !unicode.IsPrint(r)
+// isInvalidName reports whether name must not be in the name of a key. Braces
+// would put the keys of one fleet on different servers of a Cluster.
+func isInvalidName(name string) bool {
+	return len(name) > maxNameBytes || strings.ContainsFunc(name, func(r rune) bool {
+		return r == '{' || r == '}' || unicode.IsSpace(r) || !unicode.IsPrint(r)
+	})
 }
 
 // invalidArgument returns an error that matches sailpoint.ErrInvalidArgument.

@@ -27,7 +27,11 @@ type member struct {
 	fellBackLast time.Time // when the fallback last let a request through
 }
 
-const retryInterval = time.Second // in the first window of a failure
+const (
+	retryInterval  = time.Second // in the first window of a failure
+	redisTimeout   = 3 * time.Second
+	failingTimeout = 500 * time.Millisecond // while Redis fails
+)
 
 // redisError is a failure of Redis, or of the way to it.
 type redisError struct{ error }
@@ -39,15 +43,43 @@ func (e redisError) Unwrap() error { return e.error }
 var errUnexpectedResponse = redisError{errors.New("a script returned an unexpected response")}
 
 // run runs a script. Its error is that of ended or a redisError.
+//
+// run returns when ctx ends. go-redis ignores a cancellation while it waits for
+// a response, so its goroutine ends only after its own timeouts.
 func (m *member) run(ctx context.Context, s script, keys []string, args ...any) (*redis.Cmd, error) {
-	response, err := s.run(ctx, m.redis, keys, args...)
-	if ctx.Err() != nil {
-		return nil, ended(ctx)
+	timeout, started := m.timeout(), time.Now()
+	timed, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	responded := make(chan *redis.Cmd, 1)
+	go func() { responded <- s.run(timed, m.redis, keys, args) }()
+	var response *redis.Cmd
+	select {
+	case response = <-responded:
+	case <-timed.Done():
 	}
-	if err != nil {
-		return nil, redisError{err}
+	noResponse := redisError{fmt.Errorf("no response within %s", timeout)}
+	switch {
+	case ctx.Err() != nil:
+		if m.fallback != nil && time.Since(started) > failingTimeout { // all calls may have deadlines before the timeout
+			m.setFailing(noResponse)
+		}
+		return nil, ended(ctx)
+	case response == nil, response.Err() != nil && timed.Err() != nil:
+		return nil, noResponse
+	case response.Err() != nil:
+		return nil, redisError{response.Err()}
 	}
 	return response, nil
+}
+
+// timeout returns how long to wait for one response of Redis.
+func (m *member) timeout() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failingSince.IsZero() {
+		return redisTimeout
+	}
+	return failingTimeout
 }
 
 // setWorking is called after a response that was of use.

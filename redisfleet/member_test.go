@@ -94,6 +94,18 @@ func TestFallback(t *testing.T) {
 	require.Contains(t, log.String(), `level=INFO msg="redisfleet: Redis works again"`)
 }
 
+// TestFallbackOfCallsWithShortDeadlines shows that a Redis that doesn't respond
+// is noticed although each call ends before it would time out.
+func TestFallbackOfCallsWithShortDeadlines(t *testing.T) {
+	t.Parallel()
+	fallback := &share{}
+	l := limiterOf(t, silent(t), sailpointtest.NewTenant().Config(), Options{Window: time.Second, Fallback: fallback})
+	require.Eventually(t, func() bool {
+		return l.Wait(within(t, time.Second)) == nil
+	}, 10*time.Second, time.Millisecond)
+	require.Equal(t, 1, fallback.asked)
+}
+
 // TestShortFailureOfRedis shows that a member with a Fallback soon uses Redis
 // again.
 func TestShortFailureOfRedis(t *testing.T) {

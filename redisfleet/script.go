@@ -3,7 +3,6 @@ package redisfleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -15,32 +14,9 @@ type script struct{ text, hash string }
 
 func newScript(text string) script { return script{text, redis.NewScript(text).Hash()} }
 
-// redisTimeout is how long a member waits for one response of Redis.
-const redisTimeout = 3 * time.Second
-
-var errNoResponse = fmt.Errorf("no response within %s", redisTimeout)
-
-// run runs the script. It adds an argument that is 1 if the server
-// didn't have the script, because it has probably just started, and else 0.
-//
-// run returns when ctx ends. go-redis ignores a cancellation while it waits for
-// a response, so its goroutine ends only after its own timeouts.
-func (s script) run(ctx context.Context, rdb redis.UniversalClient, keys []string, args ...any) (*redis.Cmd, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, redisTimeout, errNoResponse)
-	defer cancel()
-	responded := make(chan *redis.Cmd, 1)
-	go func() { responded <- s.evaluate(ctx, rdb, keys, args) }()
-	select {
-	case response := <-responded:
-		if response.Err() == nil || ctx.Err() == nil {
-			return response, response.Err()
-		}
-	case <-ctx.Done():
-	}
-	return nil, context.Cause(ctx)
-}
-
-func (s script) evaluate(ctx context.Context, rdb redis.UniversalClient, keys []string, args []any) *redis.Cmd {
+// run runs the script. It adds an argument that is 1 if the server didn't have
+// the script, because it has probably just started, and else 0.
+func (s script) run(ctx context.Context, rdb redis.UniversalClient, keys []string, args []any) *redis.Cmd {
 	response := rdb.EvalSha(ctx, s.hash, keys, slices.Concat(args, []any{0})...)
 	if redis.HasErrorPrefix(response.Err(), "NOSCRIPT") {
 		response = rdb.Eval(ctx, s.text, keys, slices.Concat(args, []any{1})...)
