@@ -83,7 +83,7 @@ func ownerFlag(cmd *cobra.Command, p *string) {
 
 // checkFlags rejects an empty value, such as that of an unset variable, because
 // it would select more than was meant. It also rejects a question that nobody
-// can see, and a file that can't be replaced.
+// can see.
 func (a *app) checkFlags(flags *pflag.FlagSet) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
 		if f.Value.Type() == "string" && f.Value.String() == "" || f.Value.String() == "[]" {
@@ -99,8 +99,16 @@ func (a *app) checkFlags(flags *pflag.FlagSet) (err error) {
 	if err != nil || a.file == "" {
 		return err
 	}
+	return a.checkFile()
+}
+
+// checkFile rejects a file that can't or must not be replaced.
+func (a *app) checkFile() error {
 	if err := checkFolder("--file", a.file); err != nil {
 		return err
+	}
+	if place, isFile := strings.CutPrefix(a.store, "file:"); isFile && filepath.Clean(place) == filepath.Clean(a.file) {
+		return usageError("--file would replace the secret in the store: choose another file for the output")
 	}
 	if file, err := os.Stat(a.file); err == nil && !file.Mode().IsRegular() {
 		return usageError(fmt.Sprintf("--file: %q is not a regular file, and only such a file is replaced: leave out --file to write to standard output", a.file))

@@ -74,6 +74,7 @@ func TestWrongCallsAndSettingsExitWith2AndSendNothing(t *testing.T) {
 		{"rotate --store pat.json", complete, "sailpat rotate: --store must be file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND"},
 		{"rotate --store file:", complete, "sailpat rotate: --store must be file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND"},
 		{"rotate --store file:missing/pat.json", complete, `sailpat rotate: --store: there is no folder "missing": create it`},
+		{"issue --name x --scope y --store file:pat.json --file ./pat.json", complete, "sailpat issue: --file would replace the secret in the store: choose another file for the output"},
 		{"rotate --store vault:secret", complete, "sailpat rotate: --store must be file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND"},
 		{"rotate --store vault:secret/pat", complete, "sailpat rotate: the store is in Vault: set VAULT_ADDR and VAULT_TOKEN in the environment"},
 		{"rotate --store kubernetes:ci/pat", complete, "sailpat rotate: the store kubernetes: works only in a pod: not in a pod with a service account: open /var/run/secrets/kubernetes.io/serviceaccount/namespace: no such file or directory"},
