@@ -97,7 +97,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	switch err := s.serve(ctx, content, stdout, stderr); {
-	case errors.Is(err, errNotLoopback):
+	case errors.Is(err, errNotLoopback), errors.As(err, new(*net.AddrError)): // -addr is wrong
 		return usage(err.Error())
 	case err != nil:
 		fmt.Fprintln(stderr, "faketenant:", err)

@@ -163,6 +163,8 @@ func TestUsageErrors(t *testing.T) {
 		"argument":             {"serve"},
 		"unknown flag":         {"-port", "8080"},
 		"CA without TLS":       {"-ca", "ca.pem"},
+		"no port":              {"-addr", "localhost"},
+		"port out of range":    {"-addr", "localhost:99999"},
 	} {
 		var stdout, stderr bytes.Buffer
 		assert.Equal(t, exitUsage, run(t.Context(), args, &stdout, &stderr), name)
