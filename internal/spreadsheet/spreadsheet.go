@@ -80,8 +80,8 @@ func Instant(t *time.Time) string {
 var formula = regexp.MustCompile(`(^|[,;|"'\t])([\s\pZ\p{Cf}]*)([=+\-@＝＋－＠﹢﹣﹦﹫−])`)
 
 // number matches an ID or a name of which a spreadsheet would keep only 15
-// digits and no leading zeros.
-var number = regexp.MustCompile(`^[\s\pZ]*([0-9]{12,}|0[0-9]+|[0-9]+([.,][0-9]*)?[eE][+-]?[0-9]+)[\s\pZ]*$`)
+// digits, and no zeros at the start or behind a decimal point.
+var number = regexp.MustCompile(`^[\s\pZ]*([0-9]{12,}|0[0-9]+|[0-9]+[.,][0-9]*|[0-9]+([.,][0-9]*)?[eE][+-]?[0-9]+)[\s\pZ]*$`)
 
 // cell returns text that a spreadsheet only shows.
 func cell(text string) string {

@@ -159,6 +159,8 @@ func TestIDsInCSVStayText(t *testing.T) {
 		"2E5":                              "'2E5",
 		"1.5e+300":                         "'1.5e+300",
 		"007":                              "'007",
+		"1.10":                             "'1.10",
+		"0,50":                             "'0,50",
 		" 007 ":                            "' 007 ", //nolint:gocritic // the spaces matter
 		"12345678901":                      "12345678901",
 		"0":                                "0",
