@@ -417,9 +417,9 @@ func TestContextThatEndsLater(t *testing.T) {
 	})
 }
 
-// TestRetryAfterARenewal shows that a call with a Limiter is retried with the
+// TestRenewedBearerIsKeptForRetries shows that a call with a Limiter is retried with the
 // new bearer, which was not rejected.
-func TestRetryAfterARenewal(t *testing.T) {
+func TestRenewedBearerIsKeptForRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(ok(`[]`), response{status: 401}, response{status: 503}, ok(`[]`))
 		client := n.client(t, func(cfg *sailpoint.Config) {

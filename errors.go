@@ -43,6 +43,12 @@ var (
 	ErrServer       = errors.New("sailpoint: server error") // 500 and above
 )
 
+// statusErrors are those that only one status of a response matches.
+var statusErrors = map[int]error{
+	http.StatusBadRequest: ErrBadRequest, http.StatusUnauthorized: ErrUnauthorized, http.StatusForbidden: ErrForbidden,
+	http.StatusNotFound: ErrNotFound, http.StatusConflict: ErrConflict,
+}
+
 // These match an [Error] by how its call ended.
 var (
 	// ErrUnreachable reports that the last attempt got no response, or only a
@@ -203,22 +209,14 @@ func (e *Error) Is(target error) bool {
 	case ErrRateLimited:
 		return e.StatusCode == http.StatusTooManyRequests || e.heldBackBy == http.StatusTooManyRequests
 	}
-	if e.badCredentials {
+	if e.badCredentials || e.foreign && (target == ErrNotFound || target == ErrConflict) {
 		return false
 	}
-	switch e.StatusCode {
-	case http.StatusBadRequest:
-		return target == ErrBadRequest
-	case http.StatusUnauthorized:
-		return target == ErrUnauthorized
-	case http.StatusForbidden:
-		return target == ErrForbidden
-	case http.StatusNotFound:
-		return target == ErrNotFound && !e.foreign
-	case http.StatusConflict:
-		return target == ErrConflict && !e.foreign
+	if target == ErrServer {
+		return max(e.StatusCode, e.heldBackBy) >= http.StatusInternalServerError
 	}
-	return max(e.StatusCode, e.heldBackBy) >= http.StatusInternalServerError && target == ErrServer
+	match, ok := statusErrors[e.StatusCode]
+	return ok && target == match
 }
 
 // Format implements [fmt.Formatter]. Every verb prints the text of Error, and

@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -717,8 +716,6 @@ func FuzzDecodeError(f *testing.F) {
 		})
 	})
 }
-
-var _ http.RoundTripper = (*network)(nil)
 
 // TestErrUnreachable matches if the network alone kept the last attempt from a
 // response.

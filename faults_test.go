@@ -78,7 +78,7 @@ var kindsOfFaults = []kindOfFault{
 	{name: "huge error body", tests: by(TestErrorOfAHugeBody)},
 	{name: "forms of errors", tests: by(TestErrorHoldsWhatTheResponseSays)},
 	{name: "unexpected members", tests: by(TestUnexpectedMembers)},
-	{name: "lists of any length", tests: by(TestListsOfAnyLength)},
+	{name: "lists of any length", tests: by(TestListsOfManyLengths)},
 	// The token endpoint
 	{name: "credentials rejected", tests: by(TestRejectedCredentialsAreTriedOnce)},
 	{name: "temporary failure of the token endpoint", tests: by(TestTemporaryTokenEndpointFailure)},
