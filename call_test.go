@@ -417,8 +417,8 @@ func TestContextThatEndsLater(t *testing.T) {
 	})
 }
 
-// TestRenewedBearerIsKeptForRetries shows that a call with a Limiter is retried with the
-// new bearer, which was not rejected.
+// TestRenewedBearerIsKeptForRetries shows that a call with a Limiter is retried
+// with the new bearer, which was not rejected.
 func TestRenewedBearerIsKeptForRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted(ok(`[]`), response{status: 401}, response{status: 503}, ok(`[]`))

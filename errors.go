@@ -94,7 +94,7 @@ var (
 type Error struct {
 	Op         string        // such as "PATCH /v2024/personal-access-tokens/{id}" or "POST /oauth/token"
 	TokenID    string        // the id of the call's token, or "" for List, All, Create, BulkUpdate and the request for a bearer
-	StatusCode int           // the status of the last response, or 0 if there was none, none with the latest bearer, or an earlier 429 held the call back
+	StatusCode int           // the status of the last response, or 0 if there was none. A 401 is forgotten when another bearer is sent.
 	DetailCode string        // the API's detailCode, or an OAuth2 error code such as "invalid_client"
 	TrackingID string        // the API's trackingId, which SailPoint's support asks for, or "" for a 429 and the token endpoint
 	RequestID  string        // the response's header SLPT-Request-ID, for support if there is no TrackingID, or "" for the token endpoint

@@ -321,7 +321,9 @@ func checkBulkIDs(ids []string) error {
 // sp:all-personal-access-tokens:manage. The API's successful response is a 204.
 // Delete is retried after a temporary failure. If an attempt may have deleted
 // the token and its retry gets a 404 from the API, Delete succeeds. Any 404 to
-// the first attempt is an error that matches [ErrNotFound].
+// the first attempt is an error that matches [ErrNotFound]. Only the API's own
+// has a DetailCode or a TrackingID. A gateway's doesn't show that the token is
+// gone.
 //
 // If the token may be deleted but no response confirms it, the error matches
 // [ErrOutcomeUnknown]. You can then safely call Delete again. Some responses
