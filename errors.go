@@ -324,10 +324,10 @@ func (e *Error) readProblem(body []byte, secrets *redact.Redactor) {
 }
 
 // codeIn returns the code of a problem with these members. It skips a code that
-// only repeats the status.
+// only repeats the status. A 404 with a code is the API's own.
 func (e *Error) codeIn(members map[string]jsontext.Value) string {
 	oauth := textOf(members["error"])
-	if !oauthCodes[oauth] {
+	if !oauthCodes[oauth] || e.StatusCode == http.StatusNotFound {
 		oauth = ""
 	}
 	for _, code := range []string{textOf(members["detailCode"]), oauth} {

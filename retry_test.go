@@ -308,6 +308,8 @@ func TestDeleteGets404FromAGateway(t *testing.T) {
 					err := n.client(t).PersonalAccessTokens.Delete(t.Context(), "id")
 					requireMatches(t, err, sailpoint.ErrNotFound, sailpoint.ErrOutcomeUnknown)
 					require.Len(t, n.calls, 2)
+					failure := requireOneError(t, err)
+					require.Empty(t, failure.DetailCode+failure.TrackingID, "these show a caller the API's own")
 				})
 			})
 		}
