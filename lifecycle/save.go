@@ -173,7 +173,7 @@ func (r *run) verifyStored(ctx context.Context) error {
 		r.stored = Stored{ID: now.ID, Known: true}
 		return r.fail(StepProve, ErrSuperseded, othersTurn)
 	}
-	r.leaveReplaced("it was replaced and still works, but its secret is no longer stored; the caller may still have it")
+	r.leaveReplaced("it was replaced and still exists, but its secret is no longer stored; somebody may still have it")
 	next := "find out why; to start over delete the stored token if it still exists, and issue a new one"
 	if len(r.left) > 0 {
 		next += "; don't delete the leftover tokens before"
