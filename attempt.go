@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
 	"time"
@@ -39,10 +38,13 @@ type attempt struct {
 
 	ownTransport bool // not net/http's
 
-	response *http.Response // nil if there was none
-	redirect string         // the host in its Location
-	body     io.ReadCloser  // its own, because the attempt takes its place in response
-	readErr  error          // from reading body
+	// These are of the response. The attempt doesn't hold all of it, because
+	// reflection on a context could print the bearer in its request.
+	status    int
+	requestID string // not redacted
+	redirect  string // the host in its Location
+	body      io.ReadCloser
+	readErr   error // from reading body
 }
 
 // begin starts an attempt with its time limit.

@@ -223,7 +223,8 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		resp.Header.Del("Location") // so that http.Client doesn't follow or even parse it
 	}
-	a.response, a.body, resp.Body = resp, resp.Body, a
+	a.status, a.requestID = resp.StatusCode, resp.Header.Get("SLPT-Request-ID")
+	a.body, resp.Body = resp.Body, a
 	return resp, nil
 }
 

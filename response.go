@@ -102,7 +102,7 @@ func (c *call) readClock(resp *http.Response) {
 
 // newFailure returns the failure of an attempt that got a response.
 func (c *call) newFailure() *Error {
-	return &Error{StatusCode: c.attempt.response.StatusCode, RequestID: c.requestID()}
+	return &Error{StatusCode: c.attempt.status, RequestID: c.requestID()}
 }
 
 // requestID returns the gateway's id of the request. For the token endpoint it
@@ -111,7 +111,7 @@ func (c *call) requestID() string {
 	if c.kind == kindFetch {
 		return ""
 	}
-	return c.redactor().Text(c.attempt.response.Header.Get("SLPT-Request-ID"))
+	return c.redactor().Text(c.attempt.requestID)
 }
 
 // redirected returns the error of a 3xx response. It doesn't name the host for
