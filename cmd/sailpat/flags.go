@@ -46,17 +46,18 @@ func choiceFlag(flags *pflag.FlagSet, p *string, name, shorthand, usage string, 
 	})
 }
 
-// kindsFlag defines a flag whose value is a list of kinds of findings. %v in
-// usage stands for all of them.
+// kindsFlag defines a flag whose value is a list of kinds of findings. If it is
+// repeated, the lists are joined. %v in usage stands for all kinds.
 func kindsFlag(flags *pflag.FlagSet, p *[]lifecycle.Kind, name, usage string) {
+	var given []lifecycle.Kind
 	flags.Func(name, fmt.Sprintf(usage, lifecycle.Kinds()), func(value string) error {
-		*p = nil
 		for word := range strings.SplitSeq(value, ",") {
 			if !slices.Contains(lifecycle.Kinds(), lifecycle.Kind(word)) {
 				return fmt.Errorf("use some of %v, separated by commas", lifecycle.Kinds())
 			}
-			*p = append(*p, lifecycle.Kind(word))
+			given = append(given, lifecycle.Kind(word))
 		}
+		*p = given
 		return nil
 	})
 }

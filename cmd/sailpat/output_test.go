@@ -330,12 +330,18 @@ func TestFailOnManaged(t *testing.T) {
 
 func TestFailOnPrintsJustWhatTriggeredIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, stdout, _ := invocation{}.run(t.Context(), "--demo audit --fail-on expired")
-		kinds := map[string]bool{}
-		for _, match := range regexp.MustCompile(`(?m)^(\S+) +[0-9a-f]{32} `).FindAllStringSubmatch(stdout, -1) {
-			kinds[match[1]] = true
+		for line, want := range map[string]map[string]bool{
+			"audit --fail-on expired":                 {"expired": true},
+			"audit --fail-on expired,stale":           {"expired": true, "stale": true},
+			"audit --fail-on expired --fail-on stale": {"expired": true, "stale": true},
+		} {
+			_, stdout, _ := invocation{}.run(t.Context(), "--demo "+line)
+			kinds := map[string]bool{}
+			for _, match := range regexp.MustCompile(`(?m)^(\S+) +[0-9a-f]{32} `).FindAllStringSubmatch(stdout, -1) {
+				kinds[match[1]] = true
+			}
+			assert.Equal(t, want, kinds, line)
 		}
-		assert.Equal(t, map[string]bool{"expired": true}, kinds)
 		for _, format := range []string{"table", "json", "csv"} {
 			code, stdout, stderr := invocation{}.run(t.Context(), "--demo audit --fail-on near-limit -o "+format)
 			assert.Equal(t, 0, code)
