@@ -10,21 +10,21 @@ import (
 // invalid precedes the text about an invalid argument.
 const invalid = "sailpoint: invalid argument: "
 
-// inFlags replaces the names of the Go packages in their errors by the flags and
-// settings of this command. A name alone may be that of a token, so each text
-// includes what precedes or follows the name.
-var inFlags = strings.NewReplacer(
-	invalid+"BaseURL ", "the base URL ",
-	invalid+"ClientID ", "the client id ",
-	invalid+"ClientSecret ", "the client secret ",
-	invalid+"Address ", "VAULT_ADDR ",
-	invalid+`Name "`, `--name "`,
-	invalid+"Scope: ", "--scope: ",
-	invalid+"AccessTokenValiditySeconds ", "--access-token-validity-seconds ",
-	invalid+"ExpirationDate", "--expiration-date",
-	invalid+"UserAwareTokenNeverExpires: ", "--user-aware-token-never-expires: ",
-	invalid+"NeverExpires ", "--never-expires ",
-	invalid+"Lifetime ", "--lifetime ",
+// goWords are texts with names of the Go packages in their errors, each followed
+// by the same in the flags and settings of this command. A name alone may be that
+// of a token, so each text includes what precedes or follows the name.
+var goWords = []string{
+	invalid + "BaseURL ", "the base URL ",
+	invalid + "ClientID ", "the client id ",
+	invalid + "ClientSecret ", "the client secret ",
+	invalid + "Address ", "VAULT_ADDR ",
+	invalid + `Name "`, `--name "`,
+	invalid + "Scope: ", "--scope: ",
+	invalid + "AccessTokenValiditySeconds ", "--access-token-validity-seconds ",
+	invalid + "ExpirationDate", "--expiration-date",
+	invalid + "UserAwareTokenNeverExpires: ", "--user-aware-token-never-expires: ",
+	invalid + "NeverExpires ", "--never-expires ",
+	invalid + "Lifetime ", "--lifetime ",
 	invalid, "", "lifecycle: issue: ", "", "lifecycle: rotate: ", "", "lifecycle: ", "", "sailpoint: ", "",
 	"and set APIVersion", "and use --api-version",
 	", or set TokenURL", "",
@@ -34,7 +34,9 @@ var inFlags = strings.NewReplacer(
 	"can be patched in V2025 and later: set Config.APIVersion", "can be changed in v2025 and later: use --api-version",
 	"set Lifetime or NeverExpires for", "set --lifetime or --never-expires for",
 	"use All, or set Config.MaxListBytes", "select fewer with --owner-id or --filters",
-)
+}
+
+var inFlags = strings.NewReplacer(goWords...)
 
 // ofPatch precedes what is wrong with a change of patch.
 var ofPatch = regexp.MustCompile(`operation \d+ of the patch \("replace" of "/\w+"\): `)
