@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -29,8 +28,10 @@ func TestGoWordsAreThoseOfThePackages(t *testing.T) {
 	for i := 0; i < len(goWords); i += 2 {
 		text := strings.TrimSuffix(strings.TrimPrefix(goWords[i], invalid), `"`) // the quote comes from %q
 		if strings.HasPrefix(text, "lifecycle: ") {
-			continue // has the name of a function
+			continue // the package adds this to the text
 		}
-		assert.True(t, strings.Contains(source.String(), text), "no error has %q", text)
+		if !strings.Contains(source.String(), text) {
+			t.Errorf("no error has %q", text)
+		}
 	}
 }
