@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"errors"
-	"math"
 	mathrand "math/rand/v2"
 	"strconv"
 	"sync"
@@ -137,10 +136,7 @@ func (s *bearerSource) fetch(ctx context.Context, unwanted sailpoint.Secret) (sa
 
 // store gives the bearer to the fleet. If Redis fails, only this member has it.
 func (s *bearerSource) store(ctx context.Context, owner string, token sailpoint.AccessToken) {
-	life := min(time.Until(token.Expiry).Milliseconds(), math.MaxInt32)
-	if life <= 0 {
-		return
-	}
+	life := time.Until(token.Expiry).Milliseconds()
 	_, _ = s.member.run(context.WithoutCancel(ctx), bearerScript, []string{s.sealer.key}, "store", owner, s.sealer.seal(token), digest(token.Bearer), life)
 }
 

@@ -163,6 +163,21 @@ func TestFetchThatFailsAfterTheBearerExpired(t *testing.T) {
 	require.ErrorIs(t, err, sailpoint.ErrForbidden)
 }
 
+// TestBearerThatHasExpiredIsNotStored shows that nobody waits for the end of the
+// lease either.
+func TestBearerThatHasExpiredIsNotStored(t *testing.T) {
+	t.Parallel()
+	s := newServer(t).warm(t)
+	source := sourceOf(t, s, sailpointtest.NewTenant().Config(), unlimited)
+	_, err := source.look(t.Context(), "", "owner")
+	require.NoError(t, err)
+	source.store(t.Context(), "owner", sailpoint.AccessToken{Bearer: sailpoint.NewSecret("bearer"), Expiry: time.Now()})
+	shared, err := source.look(t.Context(), "", "another")
+	require.NoError(t, err)
+	require.True(t, shared.elected)
+	require.True(t, shared.token.Bearer.IsZero())
+}
+
 // TestFetcherThatDies shows how long the others wait for it. After the lease
 // they elect another.
 func TestFetcherThatDies(t *testing.T) {
