@@ -25,14 +25,16 @@ type RotateOptions struct {
 	NeverExpires bool
 	// IfOlderThan is the age from which a token is rotated. The default of 0
 	// rotates it now. A daily job that sets 30 days rotates about once a month.
-	// On the other days it only finishes what an earlier run left. A token is
-	// rotated earlier if no more than a third of its life is left, so that it
-	// doesn't expire.
+	// On the other days it only finishes what an earlier run left. So that the
+	// token doesn't expire, it is rotated earlier if less than 7 days are left,
+	// or less than a third of its life if that is shorter.
 	IfOlderThan time.Duration
 	// Grace is how long the old token stays valid after its successor was
 	// created, for programs that cache the secret. Rotate does not wait for it.
 	// It returns OutcomePending. Call it again at Result.RetireAt or later,
-	// with the same Grace, to delete the old token.
+	// with the same Grace, to delete the old token. The successor can be rotated
+	// only after that. Grace must therefore end before the last 7 days of its
+	// life, or before the last third if that is shorter.
 	Grace time.Duration
 	// AbandonAfter matters only for a store without versions. It is the age
 	// from which another run's unfinished token is treated as abandoned and is
@@ -145,15 +147,24 @@ func (o *RotateOptions) successor(old *sailpoint.PersonalAccessToken, version sa
 	now := time.Now()
 	switch expiry := now.Add(lifetime); {
 	case o.NeverExpires:
+		return req, nil
 	case limitsLifetime(version) && (lifetime <= 0 || expiry.After(sixMonthsAfter(now).AddDate(0, 0, -1))):
 		// The tenant sets six months by its own clock, which may be behind.
+		lifetime = sixMonthsAfter(now).Sub(now)
 	case lifetime <= 0:
 		return req, invalidArgument("the tenant reports no lifetime for the token %s: set Lifetime or NeverExpires for its successor", old.ID)
 	default:
 		req.ExpirationDate = expiry
 	}
+	if most := lifetime - reserve(lifetime); o.Grace > most {
+		return req, invalidArgument("Grace is %s, but may be %s at most, so that the successor can be rotated before it expires", rounded(o.Grace), rounded(most))
+	}
 	return req, nil
 }
+
+// reserve is the last part of a token's life. The next run of a job must find
+// the token in it, because a client that uses an expired token can't rotate it.
+func reserve(life time.Duration) time.Duration { return min(life/3, 7*day) }
 
 // rotate continues from whatever state it finds.
 func (r *run) rotate(ctx context.Context, nonce string, opts RotateOptions) (*Result, error) {
@@ -179,10 +190,9 @@ func (r *run) rotate(ctx context.Context, nonce string, opts RotateOptions) (*Re
 	return r.begin(ctx, opts)
 }
 
-// isDue reports whether to rotate a token. A client that uses an expired token
-// could not rotate it any more.
+// isDue reports whether to rotate a token.
 func (o *RotateOptions) isDue(token *sailpoint.PersonalAccessToken) bool {
-	if expiry := token.ExpirationDate; expiry != nil && time.Until(*expiry) <= expiry.Sub(token.Created)/3 {
+	if expiry := token.ExpirationDate; expiry != nil && time.Until(*expiry) <= reserve(expiry.Sub(token.Created)) {
 		return true
 	}
 	return time.Since(token.Created) >= o.IfOlderThan

@@ -473,6 +473,39 @@ func TestRotateBeforeTheTokenExpires(t *testing.T) {
 	}
 }
 
+// TestGraceThatEndsTooLate checks that a token that could expire before its own
+// rotation is not created.
+func TestGraceThatEndsTooLate(t *testing.T) {
+	for _, tt := range []struct {
+		lifetime, grace time.Duration
+		want            string // "" if Rotate accepts it
+	}{
+		{30 * day, 23 * day, ""},
+		{30 * day, 24 * day, "Grace is 576h0m0s, but may be 552h0m0s at most"},
+		{3 * day, 2 * day, ""},
+		{3 * day, 3 * day, "Grace is 72h0m0s, but may be 48h0m0s at most"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(true)
+			id, secret := w.tenant.Add(sailpoint.PersonalAccessToken{
+				Name: jobName, Scope: jobScope, Created: time.Now(), ExpirationDate: ptr(time.Now().Add(tt.lifetime)),
+			})
+			require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: id, Secret: secret}))
+			p := &process{w: w}
+			result, err := lifecycle.Rotate(t.Context(), p.client(t, w.truth()), p, lifecycle.RotateOptions{Grace: tt.grace})
+			if tt.want == "" {
+				require.NoError(t, err)
+				assert.Equal(t, lifecycle.OutcomePending, result.Outcome)
+				return
+			}
+			require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+			require.ErrorContains(t, err, tt.want)
+			assert.Equal(t, id, w.truth().ID)
+			assert.Zero(t, requests(w.tenant, http.MethodPost, 201), "no successor was created")
+		})
+	}
+}
+
 // TestRotateFails checks the step of each error, the stored credential, and the
 // leftovers.
 func TestRotateFails(t *testing.T) {
