@@ -66,7 +66,7 @@ func advise(err error, next string) error {
 func (a *app) addRotate(root *cobra.Command) {
 	var opts lifecycle.RotateOptions
 	cmd := a.addRun(root, "rotate", "Replace the token in a store by a new one, if it is old enough",
-		"Run it every day. Most days it does nothing, or finishes what an earlier run\nleft.",
+		"Run it every day. Most days it does nothing, or finishes what an earlier run\nleft. A token that would expire before --if-older-than is replaced earlier.",
 		func(ctx context.Context, s *session) (*lifecycle.Result, error) {
 			done, err := lifecycle.Rotate(ctx, s.client, s.store, opts)
 			return done, advise(err, `run "sailpat issue", or put the id and secret of a working token into the store`)

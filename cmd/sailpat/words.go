@@ -25,6 +25,7 @@ var goWords = []string{
 	invalid + "UserAwareTokenNeverExpires: ", "--user-aware-token-never-expires: ",
 	invalid + "NeverExpires ", "--never-expires ",
 	invalid + "Lifetime ", "--lifetime ",
+	invalid + "Grace ", "--grace ",
 	invalid, "", "lifecycle: issue: ", "", "lifecycle: rotate: ", "", "lifecycle: ", "", "sailpoint: ", "",
 	"and set APIVersion", "and use --api-version",
 	", or set TokenURL", "",
