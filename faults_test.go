@@ -52,6 +52,7 @@ var kindsOfFaults = []kindOfFault{
 	{name: "Retry-After that overflows or is invalid", tests: by(TestRetryAfter)},
 	{name: "Retry-After as a date", tests: by(TestRetryAfter)},
 	{name: "Retry-After beyond the deadline", tests: by(TestNoWaitPastTheDeadline)},
+	{name: "no response after a Retry-After", tests: by(TestRetryAfterIsWaitedForOnce)},
 	{name: "429 to many goroutines", tests: by(TestPauseIsShared)},
 	{name: "endless 429", tests: by(TestEndlessRateLimit)},
 	{name: "5xx", matrix: []string{"500", "502", "503", "504"}},
@@ -93,6 +94,7 @@ var kindsOfFaults = []kindOfFault{
 	{name: "fetch panics", tests: by(TestFetchThatPanics)},
 	{name: "clocks that jump", tests: by(TestClocksThatJump)},
 	{name: "renewal fails", tests: by(TestRenewalThatFails)},
+	{name: "404 of the token endpoint", tests: by(TestStatusOfTheTokenEndpointMatches)},
 	{name: "429 of the token endpoint", tests: by(TestRetryAfterOfTheTokenEndpoint)},
 	// The caller's arguments
 	{name: "invalid ids", tests: by(TestUnsafeIDs)},
