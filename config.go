@@ -185,6 +185,9 @@ func LoadConfig() (Config, error) { return LoadConfigFrom(os.Getenv) }
 // getenv instead of the process's environment. It is for programs that must not
 // depend on that, such as tests that run in parallel.
 func LoadConfigFrom(getenv func(name string) string) (Config, error) {
+	if getenv == nil {
+		return Config{}, invalidArgument("getenv is nil: use os.Getenv")
+	}
 	names := []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET"}
 	values := make([]string, len(names))
 	for i, name := range names {

@@ -428,6 +428,12 @@ func TestLoadConfigFromAnotherEnvironment(t *testing.T) {
 	assert.Equal(t, "given-secret", cfg.ClientSecret.Reveal())
 }
 
+func TestLoadConfigFromNothing(t *testing.T) {
+	_, err := sailpoint.LoadConfigFrom(nil)
+	require.EqualError(t, err, "sailpoint: invalid argument: getenv is nil: use os.Getenv")
+	require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
+}
+
 // FuzzBaseURL shows that requests go to the host of a valid URL, and use TLS
 // unless it is this computer. An error about an invalid URL does not quote its
 // password.
