@@ -55,8 +55,8 @@ end
 -- Other settings are in use until a window after the last request with them.
 local isKnown = epoch > 0 and redis.call('ZSCORE', turns, 'epoch')
 local differs = isKnown and (number(1) ~= limit or number(2) ~= window)
-local inUse = isKnown and now < math.max(seen, latest(1), heldUntil) + number(2)
-if differs and inUse and hold == 0 then
+local inUse = differs and now < math.max(seen, latest(1), heldUntil) + number(2)
+if inUse and hold == 0 then
 	return {MISMATCH, number(2), number(1), 0}
 end
 
