@@ -18,8 +18,8 @@
 --   4 tolerance     how late a turn may be used
 --   5 patience      the longest wait of the caller, or -1 to give its turn back
 --   6 id            of the call, for all that it asks
---   7 expected      the time by the caller's clock, since it asked before
---   8 epoch         at that time, or 0
+--   7 expected      what the time should be, since the caller asked before
+--   8 epoch         when it asked before, or 0
 --   9 hold          how long to hold back all requests, or 0
 --  10 unrecorded    1 if the caller sent requests without a turn
 --  11 new           1 if this server didn't know this script
