@@ -223,7 +223,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		resp.Header.Del("Location") // so that http.Client doesn't follow or even parse it
 	}
-	a.status, a.requestID = resp.StatusCode, resp.Header.Get("SLPT-Request-ID")
+	a.status, a.requestID = resp.StatusCode, resp.Header.Get("Slpt-Request-Id") // canonical, which costs no allocation
 	a.body, resp.Body = resp.Body, a
 	return resp, nil
 }
