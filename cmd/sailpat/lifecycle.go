@@ -19,57 +19,29 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle/report"
 )
 
-// addRun adds a command that runs Issue or Rotate.
-func (a *app) addRun(root *cobra.Command, use, short, more string, do func(ctx context.Context, s *session) (*lifecycle.Result, error)) *cobra.Command {
-	return a.add(root, use, short, more, "table json", func(ctx context.Context, s *session, _ []string) (*result, error) {
-		if s.store == nil {
-			return nil, usageError("the secret needs a place: add --store")
-		}
-		done, err := do(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		return runResult(done), nil
-	})
-}
-
 func (a *app) addIssue(root *cobra.Command) {
 	var req sailpoint.CreatePersonalAccessTokenRequest
-	cmd := a.addRun(root, "issue", "Make sure that a store holds the secret of a working token", "It is always safe to run again. If the token is to rotate itself, its scope also\nneeds sp:my-personal-access-tokens:manage.",
-		func(ctx context.Context, s *session) (*lifecycle.Result, error) {
-			if a.demo {
-				s.store = &lifecycle.MemoryStore{}
-			}
+	const more = "It is always safe to run again. If the token is to rotate itself, its scope also\nneeds sp:my-personal-access-tokens:manage."
+	cmd := a.add(root, "issue", "Make sure that a store holds the secret of a working token", more, "table json",
+		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			done, err := lifecycle.Issue(ctx, s.client, req, s.store)
-			if cfg, none := sailpoint.LoadConfigFrom(a.env); none == nil && cfg.ClientID != s.client.ClientID() && !a.demo &&
-				errors.Is(err, sailpoint.ErrInvalidCredentials) { // the stored credential no longer works
+			cfg, none := sailpoint.LoadConfigFrom(a.env)
+			if none == nil && cfg.ClientID != s.client.ClientID() && errors.Is(err, sailpoint.ErrInvalidCredentials) { // the stored credential no longer works
 				if s, err = a.newSession(cfg, s.store, s.tenant); err == nil {
 					done, err = lifecycle.Issue(ctx, s.client, req, s.store)
 				}
 			}
-			return done, advise(err, "set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET to the credential of a working token of the same owner, and run it again")
+			return runResult(done, err)
 		})
 	requestFlags(cmd, &req)
 }
 
-// advise replaces the advice in err if the tenant rejects the credential that
-// the command uses.
-func advise(err error, next string) error {
-	var failure *lifecycle.Error
-	if errors.As(err, &failure) && failure.Step == lifecycle.StepList &&
-		(errors.Is(err, sailpoint.ErrInvalidCredentials) || errors.Is(err, sailpoint.ErrUnauthorized)) {
-		failure.Next = next
-	}
-	return err
-}
-
 func (a *app) addRotate(root *cobra.Command) {
 	var opts lifecycle.RotateOptions
-	cmd := a.addRun(root, "rotate", "Replace the token in a store by a new one, if it is old enough",
-		"Run it every day. Most days it does nothing, or finishes what an earlier run\nleft. A token that would expire before --if-older-than is replaced earlier.",
-		func(ctx context.Context, s *session) (*lifecycle.Result, error) {
-			done, err := lifecycle.Rotate(ctx, s.client, s.store, opts)
-			return done, advise(err, `run "sailpat issue", or put the id and secret of a working token into the store`)
+	const more = "Run it every day. Most days it does nothing, or finishes what an earlier run\nleft. A token that would expire before --if-older-than is replaced earlier."
+	cmd := a.add(root, "rotate", "Replace the token in a store by a new one, if it is old enough", more, "table json",
+		func(ctx context.Context, s *session, _ []string) (*result, error) {
+			return runResult(lifecycle.Rotate(ctx, s.client, s.store, opts))
 		})
 	cmd.PreRun = func(*cobra.Command, []string) { a.needsStored = true }
 	durationFlag(cmd.Flags(), &opts.IfOlderThan, "if-older-than", 30*day, "replace a token of at least this `AGE`; 0 replaces it now")
@@ -80,7 +52,11 @@ func (a *app) addRotate(root *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("lifetime", "never-expires")
 }
 
-func runResult(done *lifecycle.Result) *result {
+// runResult returns the result of Issue or Rotate.
+func runResult(done *lifecycle.Result, err error) (*result, error) {
+	if err != nil {
+		return nil, err
+	}
 	left := []map[string]string{} // never null
 	lines := []string{fmt.Sprintf("%s: %s, %q", done.Outcome, done.Token.ID, done.Token.Name)}
 	for _, l := range done.Left {
@@ -97,7 +73,7 @@ func runResult(done *lifecycle.Result) *result {
 	if done.Warning != "" {
 		lines = append(lines, done.Warning)
 	}
-	return &result{silent: done.Warning == "" && len(left) == 0, closing: lines, members: members}
+	return &result{silent: done.Warning == "" && len(left) == 0, closing: lines, members: members}, nil
 }
 
 func (a *app) addAudit(root *cobra.Command) {
@@ -110,59 +86,49 @@ func (a *app) addAudit(root *cobra.Command) {
 				return nil, err
 			}
 			s.at = found.At.UTC()
-			return a.auditResult(ctx, s, found, failOn)
+			all := a.reportResult(ctx, s, found, lifecycle.Kinds())
+			if len(failOn) == 0 {
+				return all, nil
+			}
+			if a.file != "" { // a file gets all findings
+				if err := a.write(s, all); err != nil {
+					return nil, err
+				}
+				a.file, a.format = "", "table"
+			}
+			some := a.reportResult(ctx, s, found, failOn)
+			switch {
+			case len(some.records) > 0:
+				some.silent = false
+				return some, outcome(exitPerson)
+			case a.format == "openmetrics":
+				return some, nil
+			}
+			return nil, nil
 		})
 	policyFlags(cmd, &policy)
 	kindsFlag(cmd.Flags(), &failOn, "fail-on", "print only findings of these `KINDS`, separated by commas, and exit with 3 if there are any: %v")
 }
 
-// auditResult returns the findings of an audit. With --fail-on it returns just
-// the findings of those kinds, if there are any. A file gets all findings, and
-// metrics are always complete.
-func (a *app) auditResult(ctx context.Context, s *session, found *lifecycle.Report, failOn []lifecycle.Kind) (*result, error) {
-	all := a.reportResult(ctx, s, found)
-	if len(failOn) == 0 {
-		return all, nil
-	}
-	if a.file != "" {
-		if err := a.write(s, all); err != nil {
-			return nil, err
-		}
-		a.file, a.format = "", "table"
-	}
+// reportResult returns the findings of some kinds. Metrics are always complete.
+func (a *app) reportResult(ctx context.Context, s *session, found *lifecycle.Report, kinds []lifecycle.Kind) *result {
 	some := *found
-	some.Findings, some.Counts = found.Of(failOn...), map[lifecycle.Kind]int{}
-	for _, f := range some.Findings {
-		some.Counts[f.Kind]++
-	}
-	r := a.reportResult(ctx, s, &some)
-	r.silent = false
-	if a.format == "openmetrics" {
-		r = all
-	}
-	switch {
-	case len(some.Findings) > 0:
-		return r, outcome(exitPerson)
-	case r == all:
-		return all, nil
-	}
-	return nil, nil
-}
-
-func (a *app) reportResult(ctx context.Context, s *session, found *lifecycle.Report) *result {
+	some.Findings = found.Of(kinds...)
+	some.Counts = maps.Clone(found.Counts)
+	maps.DeleteFunc(some.Counts, func(kind lifecycle.Kind, _ int) bool { return !slices.Contains(kinds, kind) })
 	opts := report.Options{Tenant: s.tenant, Demo: a.demo}
 	r := &result{
-		silent:  len(found.Findings) == found.Counts[lifecycle.FindingManaged],
+		silent:  len(some.Findings) == some.Counts[lifecycle.FindingManaged],
 		columns: append([]string{"kind", "finding"}, spreadsheet.TokenColumns()...),
 		shown:   []string{"kind", "token_id", "token_name", "owner_name", "finding"},
-		closing: []string{fmt.Sprintf("%s audited. Findings: %s", count(found.Tokens), cmp.Or(tally(lifecycle.Kinds(), found.Counts), "none"))},
+		closing: []string{fmt.Sprintf("%s audited. Findings: %s", count(found.Tokens), cmp.Or(tally(lifecycle.Kinds(), some.Counts), "none"))},
 		others: map[string]func(io.Writer) error{
-			"json":        func(w io.Writer) error { return report.WriteJSON(w, found, opts) },
-			"html":        func(w io.Writer) error { return report.WriteHTML(w, found, opts) },
+			"json":        func(w io.Writer) error { return report.WriteJSON(w, &some, opts) },
+			"html":        func(w io.Writer) error { return report.WriteHTML(w, &some, opts) },
 			"openmetrics": func(w io.Writer) error { return writeMetrics(ctx, w, s, found) },
 		},
 	}
-	for _, f := range found.Findings {
+	for _, f := range some.Findings {
 		r.records = append(r.records, append([]string{string(f.Kind), f.Text}, spreadsheet.Token(&f.Token)...))
 	}
 	return r

@@ -26,6 +26,7 @@ var goWords = []string{
 	invalid + "NeverExpires ", "--never-expires ",
 	invalid + "Lifetime ", "--lifetime ",
 	invalid + "Grace ", "--grace ",
+	invalid + "no store: use a FileStore or your own Store", "the secret needs a place: add --store",
 	invalid, "", "lifecycle: issue: ", "", "lifecycle: rotate: ", "", "lifecycle: ", "", "sailpoint: ", "",
 	"and set APIVersion", "and use --api-version",
 	", or set TokenURL", "",
@@ -34,6 +35,9 @@ var goWords = []string{
 	"use V2025 or later", "use --api-version v2025 or later",
 	"can be patched in V2025 and later: set Config.APIVersion", "can be changed in v2025 and later: use --api-version",
 	"set Lifetime or NeverExpires for", "set --lifetime or --never-expires for",
+	"give the client credentials that the tenant accepts and run it again",
+	"set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET to the credential of a working token of the same owner and " +
+		`run "sailpat issue", or put the id and secret of a working token into the store`,
 	"use All, or set Config.MaxListBytes", "select fewer with --owner-id or --filters",
 }
 
