@@ -31,24 +31,6 @@ type outcome int
 
 func (outcome) Error() string { return "" }
 
-var (
-	// The next run may get past these, whatever caused them.
-	passing = []error{
-		lifecycle.ErrNewSecretRejected, lifecycle.ErrInProgress, lifecycle.ErrSuperseded, lifecycle.ErrStoreUnknown,
-		lifecycle.ErrStoreConflict, errNotConfirmed,
-	}
-	// The next run gets no further, even if the cause alone would pass.
-	lasting = []error{
-		lifecycle.ErrNoFreeSlot, lifecycle.ErrNameTaken, lifecycle.ErrStoredCredential, lifecycle.ErrNotListed, lifecycle.ErrManaged,
-		lifecycle.ErrNotAsRequested, lifecycle.ErrClientReplaced, sailpoint.ErrInvalidCredentials,
-	}
-	// These causes pass by themselves.
-	passingCauses = []error{
-		sailpoint.ErrUnreachable, sailpoint.ErrServer, sailpoint.ErrRateLimited, sailpoint.ErrOutcomeUnknown, context.Canceled,
-		context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
-	}
-)
-
 func isAny(err error, targets ...error) bool {
 	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
@@ -81,11 +63,18 @@ func exitCode(err error) int {
 		return exitPerson
 	case isAny(err, sailpoint.ErrInvalidArgument, sailpoint.ErrSelf) && !errors.As(err, new(*lifecycle.Error)): // which comes after requests
 		return exitUsage
-	case isAny(err, passing...):
+	// The next run may get past these, whatever caused them.
+	case isAny(err, lifecycle.ErrNewSecretRejected, lifecycle.ErrInProgress, lifecycle.ErrSuperseded,
+		lifecycle.ErrStoreUnknown, lifecycle.ErrStoreConflict, errNotConfirmed):
 		return exitAgain
-	case isAny(err, lasting...):
+	// The next run gets no further, even if the cause alone would pass.
+	case isAny(err, lifecycle.ErrNoFreeSlot, lifecycle.ErrNameTaken, lifecycle.ErrStoredCredential, lifecycle.ErrNotListed,
+		lifecycle.ErrManaged, lifecycle.ErrNotAsRequested, lifecycle.ErrClientReplaced, sailpoint.ErrInvalidCredentials):
 		return exitPerson
-	case isAny(err, passingCauses...), errors.As(err, new(*net.OpError)), errors.As(err, new(streamError)),
+	// These causes pass by themselves.
+	case isAny(err, sailpoint.ErrUnreachable, sailpoint.ErrServer, sailpoint.ErrRateLimited, sailpoint.ErrOutcomeUnknown,
+		context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF),
+		errors.As(err, new(*net.OpError)), errors.As(err, new(streamError)),
 		errors.As(err, &failure) && (failure.StatusCode == http.StatusRequestTimeout || failure.StatusCode == http.StatusTooEarly):
 		return exitAgain
 	}
