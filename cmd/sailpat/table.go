@@ -10,22 +10,13 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// style says how a table shows a column.
-type style int
-
-const (
-	whole    style = iota // never cut, such as an ID
-	flexible              // cut to the terminal's width
-	date                  // without the time of the day
-	alert                 // in red if it is bad
-	sentence              // the last column, which may move to lines of its own
+// These columns are not shown as they are.
+var (
+	flexible  = []string{"token_name", "owner_name"} // cut to the terminal's width
+	dates     = []string{"last_used", "expires"}     // without the time of the day
+	alerts    = []string{"kind", "status"}           // in color
+	sentences = []string{"finding", "reason"}        // last, and may move to lines of their own
 )
-
-// styles has the columns that are not whole.
-var styles = map[string]style{
-	"token_name": flexible, "owner_name": flexible, "last_used": date, "expires": date, "kind": alert, "status": alert,
-	"finding": sentence, "reason": sentence,
-}
 
 const (
 	gap      = 2  // spaces between columns
@@ -60,7 +51,7 @@ func (r *result) writeTable(w io.Writer, width int, colored bool) {
 		for i, width := range size {
 			cell := ansi.Truncate(row[i], width, "…")
 			padding := strings.Repeat(" ", width-ansi.StringWidth(cell)+gap)
-			if colored && (n == 0 || styles[r.shown[i]] == alert) {
+			if colored && (n == 0 || slices.Contains(alerts, r.shown[i])) {
 				cell = cmp.Or(colors[cell], bold) + cell + reset
 			}
 			line += cell + padding
@@ -83,7 +74,7 @@ func (r *result) cells() [][]string {
 		cells[0] = append(cells[0], strings.ToUpper(strings.ReplaceAll(heading, "_", " ")))
 		for i, record := range r.records {
 			cell := record[slices.Index(r.columns, name)]
-			if styles[name] == date {
+			if slices.Contains(dates, name) {
 				cell, _, _ = strings.Cut(cell, "T")
 			}
 			cells[i+1] = append(cells[i+1], escape(cell, ""))
@@ -108,12 +99,12 @@ func (r *result) layout(cells [][]string, width int) (size []int, fits bool) {
 		}
 		return width > 0 && sum > width
 	}
-	if last := len(size) - 1; tooLong() && styles[r.shown[last]] == sentence {
+	if last := len(size) - 1; tooLong() && slices.Contains(sentences, r.shown[last]) {
 		size = size[:last]
 	}
 	for limit := width; limit >= minWidth && tooLong(); limit-- {
 		for i := range size {
-			if styles[r.shown[i]] == flexible {
+			if slices.Contains(flexible, r.shown[i]) {
 				size[i] = min(size[i], limit)
 			}
 		}
