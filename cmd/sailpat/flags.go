@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,7 +25,7 @@ func durationFlag(flags *pflag.FlagSet, p *time.Duration, name string, value tim
 	flags.Func(name, fmt.Sprintf("%s (default %v)", usage, model.Duration(value)), func(text string) error {
 		parsed, err := model.ParseDuration(text)
 		if err != nil || parsed == 0 && !strings.Contains(usage, "; 0 ") {
-			return errors.New("use a time such as 30m, 12h or 30d")
+			return usageError("use a time such as 30m, 12h or 30d")
 		}
 		*p = time.Duration(parsed)
 		return nil

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"os"
 	"os/signal"
@@ -18,7 +19,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/sailpoint-go/sailpoint"
@@ -69,7 +69,6 @@ func run(ctx context.Context, args []string, env func(name string) string, s str
 	a := &app{streams: s, env: env, transport: transport, format: "table"}
 	root := a.rootCommand()
 	root.SetArgs(append([]string{}, args...)) // nil would select os.Args
-	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -167,13 +166,9 @@ func (a *app) add(root *cobra.Command, use, short, more, formats string, do acti
 		Use: use, Short: short, Long: strings.TrimSpace(short + ".\n\n" + more), Args: cobra.ExactArgs(strings.Count(use, " ")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.begun = true
-			ctx := cmd.Context()
-			if a.timeout > 0 {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, a.timeout)
-				defer cancel()
-			}
-			err := a.carryOut(ctx, cmd.Flags(), args, do)
+			ctx, cancel := context.WithTimeout(cmd.Context(), cmp.Or(a.timeout, math.MaxInt64)) // 0 means never
+			defer cancel()
+			err := a.carryOut(ctx, cmd, args, do)
 			if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 				err = fmt.Errorf("the time of --timeout has passed: %w", err)
 			}
@@ -191,8 +186,8 @@ func (a *app) add(root *cobra.Command, use, short, more, formats string, do acti
 	return cmd
 }
 
-func (a *app) carryOut(ctx context.Context, flags *pflag.FlagSet, args []string, do action) error {
-	if err := a.checkFlags(flags); err != nil {
+func (a *app) carryOut(ctx context.Context, cmd *cobra.Command, args []string, do action) error {
+	if err := a.checkFlags(cmd.Flags()); err != nil {
 		return err
 	}
 	s, err := a.connect(ctx)

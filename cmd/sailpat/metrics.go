@@ -53,8 +53,6 @@ func writeMetrics(ctx context.Context, w io.Writer, s *session, found *lifecycle
 	for _, family := range families {
 		err = errors.Join(err, encoder.Encode(family))
 	}
-	if closer, ok := encoder.(expfmt.Closer); ok {
-		err = errors.Join(err, closer.Close()) // writes # EOF
-	}
-	return err
+	_, endErr := expfmt.FinalizeOpenMetrics(w)
+	return errors.Join(err, endErr)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -165,5 +164,5 @@ func count(n int) string {
 	if n == 1 {
 		return "1 token"
 	}
-	return strconv.Itoa(n) + " tokens"
+	return fmt.Sprintf("%d tokens", n)
 }
