@@ -31,7 +31,7 @@ func (a *app) addIssue(root *cobra.Command) {
 					done, err = lifecycle.Issue(ctx, s.client, req, s.store)
 				}
 			}
-			return runResult(done, err)
+			return a.runResult(done, err)
 		})
 	requestFlags(cmd, &req)
 }
@@ -41,7 +41,7 @@ func (a *app) addRotate(root *cobra.Command) {
 	const more = "Run it every day. Most days it does nothing, or finishes what an earlier run\nleft. A token that would expire before --if-older-than is replaced earlier."
 	cmd := a.add(root, "rotate", "Replace the token in a store by a new one, if it is old enough", more, "table json",
 		func(ctx context.Context, s *session, _ []string) (*result, error) {
-			return runResult(lifecycle.Rotate(ctx, s.client, s.store, opts))
+			return a.runResult(lifecycle.Rotate(ctx, s.client, s.store, opts))
 		})
 	cmd.PreRun = func(*cobra.Command, []string) { a.needsStored = true }
 	durationFlag(cmd.Flags(), &opts.IfOlderThan, "if-older-than", 30*day, "replace a token of at least this `AGE`; 0 replaces it now")
@@ -53,7 +53,7 @@ func (a *app) addRotate(root *cobra.Command) {
 }
 
 // runResult returns the result of Issue or Rotate.
-func runResult(done *lifecycle.Result, err error) (*result, error) {
+func (a *app) runResult(done *lifecycle.Result, err error) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func runResult(done *lifecycle.Result, err error) (*result, error) {
 	if done.Warning != "" {
 		lines = append(lines, done.Warning)
 	}
-	return &result{silent: done.Warning == "" && len(left) == 0, closing: lines, members: members}, nil
+	return &result{silent: a.quiet && done.Warning == "" && len(left) == 0, closing: lines, members: members}, nil
 }
 
 func (a *app) addAudit(root *cobra.Command) {
@@ -97,14 +97,11 @@ func (a *app) addAudit(root *cobra.Command) {
 				a.file, a.format = "", "table"
 			}
 			some := a.reportResult(ctx, s, found, failOn)
-			switch {
-			case len(some.records) > 0:
-				some.silent = false
-				return some, outcome(exitPerson)
-			case a.format == "openmetrics":
+			some.silent = len(some.records) == 0
+			if some.silent {
 				return some, nil
 			}
-			return nil, nil
+			return some, outcome(exitPerson)
 		})
 	policyFlags(cmd, &policy)
 	kindsFlag(cmd.Flags(), &failOn, "fail-on", "print only findings of these `KINDS`, separated by commas, and exit with 3 if there are any: %v")
@@ -118,7 +115,7 @@ func (a *app) reportResult(ctx context.Context, s *session, found *lifecycle.Rep
 	maps.DeleteFunc(some.Counts, func(kind lifecycle.Kind, _ int) bool { return !slices.Contains(kinds, kind) })
 	opts := report.Options{Tenant: s.tenant, Demo: a.demo}
 	r := &result{
-		silent:  len(some.Findings) == some.Counts[lifecycle.FindingManaged],
+		silent:  a.quiet && len(some.Findings) == some.Counts[lifecycle.FindingManaged],
 		columns: append([]string{"kind", "finding"}, spreadsheet.TokenColumns()...),
 		shown:   []string{"kind", "token_id", "token_name", "owner_name", "finding"},
 		closing: []string{fmt.Sprintf("%s audited. Findings: %s", count(found.Tokens), cmp.Or(tally(lifecycle.Kinds(), some.Counts), "none"))},
@@ -223,9 +220,7 @@ func (a *app) change(ctx context.Context, s *session, verb string, do func(apply
 	for _, c := range changes {
 		code = max(code, exitCode(c.Err)) // nil for skipped tokens and for those beyond MaxDeletions
 	}
-	if err == nil && code != exitDone {
-		err = outcome(code)
-	}
+	err = cmp.Or[error](err, outcome(code))
 	if a.quiet && a.file == "" && ctx.Err() == nil { // a file is complete, and so is the account after a signal
 		changes = slices.DeleteFunc(changes, func(c lifecycle.Change) bool { return exitCode(c.Err) <= exitAgain })
 	}
@@ -236,7 +231,7 @@ func (a *app) changesResult(changes []lifecycle.Change) *result {
 	list := []map[string]any{} // never null
 	counts := map[lifecycle.Status]int{}
 	r := &result{
-		silent:  len(changes) == 0,
+		silent:  a.quiet && len(changes) == 0,
 		columns: append([]string{"status", "reason"}, spreadsheet.TokenColumns()...),
 		shown:   []string{"status", "token_id", "token_name", "owner_name", "expires", "reason"},
 	}

@@ -21,7 +21,7 @@ import (
 
 // result is what a command writes, in each of its formats.
 type result struct {
-	silent  bool // not written to standard output with --quiet
+	silent  bool // not written to standard output, but to a file
 	columns []string
 	records [][]string
 	shown   []string                         // the columns in a table
@@ -32,7 +32,7 @@ type result struct {
 
 // write writes a result to standard output or to the file of --file.
 func (a *app) write(s *session, r *result) error {
-	if a.quiet && r.silent && a.file == "" && a.format != "openmetrics" {
+	if r.silent && a.file == "" && a.format != "openmetrics" {
 		return nil
 	}
 	var content bytes.Buffer

@@ -86,19 +86,17 @@ func (a *app) connectDemo(ctx context.Context) (*session, error) {
 // config returns the settings. With a stored credential, only the tenant's
 // address has to be set.
 func (a *app) config(stored lifecycle.Credential) (sailpoint.Config, error) {
-	if base := a.env("SAIL_BASE_URL"); base != "" && stored.ID != "" {
-		return sailpoint.Config{BaseURL: base, ClientID: stored.ID, ClientSecret: stored.Secret}, nil
-	}
 	cfg, err := sailpoint.LoadConfigFrom(a.env)
+	base := cmp.Or(a.env("SAIL_BASE_URL"), cfg.BaseURL)
 	switch {
-	case err != nil && stored.ID != "":
+	case stored.ID != "" && base != "":
+		return sailpoint.Config{BaseURL: base, ClientID: stored.ID, ClientSecret: stored.Secret}, nil
+	case stored.ID != "":
 		return cfg, usageError("the store holds a credential, but the tenant is not known: set SAIL_BASE_URL in the environment")
 	case err != nil && a.store != "":
 		return cfg, fmt.Errorf("the store holds no credential yet: %w", err)
 	case err != nil:
 		return cfg, fmt.Errorf("%w, or try --demo", err)
-	case stored.ID != "":
-		cfg.ClientID, cfg.ClientSecret = stored.ID, stored.Secret
 	}
 	return cfg, nil
 }
@@ -123,12 +121,10 @@ func (a *app) newSession(cfg sailpoint.Config, store lifecycle.Store, tenant str
 type limiter struct{ *rate.Limiter }
 
 func (l limiter) Wait(ctx context.Context) error {
-	err := l.Limiter.Wait(ctx)
-	if err != nil {
+	if l.Limiter.Wait(ctx) != nil {
 		<-ctx.Done()
-		err = ctx.Err()
 	}
-	return err
+	return ctx.Err()
 }
 
 // buildVersion returns the version of this module, or "devel".

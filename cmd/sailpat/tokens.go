@@ -105,7 +105,7 @@ func (a *app) addPatch(root *cobra.Command) {
 		}
 		r, err := tokenResult(s.client.PersonalAccessTokens.Patch(ctx, args[0], patch))
 		if err == nil {
-			r.silent = true
+			r.silent = a.quiet
 		}
 		return r, err
 	})
@@ -131,7 +131,7 @@ func (a *app) addDelete(root *cobra.Command) {
 		if err != nil {
 			return nil, err
 		}
-		return &result{silent: true, closing: []string{"deleted " + id}, members: map[string]any{"deleted": id}}, nil
+		return &result{silent: a.quiet, closing: []string{"deleted " + id}, members: map[string]any{"deleted": id}}, nil
 	})
 }
 
