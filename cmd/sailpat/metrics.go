@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,9 +38,6 @@ func writeMetrics(ctx context.Context, w io.Writer, s *session, found *lifecycle
 			return err
 		}
 		labels := []string{token.ID, token.Name, token.Owner.ID, token.Owner.Name}
-		for i := range labels {
-			labels[i] = strings.ToValidUTF8(labels[i], "\ufffd")
-		}
 		for vector, t := range map[*prometheus.GaugeVec]*time.Time{created: &token.Created, lastUsed: token.LastUsed, expires: token.ExpirationDate} {
 			if t != nil && !t.IsZero() {
 				vector.WithLabelValues(labels...).Set(float64(t.Unix()))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -49,6 +50,19 @@ func TestMetrics(t *testing.T) {
 		assert.NotRegexp(t, `(?m)^# TYPE \S+ [^g]`, stdout, "not a gauge")
 		assert.NotRegexp(t, `(?m)^[^#].*} \S+ \S`, stdout, "a sample with a time")
 	})
+}
+
+// TestMetricsOfNamesThatAreNotUTF8 shows that the client has replaced such bytes,
+// because Prometheus' library panics on them.
+func TestMetricsOfNamesThatAreNotUTF8(t *testing.T) {
+	const token = `{"id":"bbbb","name":"b%s","created":"2020-01-01T00:00:00Z","owner":{"id":"c","name":"%sd"},"scope":[]}`
+	tenant := sailpointtest.NewTenant()
+	for range 2 { // the audit and the metrics
+		tenant.Inject(sailpointtest.Fault{Method: "GET", Status: 200, Body: "[" + fmt.Sprintf(token, "\xff\\ud800", "\xfe") + "]"})
+	}
+	code, stdout, stderr := on(tenant).run(t.Context(), "audit -o openmetrics")
+	assert.Equal(t, 0, code, stderr)
+	assert.Contains(t, stdout, "{id=\"bbbb\",name=\"b\ufffd\ufffd\",owner=\"\ufffdd\",owner_id=\"c\",")
 }
 
 // installed returns the path of a program. Without it the test is skipped, or
