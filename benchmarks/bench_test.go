@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The benchmarks are for benchstat and profiles. main prints the README's tables.
+// The benchmarks are for benchstat and profiles. main prints the README's
+// tables.
 
 func serve(tb testing.TB) string {
 	tb.Helper()

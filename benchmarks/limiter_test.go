@@ -14,8 +14,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
-// TestLimiterThatKeepsToTheRateLimit checks the comment of Config.Limiter with 500 calls of 20 workers in virtual
-// time.
+// TestLimiterThatKeepsToTheRateLimit checks the comment of Config.Limiter with
+// 500 calls of 20 workers in virtual time.
 func TestLimiterThatKeepsToTheRateLimit(t *testing.T) {
 	for name, test := range map[string]struct {
 		burst    int

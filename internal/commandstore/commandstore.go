@@ -1,5 +1,6 @@
-// Package commandstore keeps a token's secret wherever a program of yours puts it. The command sailpat
-// uses it for exec:COMMAND. For a program of your own, copy this file.
+// Package commandstore keeps a token's secret wherever a program of yours puts
+// it. The command sailpat uses it for exec:COMMAND. For a program of your own,
+// copy this file.
 package commandstore
 
 import (
@@ -16,9 +17,11 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
-// Store runs Command with "load" or "save" as its last argument. On load the program writes a JSON object with id, secret,
-// note and version to its standard output. On save it reads one from its standard input. It exits with 0 when it is done,
-// with 3 if another version is stored, with 4 if it certainly stored nothing, and with any other status if it can't tell.
+// Store runs Command with "load" or "save" as its last argument. On load the
+// program writes a JSON object with id, secret, note and version to its
+// standard output. On save it reads one from its standard input. It exits with
+// 0 when it is done, with 3 if another version is stored, with 4 if it
+// certainly stored nothing, and with any other status if it can't tell.
 type Store struct {
 	Command []string
 }
@@ -67,7 +70,8 @@ func (s Store) Save(ctx context.Context, c lifecycle.Credential) error {
 	return err
 }
 
-// run doesn't return what the program writes to its standard error, which may repeat the secret.
+// run doesn't return what the program writes to its standard error, which may
+// repeat the secret.
 func (s Store) run(ctx context.Context, verb string, input []byte) ([]byte, error) {
 	args := slices.Concat(s.Command[1:], []string{verb})
 	command := exec.CommandContext(ctx, s.Command[0], args...) //nolint:gosec // the command is the caller's to choose

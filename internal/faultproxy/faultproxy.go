@@ -1,4 +1,5 @@
-// Package faultproxy is a proxy on loopback that cuts or holds what passes between a client and its server, for tests.
+// Package faultproxy is a proxy on loopback that cuts or holds what passes
+// between a client and its server, for tests.
 package faultproxy
 
 import (
@@ -8,7 +9,8 @@ import (
 	"time"
 )
 
-// Mode says what a [Proxy] does, on the connections that are open and on those to come.
+// Mode says what a [Proxy] does, on the connections that are open and on those
+// to come.
 type Mode int
 
 // The modes. A cut closes the connection on both sides.
@@ -21,7 +23,8 @@ const (
 	HoldResponses      // passes requests, but no response until the mode changes
 )
 
-// cutPause lets a server finish its work before it sees that its connection is cut.
+// cutPause lets a server finish its work before it sees that its connection is
+// cut.
 const cutPause = 20 * time.Millisecond
 
 // Network is what a proxy listens and dials on. The zero Network is TCP.
@@ -30,7 +33,8 @@ type Network struct {
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Proxy passes bytes between clients and one server. It doesn't look into them, so TLS passes too.
+// Proxy passes bytes between clients and one server. It doesn't look into them,
+// so TLS passes too.
 type Proxy struct {
 	Address string // where it listens, such as 127.0.0.1:40001
 
@@ -49,7 +53,8 @@ type Proxy struct {
 	conns     map[net.Conn]bool
 }
 
-// New returns a proxy for the server at target on the TCP loopback. Close it after use.
+// New returns a proxy for the server at target on the TCP loopback. Close it
+// after use.
 func New(target string) (*Proxy, error) { return NewOn(Network{}, target) }
 
 // NewOn returns a proxy as New does, on another network.
@@ -75,7 +80,8 @@ func NewOn(network Network, target string) (*Proxy, error) {
 // Set changes the mode.
 func (p *Proxy) Set(mode Mode) { p.SetAfter(0, mode) }
 
-// SetAfter changes the mode to Pass, and to mode once this many responses have passed.
+// SetAfter changes the mode to Pass, and to mode once this many responses have
+// passed.
 func (p *Proxy) SetAfter(responses int, mode Mode) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,7 +97,8 @@ func (p *Proxy) Cuts() int {
 	return p.cuts
 }
 
-// Close stops listening, closes all connections, and waits until they have ended. Call it once.
+// Close stops listening, closes all connections, and waits until they have
+// ended. Call it once.
 func (p *Proxy) Close() {
 	close(p.closed)
 	_ = p.listener.Close()
@@ -131,7 +138,8 @@ func (p *Proxy) serve(client net.Conn) {
 	p.pass(client, server, true)
 }
 
-// keep notes the connections for Close. It reports false if Close has been called already.
+// keep notes the connections for Close. It reports false if Close has been
+// called already.
 func (p *Proxy) keep(conns ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,7 +181,8 @@ func (p *Proxy) pass(to, from net.Conn, isResponse bool) {
 	}
 }
 
-// admit waits while the mode holds what was read. It reports false where the connection is to be cut.
+// admit waits while the mode holds what was read. It reports false where the
+// connection is to be cut.
 func (p *Proxy) admit(isResponse bool) bool {
 	for {
 		hold, cut, changed := p.decide(isResponse)

@@ -143,7 +143,8 @@ func drain(lines chan string, expected string) (others []string) {
 	}
 }
 
-// TestProxyHolds checks that requests or responses are held until the mode changes, and that Close ends them.
+// TestProxyHolds checks that requests or responses are held until the mode
+// changes, and that Close ends them.
 func TestProxyHolds(t *testing.T) {
 	e, p := newProxied(t)
 	c := dial(t, p.Address)

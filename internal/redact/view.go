@@ -141,8 +141,8 @@ func unescapeUTF16(dst, src []byte) ([]byte, int) {
 	return utf8.AppendRune(dst, rune(value)), 6 //nolint:gosec // four digits
 }
 
-// unescapeHTML decodes a character reference. Numbers and some old names need no
-// semicolon.
+// unescapeHTML decodes a character reference. Numbers and some old names need
+// no semicolon.
 func unescapeHTML(dst, src []byte) ([]byte, int) {
 	n := 1
 	part := func(b byte) bool { return hexDigit(b) >= 0 || 'g' <= b|0x20 && b|0x20 <= 'z' }

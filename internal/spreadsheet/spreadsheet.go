@@ -1,4 +1,5 @@
-// Package spreadsheet writes tokens as CSV that is safe to open in a spreadsheet.
+// Package spreadsheet writes tokens as CSV that is safe to open in a
+// spreadsheet.
 package spreadsheet
 
 import (
@@ -22,8 +23,8 @@ type Source struct {
 	Demo   bool
 }
 
-// Write writes the names of the columns and the records as CSV. It changes cells
-// that a spreadsheet would not show as they are, as the documentation of
+// Write writes the names of the columns and the records as CSV. It changes
+// cells that a spreadsheet would not show as they are, as the documentation of
 // report.WriteCSV describes.
 func Write(w io.Writer, source Source, columns []string, records iter.Seq[[]string]) error {
 	out := csv.NewWriter(w)

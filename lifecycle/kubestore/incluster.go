@@ -20,10 +20,10 @@ const (
 	inClusterAddress     = "https://kubernetes.default.svc"
 )
 
-// InCluster returns a Config for a program that runs in a pod. It has the namespace,
-// the certificate authority and the bearer token of the pod's service account.
-// Set Name yourself. The bearer token is read again before each request, because
-// the cluster replaces it every hour. The Address is
+// InCluster returns a Config for a program that runs in a pod. It has the
+// namespace, the certificate authority and the bearer token of the pod's
+// service account. Set Name yourself. The bearer token is read again before
+// each request, because the cluster replaces it every hour. The Address is
 // https://kubernetes.default.svc, which needs the cluster's DNS.
 func InCluster() (Config, error) { return FromServiceAccount(serviceAccountFolder) }
 

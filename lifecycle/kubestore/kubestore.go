@@ -1,9 +1,9 @@
 // Package kubestore keeps a personal access token's secret in a Secret of a
 // Kubernetes cluster.
 //
-// The role of the service account or user needs the verbs get and patch for this
-// Secret. If Save is to create the Secret, it also needs the verb create for the
-// secrets of the namespace.
+// The role of the service account or user needs the verbs get and patch for
+// this Secret. If Save is to create the Secret, it also needs the verb create
+// for the secrets of the namespace.
 package kubestore
 
 import (
@@ -32,11 +32,11 @@ type Config struct {
 	// Address is the URL of the API server, such as
 	// https://kubernetes.default.svc.
 	Address string
-	// Namespace and Name are those of the Secret. The namespace must exist. Save
-	// creates the Secret if it is missing.
+	// Namespace and Name are those of the Secret. The namespace must exist.
+	// Save creates the Secret if it is missing.
 	Namespace, Name string
-	// Token returns the bearer token for the API server. It is called before each
-	// request, so it may renew that bearer token.
+	// Token returns the bearer token for the API server. It is called before
+	// each request, so it may renew that bearer token.
 	Token func(ctx context.Context) (sailpoint.Secret, error)
 	// HTTPClient sends the requests. It must trust the cluster's certificate
 	// authority. Redirects are not followed. The default is a client with a
@@ -123,8 +123,8 @@ type stored struct {
 	credential lifecycle.Credential
 }
 
-// Load reads the Secret. If the Secret doesn't exist or has no ID, Load returns a
-// Credential without ID.
+// Load reads the Secret. If the Secret doesn't exist or has no ID, Load returns
+// a Credential without ID.
 func (s *Store) Load(ctx context.Context) (lifecycle.Credential, error) {
 	now, err := s.read(ctx)
 	return now.credential, err
@@ -202,9 +202,9 @@ func (s *Store) Save(ctx context.Context, c lifecycle.Credential) error {
 	return fmt.Errorf("%w: others change the Secret %s/%s all the time: stop them", lifecycle.ErrNotStored, s.namespace, s.name)
 }
 
-// CheckSave returns an error if the API server would reject a Save. It sends the
-// request of a Save with dryRun=All, so that the server changes nothing. It makes
-// Store a [lifecycle.SaveChecker].
+// CheckSave returns an error if the API server would reject a Save. It sends
+// the request of a Save with dryRun=All, so that the server changes nothing. It
+// makes Store a [lifecycle.SaveChecker].
 func (s *Store) CheckSave(ctx context.Context) error {
 	now, err := s.read(ctx)
 	if err != nil {

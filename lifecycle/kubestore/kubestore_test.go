@@ -49,7 +49,8 @@ type metadata struct {
 	Labels          map[string]string `json:"labels,omitempty"`
 }
 
-// cluster is an API server with the namespace ci, as the real one responds. reply, if it is set, responds instead.
+// cluster is an API server with the namespace ci, as the real one responds.
+// reply, if it is set, responds instead.
 type cluster struct {
 	mu       sync.Mutex
 	secrets  map[string]*secret
@@ -161,7 +162,8 @@ func (c *cluster) take() []string {
 	return taken
 }
 
-// newCluster returns an API server, and a function that opens stores of it. Their connections end with the test.
+// newCluster returns an API server, and a function that opens stores of it.
+// Their connections end with the test.
 func newCluster(t *testing.T) (c *cluster, server *httptest.Server, open func(change func(*kubestore.Config)) *kubestore.Store) {
 	t.Helper()
 	c = &cluster{secrets: map[string]*secret{}}
@@ -198,7 +200,8 @@ func credential(version string) lifecycle.Credential {
 
 func in64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// TestStorePassesStoretest uses a cluster in memory. The checks with a proxy wait for seconds, so they run only with all cases.
+// TestStorePassesStoretest uses a cluster in memory. The checks with a proxy
+// wait for seconds, so they run only with all cases.
 func TestStorePassesStoretest(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Place {
 		c, server, open := newCluster(t)
@@ -260,7 +263,8 @@ func TestWire(t *testing.T) {
 	assert.Equal(t, map[string]string{"touched": "once"}, c.secrets["deploy"].Metadata.Labels)
 }
 
-// TestLabelsOfOthersAreNoConflict also changes labels between the read and the write of one Save.
+// TestLabelsOfOthersAreNoConflict also changes labels between the read and the
+// write of one Save.
 func TestLabelsOfOthersAreNoConflict(t *testing.T) {
 	c, _, open := newCluster(t)
 	s := open(nil)
@@ -330,7 +334,8 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-// TestMissingRightsAreNamed checks the verbs for each request, so that nobody grants create if the Secret exists.
+// TestMissingRightsAreNamed checks the verbs for each request, so that nobody
+// grants create if the Secret exists.
 func TestMissingRightsAreNamed(t *testing.T) {
 	for method, says := range map[string]string{
 		http.MethodGet: "grant get and patch for this Secret", http.MethodPatch: "grant get and patch for this Secret",
@@ -353,7 +358,8 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	}
 }
 
-// TestMissingNamespaceAndImmutableSecret checks that the error says so, and that nothing is changed.
+// TestMissingNamespaceAndImmutableSecret checks that the error says so, and
+// that nothing is changed.
 func TestMissingNamespaceAndImmutableSecret(t *testing.T) {
 	c, _, open := newCluster(t)
 	none := open(func(config *kubestore.Config) { config.Namespace = "none" })
@@ -391,7 +397,8 @@ func TestLoadRefusesWhatIsNoSecret(t *testing.T) {
 	}
 }
 
-// TestFromServiceAccount reads the files of a pod, and the token again for each request.
+// TestFromServiceAccount reads the files of a pod, and the token again for each
+// request.
 func TestFromServiceAccount(t *testing.T) {
 	c, server, _ := newCluster(t)
 	folder := t.TempDir()
@@ -428,7 +435,8 @@ func TestFromServiceAccount(t *testing.T) {
 	assert.ErrorIs(t, err, os.ErrNotExist, "this test does not run in a pod")
 }
 
-// TestNewRefuses checks that an invalid Config is an error before anything is sent.
+// TestNewRefuses checks that an invalid Config is an error before anything is
+// sent.
 func TestNewRefuses(t *testing.T) {
 	token := func(context.Context) (sailpoint.Secret, error) { return sailpoint.Secret{}, nil }
 	for says, config := range map[string]kubestore.Config{

@@ -17,9 +17,9 @@ import (
 // with which a spreadsheet could begin a formula. It does so at the start of a
 // cell and after a quote or a separator such as a semicolon, even with spaces
 // between. It also puts one before text that is a number which a spreadsheet
-// would change, such as an ID of 32 digits, 007, 1.10 or 12e10. It replaces line
-// breaks, tabs and other control characters by spaces. [WriteJSON] writes the
-// original text.
+// would change, such as an ID of 32 digits, 007, 1.10 or 12e10. It replaces
+// line breaks, tabs and other control characters by spaces. [WriteJSON] writes
+// the original text.
 //
 // The text is UTF-8 without a byte order mark, as most programs expect. In
 // Excel import it with "From Text/CSV", so that names with other letters than

@@ -11,8 +11,8 @@
 //		version TEXT NOT NULL
 //	)
 //
-// The database user needs the rights SELECT, INSERT and UPDATE. The database must
-// write each commit to stable storage before it confirms the commit. In
+// The database user needs the rights SELECT, INSERT and UPDATE. The database
+// must write each commit to stable storage before it confirms the commit. In
 // PostgreSQL, synchronous_commit must be on. If you change a row by hand, also
 // set its version to a new text, such as a random one.
 package sqlstore
@@ -40,8 +40,8 @@ type Config struct {
 	DB *sql.DB
 	// Name is the name of the row. Use another name for each token.
 	Name string
-	// Table is the name of the table, such as credential or myschema.credential.
-	// The default is "credential".
+	// Table is the name of the table, such as credential or
+	// myschema.credential. The default is "credential".
 	Table string
 	// NameColumn, IDColumn, SecretColumn, NoteColumn and VersionColumn are the
 	// names of the columns. The defaults are "name", "id", "secret", "note" and
@@ -49,8 +49,8 @@ type Config struct {
 	NameColumn, IDColumn, SecretColumn, NoteColumn, VersionColumn string
 }
 
-// Store is a [lifecycle.Store] with versions. Its Version is a random text in the
-// row. Each Save writes a new one. Several goroutines may use it.
+// Store is a [lifecycle.Store] with versions. Its Version is a random text in
+// the row. Each Save writes a new one. Several goroutines may use it.
 type Store struct {
 	db                              *sql.DB
 	name                            string
@@ -162,8 +162,8 @@ func (s *Store) write(ctx context.Context, db execer, c lifecycle.Credential) er
 }
 
 // failure returns the error of a write. SQLSTATEs of these classes say that the
-// statement was not carried out, because its data, the row, the user's rights or
-// the database's mode are wrong.
+// statement was not carried out, because its data, the row, the user's rights
+// or the database's mode are wrong.
 func (s *Store) failure(c lifecycle.Credential, err error) error {
 	state := stateOf(err)
 	err = redact.New(c.Secret.Reveal()).Error(s.rowError(err))

@@ -30,7 +30,8 @@ const (
 // row is id, secret, note and version.
 type row [4]string
 
-// database is a driver of a database that knows the three statements above, whatever the table and columns are called.
+// database is a driver of a database that knows the three statements above,
+// whatever the table and columns are called.
 type database struct {
 	mu         sync.Mutex
 	rows       map[string]row
@@ -205,13 +206,15 @@ func TestStatements(t *testing.T) {
 	}, d.take())
 }
 
-// stateError is an error as drivers of PostgreSQL return it. Its detail quotes the row.
+// stateError is an error as drivers of PostgreSQL return it. Its detail quotes
+// the row.
 type stateError struct{ state, text, Detail string }
 
 func (e stateError) Error() string    { return e.text }
 func (e stateError) SQLState() string { return e.state }
 
-// TestFailures checks that an error says that nothing is stored only if the database says so.
+// TestFailures checks that an error says that nothing is stored only if the
+// database says so.
 func TestFailures(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err       error
@@ -255,7 +258,8 @@ func TestMissingRightsAndTablesSayWhatToDo(t *testing.T) {
 	}
 }
 
-// TestNewRefuses checks that an invalid Config is an error before anything is sent.
+// TestNewRefuses checks that an invalid Config is an error before anything is
+// sent.
 func TestNewRefuses(t *testing.T) {
 	d, _ := newDatabase(t)
 	db := sql.OpenDB(d)

@@ -75,10 +75,12 @@ func checkCount(ctx context.Context, p Place) error {
 
 func counterID(n int) string { return fmt.Sprintf("n%05d", n) }
 
-// maxConflicts is how often one writer may lose in turn. It loses to a Save of another one, and there are fewer of those.
+// maxConflicts is how often one writer may lose in turn. It loses to a Save of
+// another one, and there are fewer of those.
 const maxConflicts = 100
 
-// increment saves a Credential with the next number as its ID, also while others do the same.
+// increment saves a Credential with the next number as its ID, also while
+// others do the same.
 func increment(ctx context.Context, s lifecycle.Store) error {
 	for range maxConflicts {
 		c, err := s.Load(ctx)
@@ -118,10 +120,12 @@ func checkTorn(ctx context.Context, p Place) error {
 	return errors.Join(err, contents.err)
 }
 
-// writerTime bounds how long the writer saves. Slow stores save less often, but a few times at least.
+// writerTime bounds how long the writer saves. Slow stores save less often, but
+// a few times at least.
 const writerTime = 20 * time.Second
 
-// saveMatching saves Credentials whose Secret and Note can be told from their ID.
+// saveMatching saves Credentials whose Secret and Note can be told from their
+// ID.
 func saveMatching(ctx context.Context, s lifecycle.Store) error {
 	began := time.Now()
 	for n := range 60 {
@@ -142,7 +146,8 @@ func saveMatching(ctx context.Context, s lifecycle.Store) error {
 	return nil
 }
 
-// versionContents is what readers found, by Version, and the first contradiction.
+// versionContents is what readers found, by Version, and the first
+// contradiction.
 type versionContents struct {
 	mu  sync.Mutex
 	of  map[string]string

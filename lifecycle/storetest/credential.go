@@ -21,7 +21,8 @@ func randomHex(bytes int) string {
 	return hex.EncodeToString(b)
 }
 
-// newCredential returns a Credential with ID, Secret and Note as long as Rotate saves them.
+// newCredential returns a Credential with ID, Secret and Note as long as Rotate
+// saves them.
 func newCredential(version string) lifecycle.Credential {
 	return lifecycle.Credential{
 		ID: randomHex(16), Secret: sailpoint.NewSecret(secretMark + randomHex(28)),
@@ -29,7 +30,8 @@ func newCredential(version string) lifecycle.Credential {
 	}
 }
 
-// newFence returns a Credential without ID, as a run saves it to make a new Version.
+// newFence returns a Credential without ID, as a run saves it to make a new
+// Version.
 func newFence(version string) lifecycle.Credential {
 	return rewritten(lifecycle.Credential{Version: version})
 }
@@ -57,7 +59,8 @@ func save(ctx context.Context, s lifecycle.Store, c lifecycle.Credential) error 
 	return withoutSecret(s.Save(ctx, c))
 }
 
-// put saves a new Credential. It returns what was stored before and what Load returns then.
+// put saves a new Credential. It returns what was stored before and what Load
+// returns then.
 func put(ctx context.Context, s lifecycle.Store) (before, now lifecycle.Credential, err error) {
 	if before, err = s.Load(ctx); err != nil {
 		return before, now, fmt.Errorf("Load returned an error: %w", withoutSecret(err))
@@ -87,7 +90,8 @@ func difference(a, b lifecycle.Credential) string {
 	return strings.Join(names, " and ")
 }
 
-// requireStored returns an error unless another store of this place loads c with its Version.
+// requireStored returns an error unless another store of this place loads c
+// with its Version.
 func requireStored(ctx context.Context, p Place, c lifecycle.Credential) error {
 	got, err := p.Open().Load(ctx)
 	if err != nil {
@@ -115,7 +119,8 @@ func orNil(err error) error {
 	return err
 }
 
-// saysUnchanged reports whether the error of a Save says that nothing was changed.
+// saysUnchanged reports whether the error of a Save says that nothing was
+// changed.
 func saysUnchanged(err error) bool {
 	return errors.Is(err, lifecycle.ErrStoreConflict) || errors.Is(err, lifecycle.ErrNotStored)
 }

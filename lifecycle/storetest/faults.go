@@ -33,7 +33,8 @@ func withTimeout(ctx context.Context, f func(context.Context) error) error {
 	}
 }
 
-// requireError returns an error unless a call that can't succeed returned one in time.
+// requireError returns an error unless a call that can't succeed returned one
+// in time.
 func requireError(call string, err error) error {
 	if err == nil {
 		return fmt.Errorf("%s returned no error", call)
@@ -44,7 +45,8 @@ func requireError(call string, err error) error {
 	return nil
 }
 
-// outcome returns what is stored after a Save of c over now returned saveErr. It returns an error if saveErr is not true.
+// outcome returns what is stored after a Save of c over now returned saveErr.
+// It returns an error if saveErr is not true.
 func (p Place) outcome(ctx context.Context, saveErr error, now, c lifecycle.Credential) (lifecycle.Credential, error) {
 	time.Sleep(lateWrite)
 	got, err := p.Open().Load(ctx)
@@ -60,7 +62,8 @@ func (p Place) outcome(ctx context.Context, saveErr error, now, c lifecycle.Cred
 	return got, withoutSecret(err)
 }
 
-// adviceOn says what to do about a saveErr that wrongly says that nothing was changed.
+// adviceOn says what to do about a saveErr that wrongly says that nothing was
+// changed.
 func adviceOn(saveErr error) string {
 	if errors.Is(saveErr, lifecycle.ErrStoreConflict) {
 		return "Switch the client's retries off: a write that is sent twice conflicts with itself."
@@ -75,7 +78,8 @@ func (p Place) newProxy() (*faultproxy.Proxy, error) {
 	return faultproxy.NewOn(p.network, p.Address)
 }
 
-// openBehindProxy returns a store that has a connection through a proxy, and what it has stored.
+// openBehindProxy returns a store that has a connection through a proxy, and
+// what it has stored.
 func (p Place) openBehindProxy(ctx context.Context) (s lifecycle.Store, proxy *faultproxy.Proxy, now lifecycle.Credential, err error) {
 	if proxy, err = p.newProxy(); err != nil {
 		return nil, nil, now, err
@@ -146,7 +150,8 @@ func checkLostResponse(ctx context.Context, p Place) error {
 	}
 	anyStored := false
 	for n := range maxResponses {
-		// A client that retries gets a response to its second request, or it doesn't.
+		// A client that retries gets a response to its second request, or it
+		// doesn't.
 		for _, mode := range []faultproxy.Mode{faultproxy.CutResponse, faultproxy.CutResponses} {
 			stored, err := p.saveWithCut(ctx, n, mode)
 			if err != nil {
@@ -169,8 +174,9 @@ func checkLostRequest(ctx context.Context, p Place) error {
 	return err
 }
 
-// saveWithCut saves while the proxy cuts connections once this many responses have passed: a new Credential, and the
-// same one again as a fence. It reports whether one of them was cut and took effect.
+// saveWithCut saves while the proxy cuts connections once this many responses
+// have passed: a new Credential, and the same one again as a fence. It reports
+// whether one of them was cut and took effect.
 func (p Place) saveWithCut(ctx context.Context, responses int, mode faultproxy.Mode) (stored bool, err error) {
 	for _, isFence := range []bool{false, true} {
 		took, err := p.saveOnceWithCut(ctx, responses, mode, isFence)

@@ -22,7 +22,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
-// memoryNetwork connects clients and servers of one test in memory, so that waiting costs no time in synctest.
+// memoryNetwork connects clients and servers of one test in memory, so that
+// waiting costs no time in synctest.
 type memoryNetwork struct {
 	mu        sync.Mutex
 	listeners map[string]*memoryListener
@@ -93,7 +94,8 @@ type content struct {
 	Version string `json:"version"`
 }
 
-// register is a server that holds one content over HTTP: GET reads it, and PUT replaces it if it names its version.
+// register is a server that holds one content over HTTP: GET reads it, and PUT
+// replaces it if it names its version.
 type register struct {
 	fault   string // "" for a correct one
 	network *memoryNetwork
@@ -388,7 +390,8 @@ func (s *store) CheckSave(ctx context.Context) error {
 	return err
 }
 
-// newRegister returns a place over a register with this fault. It works in a synctest bubble only.
+// newRegister returns a place over a register with this fault. It works in a
+// synctest bubble only.
 func newRegister(t *testing.T, fault string) Place {
 	t.Helper()
 	network := &memoryNetwork{listeners: map[string]*memoryListener{}}

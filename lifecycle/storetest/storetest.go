@@ -28,13 +28,13 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
-// Place is where a store keeps one [lifecycle.Credential], such as one path of a
-// server. It must be empty at first. If a field is not set, the checks that need
-// it are skipped.
+// Place is where a store keeps one [lifecycle.Credential], such as one path of
+// a server. It must be empty at first. If a field is not set, the checks that
+// need it are skipped.
 type Place struct {
-	// Open returns a new store for this place. Open must be set. The stores that
-	// it returns must share no client, cache or connection, as if each were in
-	// another process.
+	// Open returns a new store for this place. Open must be set. The stores
+	// that it returns must share no client, cache or connection, as if each
+	// were in another process.
 	Open func() lifecycle.Store
 	// Address is the TCP address of the server, such as 127.0.0.1:8200. Set it
 	// together with OpenAt.

@@ -20,7 +20,8 @@ import (
 // TestMain fails if a goroutine outlives the tests.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// wrongStores are faults of a store, by the check that must find them, and the text of its failure.
+// wrongStores are faults of a store, by the check that must find them, and the
+// text of its failure.
 var wrongStores = map[string]map[string]string{
 	"Empty": {
 		"nothing stored is an error":         "status 404",
@@ -105,7 +106,8 @@ func TestCorrectStorePasses(t *testing.T) {
 	}
 }
 
-// TestWrongStoresAreCaught runs the check that is named for each wrong store. By default the seed chooses one store for each check.
+// TestWrongStoresAreCaught runs the check that is named for each wrong store.
+// By default the seed chooses one store for each check.
 func TestWrongStoresAreCaught(t *testing.T) {
 	t.Parallel()
 	total := 0
@@ -132,7 +134,8 @@ func TestWrongStoresAreCaught(t *testing.T) {
 	assert.Len(t, wrongStores, len(checks), "a check that does not exist")
 }
 
-// TestChecksSayWhyTheyAreSkipped shows in addition that the other checks need only Open.
+// TestChecksSayWhyTheyAreSkipped shows in addition that the other checks need
+// only Open.
 func TestChecksSayWhyTheyAreSkipped(t *testing.T) {
 	t.Parallel()
 	var skipped []string
@@ -158,7 +161,8 @@ func (f *forgetful) Save(ctx context.Context, c lifecycle.Credential) error {
 	return f.MemoryStore.Save(ctx, c)
 }
 
-// TestRunReports checks in a process of its own that failures, skips and incomplete places are reported.
+// TestRunReports checks in a process of its own that failures, skips and
+// incomplete places are reported.
 func TestRunReports(t *testing.T) {
 	if os.Getenv("SAILPOINT_TEST") == "report" {
 		t.Run("Wrong", func(t *testing.T) {

@@ -1,14 +1,14 @@
 // Package vaultstore keeps a personal access token's secret in a KV version 2
 // secrets engine of HashiCorp Vault or OpenBao.
 //
-// The Vault token that Config.Token returns needs this policy. Replace MOUNT and
-// PATH by the values in Config:
+// The Vault token that Config.Token returns needs this policy. Replace MOUNT
+// and PATH by the values in Config:
 //
 //	path "MOUNT/data/PATH" { capabilities = ["read", "create", "update"] }
 //
-// Keep Vault's policy "default", which most Vault tokens have. With it the store
-// can also ask what its Vault token may do, before a personal access token is
-// created, and which version the engine has.
+// Keep Vault's policy "default", which most Vault tokens have. With it the
+// store can also ask what its Vault token may do, before a personal access
+// token is created, and which version the engine has.
 package vaultstore
 
 import (
@@ -42,8 +42,8 @@ type Config struct {
 	// Namespace is the namespace of Vault Enterprise or OpenBao. The default is
 	// the root namespace.
 	Namespace string
-	// Token returns the Vault token. It is called before each request, so it may
-	// renew the Vault token.
+	// Token returns the Vault token. It is called before each request, so it
+	// may renew the Vault token.
 	Token func(ctx context.Context) (sailpoint.Secret, error)
 	// HTTPClient sends the requests. Redirects are not followed. The default is
 	// a client with a timeout of 30 seconds.
@@ -262,8 +262,8 @@ func (s *Store) CheckSave(ctx context.Context) error {
 
 func (s *Store) dataPath() string { return "/v1/" + s.mount + "/data/" + s.path }
 
-// send returns the status and body of a response. refused is the error to return
-// if the status is a failure.
+// send returns the status and body of a response. refused is the error to
+// return if the status is a failure.
 func (s *Store) send(ctx context.Context, method, path string, body []byte, secrets ...sailpoint.Secret) (status int, decoded response, refused, err error) {
 	header := http.Header{"X-Vault-Request": {"true"}} // required by agents that are configured so
 	if s.namespace != "" {
@@ -281,7 +281,8 @@ func (s *Store) send(ctx context.Context, method, path string, body []byte, secr
 	if json.Unmarshal(got.Body, &decoded) != nil {
 		decoded = response{}
 		if got.Status/100 == 2 || got.Status == http.StatusNotFound {
-			// A 404 without errors means that nothing is stored, which this response does not say.
+			// A 404 without errors means that nothing is stored, which this
+			// response does not say.
 			return 0, response{}, nil, fmt.Errorf("%s %s: status %d with a body that is not the engine's", method, path, got.Status)
 		}
 	}

@@ -37,7 +37,8 @@ type version struct {
 	deleted bool
 }
 
-// engine is a KV version 2 engine at the mount kv, as the real one responds. reply, if it is set, responds instead.
+// engine is a KV version 2 engine at the mount kv, as the real one responds.
+// reply, if it is set, responds instead.
 type engine struct {
 	mu       sync.Mutex
 	versions []version
@@ -133,7 +134,8 @@ func (e *engine) take() []string {
 	return taken
 }
 
-// newEngine returns an engine, and a function that opens stores of it. Their connections end with the test.
+// newEngine returns an engine, and a function that opens stores of it. Their
+// connections end with the test.
 func newEngine(t *testing.T) (e *engine, address string, open func(change func(*vaultstore.Config)) *vaultstore.Store) {
 	t.Helper()
 	e = &engine{}
@@ -166,7 +168,8 @@ func credential(version string) lifecycle.Credential {
 	return lifecycle.Credential{ID: "id-1", Secret: sailpoint.NewSecret(storedSecret), Note: "note-1", Version: version}
 }
 
-// TestStorePassesStoretest uses an engine in memory. The checks with a proxy wait for seconds, so they run only with all cases.
+// TestStorePassesStoretest uses an engine in memory. The checks with a proxy
+// wait for seconds, so they run only with all cases.
 func TestStorePassesStoretest(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Place {
 		e, address, open := newEngine(t)
@@ -230,7 +233,8 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// TestWhereNothingIsStored checks which responses mean an empty store, and which are errors.
+// TestWhereNothingIsStored checks which responses mean an empty store, and
+// which are errors.
 func TestWhereNothingIsStored(t *testing.T) {
 	e, _, open := newEngine(t)
 	for mount, says := range map[string]string{
@@ -320,7 +324,8 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-// TestCheckSaveAsksForTheRights checks in addition that an unknown right doesn't stop a Save.
+// TestCheckSaveAsksForTheRights checks in addition that an unknown right
+// doesn't stop a Save.
 func TestCheckSaveAsksForTheRights(t *testing.T) {
 	for capabilities, says := range map[string]string{
 		`["root"]`: "", `["create","update"]`: "", `["create","read"]`: `may only ["create" "read"]`, `["deny"]`: `may only ["deny"]`, "": "",
@@ -379,7 +384,8 @@ func TestTokenFailures(t *testing.T) {
 	assert.Empty(t, e.take())
 }
 
-// TestNewRefuses checks that an invalid Config is an error before anything is sent.
+// TestNewRefuses checks that an invalid Config is an error before anything is
+// sent.
 func TestNewRefuses(t *testing.T) {
 	token := func(context.Context) (sailpoint.Secret, error) { return sailpoint.Secret{}, nil }
 	for says, config := range map[string]vaultstore.Config{

@@ -3,9 +3,10 @@
 //
 //	go run -C tools ./release v0.1.0
 //
-// It works in a temporary clone, and installs each module there as a user would.
-// Only if all of that succeeds does it bring the tags into this checkout, and
-// print the command that publishes them. With -rehearse it leaves no tags.
+// It works in a temporary clone, and installs each module there as a user
+// would. Only if all of that succeeds does it bring the tags into this
+// checkout, and print the command that publishes them. With -rehearse it leaves
+// no tags.
 //
 // On main, a nested module requires the root's next version and replaces it by
 // the folder of the root. Only the commit that is tagged, which is not on main,

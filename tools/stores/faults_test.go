@@ -104,7 +104,8 @@ func (w *world) requireWorking(t *testing.T, what string) lifecycle.Credential {
 	return stored
 }
 
-// requireSettled fails unless there is one token in addition to the client's own, and its secret is stored and works.
+// requireSettled fails unless there is one token in addition to the client's
+// own, and its secret is stored and works.
 func (w *world) requireSettled(t *testing.T, what string) {
 	t.Helper()
 	stored := w.requireWorking(t, what)
@@ -138,7 +139,8 @@ var faults = []fault{
 		p.Restart()
 		return func() {}
 	}},
-	// The server is killed during the operation. Its response is cut, and later operations find no server.
+	// The server is killed during the operation. Its response is cut, and later
+	// operations find no server.
 	{"ServerKilledMeanwhile", func(p storetest.Place, proxy *faultproxy.Proxy) func() {
 		proxy.Set(faultproxy.HoldResponses)
 		restarted := make(chan struct{})
@@ -153,11 +155,13 @@ var faults = []fault{
 	{"RightsRevoked", func(p storetest.Place, _ *faultproxy.Proxy) func() { return p.Deny() }},
 }
 
-// maxOperation is above the number of store operations in a call of Issue or Rotate without a fault.
+// maxOperation is above the number of store operations in a call of Issue or
+// Rotate without a fault.
 const maxOperation = 7
 
-// testFaults injects each fault at each store operation of Issue and of Rotate. After each, what is stored works, and one
-// clean run leaves exactly one working token.
+// testFaults injects each fault at each store operation of Issue and of Rotate.
+// After each, what is stored works, and one clean run leaves exactly one
+// working token.
 func testFaults(t *testing.T, newPlace func(t *testing.T) storetest.Place) {
 	injected := 0
 	for _, f := range faults {

@@ -41,7 +41,8 @@ const (
 // allBindings are those of docs/kubernetes.md. The last one is optional.
 var allBindings = []string{"sailpoint-rotate", "sailpoint-reader", "sailpoint-create"}
 
-// kube is an API server of Kubernetes with etcd, the namespace ci, and what docs/kubernetes.md says about rights.
+// kube is an API server of Kubernetes with etcd, the namespace ci, and what
+// docs/kubernetes.md says about rights.
 type kube struct {
 	program, folder, address, etcdClient, etcdPeer string
 	etcd, server                                   *process
@@ -238,7 +239,8 @@ func (k *kube) waitForRight(t *testing.T, binding string, want bool) {
 	})
 }
 
-// open opens a store as a pod of the job would. Only the address differs, because no name of the cluster resolves here.
+// open opens a store as a pod of the job would. Only the address differs,
+// because no name of the cluster resolves here.
 func (k *kube) open(t *testing.T, address string) *kubestore.Store {
 	t.Helper()
 	config, err := kubestore.FromServiceAccount(k.path("pod"))
@@ -268,8 +270,9 @@ func (k *kube) place(t *testing.T) storetest.Place {
 	}
 }
 
-// TestKubernetes runs storetest, and Issue and Rotate with faults, against a real API server. The API server keeps only
-// base64 in a Secret, so that the check Spoiled has nothing to write.
+// TestKubernetes runs storetest, and Issue and Rotate with faults, against a
+// real API server. The API server keeps only base64 in a Secret, so that the
+// check Spoiled has nothing to write.
 func TestKubernetes(t *testing.T) {
 	k := newKube(t)
 	t.Run("Manifests", func(t *testing.T) {

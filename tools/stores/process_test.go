@@ -17,7 +17,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails if a goroutine outlives the tests. If a variable says so, it is the program of a commandstore.
+// TestMain fails if a goroutine outlives the tests. If a variable says so, it
+// is the program of a commandstore.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(commandFile); path != "" {
 		os.Exit(runCommand(path, os.Args[len(os.Args)-1]))
@@ -35,7 +36,8 @@ func fromEnvironment(t *testing.T, variable, meaning string) string {
 	return path
 }
 
-// process is a server in a process of its own. It ends with the test, or at the latest with this program.
+// process is a server in a process of its own. It ends with the test, or at the
+// latest with this program.
 type process struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
@@ -60,7 +62,8 @@ func start(t *testing.T, account *account, log string, program string, args ...s
 	started := make(chan error)
 	go func() {
 		defer close(p.ended)
-		// The kernel kills the server when the thread ends that started it, so that thread waits for it.
+		// The kernel kills the server when the thread ends that started it, so
+		// that thread waits for it.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := p.cmd.Start()
@@ -100,7 +103,8 @@ func waitFor(t *testing.T, what string, ready func() bool) {
 // account is a user of this machine without special rights.
 type account struct{ credential *syscall.Credential }
 
-// unprivileged returns an account for servers that refuse to run as root. It is nil if this program doesn't.
+// unprivileged returns an account for servers that refuse to run as root. It is
+// nil if this program doesn't.
 func unprivileged(t *testing.T) *account {
 	t.Helper()
 	if os.Geteuid() != 0 {

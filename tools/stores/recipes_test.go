@@ -20,7 +20,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/tools/stores/etcdstore"
 )
 
-// commandFile is the variable that makes this test the program of a commandstore, which keeps its credential in a file.
+// commandFile is the variable that makes this test the program of a
+// commandstore, which keeps its credential in a file.
 const commandFile = "SAILPOINT_TEST_COMMAND_FILE"
 
 func runCommand(path, verb string) (status int) {

@@ -69,7 +69,8 @@ func (p *postgres) database(t *testing.T, user, address string) *sql.DB {
 	return db
 }
 
-// start starts the server. A new server ends at once as long as processes of a killed one use its memory.
+// start starts the server. A new server ends at once as long as processes of a
+// killed one use its memory.
 func (p *postgres) start(t *testing.T) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(p.address)
@@ -126,7 +127,8 @@ func (p *postgres) place(t *testing.T) storetest.Place {
 	}
 }
 
-// TestPostgreSQL runs storetest, and Issue and Rotate with faults, against a real server.
+// TestPostgreSQL runs storetest, and Issue and Rotate with faults, against a
+// real server.
 func TestPostgreSQL(t *testing.T) {
 	p := newPostgres(t)
 	t.Run("Store", func(t *testing.T) { storetest.Run(t, p.place) })

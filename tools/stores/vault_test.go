@@ -23,7 +23,8 @@ import (
 
 const policy = `path "kv/data/*" { capabilities = ["read", "create", "update"] }`
 
-// vault is a server of Vault with a KV version 2 engine at kv and one of version 1 at one.
+// vault is a server of Vault with a KV version 2 engine at kv and one of
+// version 1 at one.
 type vault struct {
 	program, folder, address, root string
 	process                        *process
@@ -143,7 +144,8 @@ func (v *vault) place(t *testing.T) storetest.Place {
 	}
 }
 
-// TestVault runs storetest, and Issue and Rotate with faults, against a real server.
+// TestVault runs storetest, and Issue and Rotate with faults, against a real
+// server.
 func TestVault(t *testing.T) {
 	v := newVault(t)
 	t.Run("Store", func(t *testing.T) { storetest.Run(t, v.place) })

@@ -1,6 +1,7 @@
-// Command vaultserver is the core, the HTTP API and the KV engine of Vault 1.14.1, for tests. It leaves out the plug-ins
-// and storage engines of the whole program. It initializes and unseals itself, and prints its address and root token as
-// one line of JSON. Version 1.14.1 is the last one under the MPL.
+// Command vaultserver is the core, the HTTP API and the KV engine of Vault
+// 1.14.1, for tests. It leaves out the plug-ins and storage engines of the
+// whole program. It initializes and unseals itself, and prints its address and
+// root token as one line of JSON. Version 1.14.1 is the last one under the MPL.
 package main
 
 import (
@@ -87,7 +88,8 @@ func serve(dir, address string) error {
 	return http.Serve(listener, handler)
 }
 
-// unseal unseals the core with the keys in a file. If there are none, it initializes the core and writes them.
+// unseal unseals the core with the keys in a file. If there are none, it
+// initializes the core and writes them.
 func unseal(core *vault.Core, path string) (k keys, err error) {
 	content, err := os.ReadFile(path)
 	switch {

@@ -1,4 +1,5 @@
-// Package redacttest spells secrets as a server may, and reads texts as somebody who looks for one.
+// Package redacttest spells secrets as a server may, and reads texts as
+// somebody who looks for one.
 package redacttest
 
 import (
@@ -147,7 +148,8 @@ func unescapePercent(s string) string {
 	})
 }
 
-// readings returns what a reader can make of text with the decoders of the standard library, three deep.
+// readings returns what a reader can make of text with the decoders of the
+// standard library, three deep.
 func readings(text string) []string {
 	show := func(s string) string { return nothingShown.ReplaceAllString(s, "") }
 	seen := map[string]bool{show(text): true}

@@ -1,4 +1,5 @@
-// Package storehttp sends the requests of stores that are servers with an HTTP API.
+// Package storehttp sends the requests of stores that are servers with an HTTP
+// API.
 package storehttp
 
 import (
@@ -19,7 +20,8 @@ import (
 )
 
 const (
-	// DefaultTimeout is the time limit of a request if the caller gives no client.
+	// DefaultTimeout is the time limit of a request if the caller gives no
+	// client.
 	DefaultTimeout  = 30 * time.Second
 	maxResponseSize = 4 << 20 // above what Vault (32 MiB is its limit for requests, 1 MiB for an entry) and etcd (1.5 MiB) keep in one entry
 )
@@ -43,7 +45,8 @@ func New(address string, token func(context.Context) (sailpoint.Secret, error), 
 	if client != nil {
 		own = *client
 	}
-	// A redirect would carry the token, and the body with the secret, to wherever it leads.
+	// A redirect would carry the token, and the body with the secret, to
+	// wherever it leads.
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Server{address: strings.TrimRight(address, "/"), client: &own, token: token}, nil
 }
@@ -69,7 +72,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// EscapePath escapes each segment of a path. It rejects empty and dot segments, which could lead elsewhere.
+// EscapePath escapes each segment of a path. It rejects empty and dot segments,
+// which could lead elsewhere.
 func EscapePath(path string) (string, error) {
 	segments := strings.Split(path, "/")
 	for i, segment := range segments {
@@ -99,7 +103,8 @@ type Response struct {
 	redactor *redact.Redactor
 }
 
-// Printable returns what a server says on one line, cut, and without the token and secrets of the request.
+// Printable returns what a server says on one line, cut, and without the token
+// and secrets of the request.
 func (r *Response) Printable(text string) string { return redact.Printable(r.redactor.Text(text)) }
 
 // NotSentError is the error of a request that was never sent.
@@ -142,8 +147,9 @@ func (s *Server) Send(ctx context.Context, request Request) (*Response, error) {
 	return &Response{Status: response.StatusCode, Body: body, redactor: redact.Join(redactors...)}, nil
 }
 
-// withoutServerBytes keeps an error only if its text certainly quotes no response. net/http quotes a response that it
-// doesn't understand, which may hold a secret.
+// withoutServerBytes keeps an error only if its text certainly quotes no
+// response. net/http quotes a response that it doesn't understand, which may
+// hold a secret.
 func withoutServerBytes(method, address string, err error) error {
 	var urlError *url.Error
 	if errors.As(err, &urlError) {

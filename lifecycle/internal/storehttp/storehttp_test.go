@@ -20,7 +20,8 @@ const secret = "5ecf00d15ecf00d15ecf00d1"
 
 func token(context.Context) (sailpoint.Secret, error) { return sailpoint.NewSecret("t0ken-t0ken"), nil }
 
-// TestSendQuotesNoResponse covers responses that net/http doesn't understand. Errors of the network keep their texts.
+// TestSendQuotesNoResponse covers responses that net/http doesn't understand.
+// Errors of the network keep their texts.
 func TestSendQuotesNoResponse(t *testing.T) {
 	for response, says := range map[string]string{
 		"HTTP/1.1 2xx " + secret + "\r\n\r\n":                       "the connection failed, or the response is not HTTP",

@@ -1,4 +1,5 @@
-// Package etcdstore keeps a token's secret under one key of etcd. Copy this file.
+// Package etcdstore keeps a token's secret under one key of etcd. Copy this
+// file.
 package etcdstore
 
 import (
@@ -14,7 +15,8 @@ import (
 	"github.com/sailpoint-go/sailpoint/lifecycle"
 )
 
-// Store is a store with versions. Its Version is the revision that last changed the key.
+// Store is a store with versions. Its Version is the revision that last changed
+// the key.
 type Store struct {
 	KV  clientv3.KV
 	Key string
