@@ -33,9 +33,7 @@ func main() {
 		inTerminal: isTerminal(os.Stdin), outTerminal: isTerminal(os.Stdout), errTerminal: isTerminal(os.Stderr),
 	}
 	s.width, _, _ = term.GetSize(int(os.Stdout.Fd())) // 0 if it is no terminal
-	code := run(ctx, os.Args[1:], os.Getenv, s, nil)
-	stop()
-	os.Exit(code)
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, s, nil))
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
@@ -156,7 +154,7 @@ Exit codes:
 }
 
 // action is what a command does with a tenant. Its result is written even if
-// there is an error.
+// there is an error. A nil result writes nothing.
 type action func(ctx context.Context, s *session, args []string) (*result, error)
 
 // add adds a command that works with a tenant, and has an output in formats.
@@ -195,8 +193,5 @@ func (a *app) carryOut(ctx context.Context, cmd *cobra.Command, args []string, d
 		return err
 	}
 	r, err := do(ctx, s, args)
-	if r != nil {
-		err = cmp.Or(a.write(s, r), err)
-	}
-	return err
+	return cmp.Or(a.write(s, r), err)
 }

@@ -26,13 +26,13 @@ type result struct {
 	records [][]string
 	shown   []string                         // the columns in a table
 	closing []string                         // lines after the table
-	members map[string]any                   // of the JSON object
+	members map[string]any                   // of the JSON object, besides tenant, demo and at
 	others  map[string]func(io.Writer) error // formats that another package writes
 }
 
 // write writes a result to standard output or to the file of --file.
 func (a *app) write(s *session, r *result) error {
-	if r.silent && a.file == "" && a.format != "openmetrics" {
+	if r == nil || r.silent && a.file == "" && a.format != "openmetrics" {
 		return nil
 	}
 	var content bytes.Buffer
@@ -71,11 +71,10 @@ func (a *app) render(w io.Writer, s *session, r *result) error {
 	case "csv":
 		return spreadsheet.Write(w, spreadsheet.Source{Tenant: s.tenant, At: s.at, Demo: a.demo}, r.columns, slices.Values(r.records))
 	case "json":
-		object := map[string]any{"tenant": s.tenant, "demo": a.demo, "at": s.at}
-		maps.Copy(object, r.members)
+		maps.Copy(r.members, map[string]any{"tenant": s.tenant, "demo": a.demo, "at": s.at})
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "\t") // as package report
-		return encoder.Encode(object)
+		return encoder.Encode(r.members)
 	}
 	width := 0
 	if a.toTerminal() {
