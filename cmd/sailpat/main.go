@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net/http"
 	"os"
 	"os/signal"
@@ -164,8 +163,12 @@ func (a *app) add(root *cobra.Command, use, short, more, formats string, do acti
 		Use: use, Short: short, Long: strings.TrimSpace(short + ".\n\n" + more), Args: cobra.ExactArgs(strings.Count(use, " ")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.begun = true
-			ctx, cancel := context.WithTimeout(cmd.Context(), cmp.Or(a.timeout, math.MaxInt64)) // 0 means never
-			defer cancel()
+			ctx := cmd.Context()
+			if a.timeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, a.timeout)
+				defer cancel()
+			}
 			err := a.carryOut(ctx, cmd, args, do)
 			if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 				err = fmt.Errorf("the time of --timeout has passed: %w", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -343,6 +344,22 @@ func TestTimeoutEndsACommand(t *testing.T) {
 		assert.Empty(t, stdout)
 		assert.Contains(t, stderr, "sailpat list: the time of --timeout has passed: ")
 		assert.Contains(t, stderr, "context deadline exceeded")
+	})
+}
+
+// TestWithoutATimeoutACallStillEnds shows that --timeout 0 leaves the client's own
+// limit of a call.
+func TestWithoutATimeoutACallStillEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := sailpointtest.NewTenant()
+		for range 4 {
+			tenant.Inject(sailpointtest.Fault{Method: "GET", Status: 429, Header: http.Header{"Retry-After": {"50"}}})
+		}
+		began := time.Now()
+		code, _, stderr := on(tenant).run(t.Context(), "list --timeout 0")
+		assert.Equal(t, 1, code)
+		assert.Contains(t, stderr, "429 Too Many Requests")
+		assert.LessOrEqual(t, time.Since(began), 2*time.Minute)
 	})
 }
 
