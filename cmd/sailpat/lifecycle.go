@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/sailpoint-go/sailpoint"
 	"github.com/sailpoint-go/sailpoint/internal/spreadsheet"
@@ -160,11 +163,7 @@ func (a *app) addPrune(root *cobra.Command) {
 			}
 			return a.change(ctx, s, "Delete", func(apply bool) ([]lifecycle.Change, error) {
 				opts.Apply = apply
-				if apply {
-					var end func()
-					opts.Progress, end = a.progress()
-					defer end()
-				}
+				defer a.showProgress(&opts)()
 				return lifecycle.Prune(ctx, s.client, found, opts)
 			})
 		})
@@ -200,6 +199,8 @@ func (a *app) addRenew(root *cobra.Command) {
 	a.applyFlags(cmd)
 }
 
+var errNotConfirmed = errors.New("not confirmed: nothing was changed")
+
 // change makes changes, or only plans them. On a terminal it asks first.
 func (a *app) change(ctx context.Context, s *session, verb string, do func(apply bool) ([]lifecycle.Change, error)) (*result, error) {
 	if a.apply && a.inTerminal && !a.yes {
@@ -220,11 +221,55 @@ func (a *app) change(ctx context.Context, s *session, verb string, do func(apply
 	for _, c := range changes {
 		code = max(code, exitCode(c.Err)) // nil for skipped tokens and for those beyond MaxDeletions
 	}
-	err = cmp.Or[error](err, outcome(code))
+	if err == nil && code != exitDone {
+		err = outcome(code)
+	}
 	if a.quiet && a.file == "" && ctx.Err() == nil { // a file is complete, and so is the account after a signal
 		changes = slices.DeleteFunc(changes, func(c lifecycle.Change) bool { return exitCode(c.Err) <= exitAgain })
 	}
 	return a.changesResult(changes), err
+}
+
+// confirm asks a question on a terminal, and returns nil if the answer is yes.
+func (a *app) confirm(ctx context.Context, question string) error {
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
+	answer := make(chan string, 1)
+	go func() { // a read from a terminal can't be canceled
+		line, _ := bufio.NewReader(a.in).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(a.err)
+		return errors.Join(errNotConfirmed, ctx.Err())
+	case text := <-answer:
+		if text == "y" || text == "yes" {
+			return nil
+		}
+		return errNotConfirmed
+	}
+}
+
+// showProgress makes Prune draw a bar on a terminal while it deletes tokens. It
+// returns a function that ends the drawing.
+func (a *app) showProgress(opts *lifecycle.PruneOptions) (end func()) {
+	if !opts.Apply || !a.errTerminal || a.quiet || a.verbose > 0 {
+		return func() {}
+	}
+	bars := mpb.New(mpb.WithOutput(a.err), mpb.WithAutoRefresh(), mpb.WithWidth(40))
+	var bar *mpb.Bar
+	opts.Progress = func(done, total int, _ lifecycle.Change) {
+		if bar == nil {
+			bar = bars.AddBar(int64(total), mpb.AppendDecorators(decor.CountersNoUnit("%d/%d")))
+		}
+		bar.SetCurrent(int64(done))
+	}
+	return func() {
+		if bar != nil {
+			bar.Abort(false) // if it is not complete
+		}
+		bars.Wait()
+	}
 }
 
 func (a *app) changesResult(changes []lifecycle.Change) *result {

@@ -116,6 +116,7 @@ func TestExitCodesOfTheBuiltCommand(t *testing.T) {
 	}{
 		{"version", []string{}, 0, `^sailpat \S+ \(go1\.\d+`, `^$`},
 		{"list", settings, 0, `^http://127\.0\.0\.1:\d+  20.*UTC\n\nID +NAME(?s:.*)\n1 token\n$`, `^$`},
+		{"list --timeout 0", settings, 0, `\n1 token\n$`, `^$`},
 		{"audit", settings, 0, `Findings: 1 no-expiry, 1 every-right\n$`, `^$`},
 		{"list -q --timeout 2s", []string{"SAIL_BASE_URL=http://127.0.0.1:1", settings[1], settings[2]}, 1, `^$`, `^$`},
 		{"list --timeout 2s", []string{"SAIL_BASE_URL=http://127.0.0.1:1", settings[1], settings[2]}, 1, `^$`, `^sailpat list: .*connection refused`},
