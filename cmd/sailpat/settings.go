@@ -68,7 +68,8 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 var demoJSON []byte
 
 // connectDemo returns a session with a tenant in memory, which has the tokens
-// of demo.json. A store that can't be empty holds the last of them.
+// of demo.json. For a command that needs a stored credential, the store holds the
+// last of them.
 func (a *app) connectDemo(ctx context.Context) (*session, error) {
 	content, err := seed.Parse(demoJSON, "")
 	if err != nil {
