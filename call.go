@@ -306,7 +306,7 @@ func (c *call) finalError(err error) error {
 	}
 	if ended := c.ctx.Err(); ended != nil && errors.Is(failure.Err, ended) {
 		if cause := context.Cause(c.ctx); !errors.Is(failure.Err, cause) {
-			failure.Err = errors.Join(failure.Err, c.redactor().Error(cause))
+			failure.Err = errors.Join(failure.Err, c.redactor().Error(withoutOtherCall(cause)))
 		}
 	}
 	if failure.Op == "" {

@@ -417,6 +417,57 @@ func TestContextThatEndsLater(t *testing.T) {
 	})
 }
 
+// TestContextEndedByAnotherCall shows that a call in an errgroup doesn't match
+// the failure of the call that failed first.
+func TestContextEndedByAnotherCall(t *testing.T) {
+	wait := map[string]string{"Retry-After": "10"}
+	for name, tt := range map[string]struct {
+		network *network
+		change  func(*sailpoint.Config)
+		after   time.Duration
+		want    []error
+	}{
+		"before the call": {network: scripted()},
+		"in the fetch":    {network: &network{token: always(silence)}, after: time.Second},
+		"in the limiter":  {network: scripted(), change: withLimiter(causeLimiter{}), after: time.Second},
+		"in the backoff":  {network: scripted(response{status: 503, header: wait}), after: time.Second, want: []error{sailpoint.ErrServer, sailpoint.ErrOutcomeUnknown}},
+		"in a pause":      {network: scripted(response{status: 429, header: wait}), change: withoutRetries, after: time.Second},
+		"in the request":  {network: scripted(silence), after: time.Second, want: []error{sailpoint.ErrOutcomeUnknown}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				another := scripted(response{status: 404, body: `{"detailCode":"404 Not found"}`, header: map[string]string{"Retry-After": "600"}})
+				cause := another.client(t).PersonalAccessTokens.Delete(t.Context(), "another")
+				requireMatches(t, cause, sailpoint.ErrNotFound)
+				if tt.change == nil {
+					tt.change = func(*sailpoint.Config) {}
+				}
+				client := tt.network.client(t, tt.change)
+				if name == "in a pause" {
+					requireMatches(t, list(t.Context(), client), sailpoint.ErrRateLimited)
+				}
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(tt.after, func() { cancel(cause) })
+				synctest.Wait()
+				err := client.PersonalAccessTokens.Delete(ctx, "id")
+				requireMatches(t, err, tt.want...)
+				require.ErrorIs(t, err, context.Canceled)
+				require.ErrorIs(t, err, cause)
+				require.ErrorContains(t, err, "404 Not Found (token another")
+				assert.Equal(t, "id", requireOneError(t, err).TokenID)
+			})
+		})
+	}
+}
+
+// causeLimiter waits until the context ends, and returns the cause.
+type causeLimiter struct{ *sharedLimiter }
+
+func (causeLimiter) Wait(ctx context.Context) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
 // TestRenewedBearerIsKeptForRetries shows that a call with a Limiter is retried
 // with the new bearer, which was not rejected.
 func TestRenewedBearerIsKeptForRetries(t *testing.T) {

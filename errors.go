@@ -88,7 +88,9 @@ var (
 // [context.Canceled] or [context.DeadlineExceeded]. DeadlineExceeded also
 // matches if Config.AttemptTimeout passed, or the 2 minutes of a call without a
 // deadline. To tell these cases apart, look at the Err method of your context.
-// It returns nil unless your context itself has ended.
+// It returns nil unless your context itself has ended. If the cause of its end
+// is the error of another call, as in an errgroup, Error matches that error, but
+// not the variables that it matches.
 //
 // An Error prints, logs and marshals without its Body.
 type Error struct {
@@ -281,6 +283,28 @@ func (e *CreateOutcomeError) Unwrap() error { return e.Err }
 
 // Is reports whether target is ErrOutcomeUnknown.
 func (e *CreateOutcomeError) Is(target error) bool { return target == ErrOutcomeUnknown }
+
+// otherCallError is the error of another call, such as the one that ended the
+// context of an errgroup. It matches itself, but none of this package's
+// variables, because they would say something about this call.
+type otherCallError struct{ err error }
+
+// withoutOtherCall returns err, or an otherCallError if err wraps an *Error.
+func withoutOtherCall(err error) error {
+	if failure := (*Error)(nil); errors.As(err, &failure) {
+		return &otherCallError{err}
+	}
+	return err
+}
+
+// Error returns the text of the other call's error.
+func (e *otherCallError) Error() string { return e.err.Error() }
+
+// Is reports whether target is the other call's error.
+func (e *otherCallError) Is(target error) bool {
+	failure := (*Error)(nil)
+	return errors.As(target, &failure) && errors.Is(e.err, target)
+}
 
 // notListedError reports that a token is in no list that the caller may see.
 type notListedError struct{ where string }

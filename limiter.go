@@ -86,6 +86,9 @@ func (c *call) askLimiter(ctx context.Context) (consent bool, err error) {
 	if err == nil {
 		return true, nil
 	}
+	if ctx.Err() != nil {
+		return false, fmt.Errorf("limiter: %w", joinOnce(ctx.Err(), withoutOtherCall(err)))
+	}
 	var limited *Error
 	if _, isShared := limiter.(SharedLimiter); isShared && errors.As(err, &limited) && limited.RetryAfter > 0 {
 		wait := min(max(limited.RetryAfter, spread), maxPause) // a shorter one could end before the wait begins

@@ -154,6 +154,7 @@ func (c *call) cause(err error) error {
 	for wrapper := (*url.Error)(nil); errors.As(err, &wrapper) && wrapper.Err != nil; {
 		err = wrapper.Err
 	}
+	err = withoutOtherCall(err)
 	switch ended := c.ctx.Err(); {
 	case ended != nil && !errors.Is(err, ended):
 		err = errors.Join(ended, err)

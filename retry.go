@@ -445,7 +445,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // ended returns the cause of ctx's end, in an error that matches ctx.Err().
 func ended(ctx context.Context) error {
-	return joinOnce(ctx.Err(), context.Cause(ctx))
+	return joinOnce(ctx.Err(), withoutOtherCall(context.Cause(ctx)))
 }
 
 // joinOnce returns an error that matches ended and err. That is err alone if it
