@@ -45,14 +45,15 @@ func choiceFlag(flags *pflag.FlagSet, p *string, name, shorthand, usage string, 
 	})
 }
 
-// kindsFlag defines a flag whose value is a list of kinds of findings. If it is
-// repeated, the lists are joined. %v in usage stands for all kinds.
-func kindsFlag(flags *pflag.FlagSet, p *[]lifecycle.Kind, name, usage string) {
+// kindsFlag defines a flag whose value is a list of some of these kinds of
+// findings. If it is repeated, the lists are joined. %v in usage stands for
+// kinds.
+func kindsFlag(flags *pflag.FlagSet, p *[]lifecycle.Kind, name, usage string, kinds []lifecycle.Kind) {
 	var given []lifecycle.Kind
-	flags.Func(name, fmt.Sprintf(usage, lifecycle.Kinds()), func(value string) error {
+	flags.Func(name, fmt.Sprintf(usage, kinds), func(value string) error {
 		for word := range strings.SplitSeq(value, ",") {
-			if !slices.Contains(lifecycle.Kinds(), lifecycle.Kind(word)) {
-				return fmt.Errorf("use some of %v, separated by commas", lifecycle.Kinds())
+			if !slices.Contains(kinds, lifecycle.Kind(word)) {
+				return fmt.Errorf("use some of %v, separated by commas", kinds)
 			}
 			given = append(given, lifecycle.Kind(word))
 		}

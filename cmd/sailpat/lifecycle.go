@@ -41,7 +41,7 @@ func (a *app) addIssue(root *cobra.Command) {
 
 func (a *app) addRotate(root *cobra.Command) {
 	var opts lifecycle.RotateOptions
-	const more = "Run it every day. Most days it does nothing, or finishes what an earlier run\nleft. A token that would expire before --if-older-than is replaced earlier."
+	const more = "Run it every day. Most days it does nothing, or finishes what an earlier run\nleft. A token that soon expires is replaced earlier."
 	cmd := a.add(root, "rotate", "Replace the token in a store by a new one, if it is old enough", more, "table json",
 		func(ctx context.Context, s *session, _ []string) (*result, error) {
 			return a.runResult(lifecycle.Rotate(ctx, s.client, s.store, opts))
@@ -107,7 +107,7 @@ func (a *app) addAudit(root *cobra.Command) {
 			return some, outcome(exitPerson)
 		})
 	policyFlags(cmd, &policy)
-	kindsFlag(cmd.Flags(), &failOn, "fail-on", "print only findings of these `KINDS`, separated by commas, and exit with 3 if there are any: %v")
+	kindsFlag(cmd.Flags(), &failOn, "fail-on", "print only findings of these `KINDS`, separated by commas, and exit with 3 if there are any: %v", lifecycle.Kinds())
 }
 
 // reportResult returns the findings of some kinds. Metrics are always complete.
@@ -167,7 +167,8 @@ func (a *app) addPrune(root *cobra.Command) {
 				return lifecycle.Prune(ctx, s.client, found, opts)
 			})
 		})
-	kindsFlag(cmd.Flags(), &opts.Kinds, "kinds", "delete tokens with findings of these `KINDS`, separated by commas: %v (default never-used,stale,expired)")
+	// Prune rejects the other kinds.
+	kindsFlag(cmd.Flags(), &opts.Kinds, "kinds", "delete tokens with findings of these `KINDS`, separated by commas: %v (default never-used,stale,expired)", lifecycle.Kinds()[:8])
 	cmd.Flags().IntVar(&opts.MaxDeletions, "max-deletions", 100, "delete at most `N` tokens")
 	policyFlags(cmd, &policy)
 	a.applyFlags(cmd)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sailpoint-go/sailpoint"
+	"github.com/sailpoint-go/sailpoint/lifecycle"
 	"github.com/sailpoint-go/sailpoint/sailpointtest"
 )
 
@@ -326,6 +328,21 @@ func TestFailOnManaged(t *testing.T) {
 		assert.Equal(t, 3, code)
 		assert.Contains(t, stdout, `kind="every-right"`, "metrics are complete")
 	})
+}
+
+// TestKindsInTheHelpOfPruneAreThoseThatItAccepts compares them with package
+// lifecycle.
+func TestKindsInTheHelpOfPruneAreThoseThatItAccepts(t *testing.T) {
+	client, err := sailpoint.NewClient(sailpointtest.NewTenant().Config())
+	require.NoError(t, err)
+	var accepted []lifecycle.Kind
+	for _, kind := range lifecycle.Kinds() {
+		if _, err := lifecycle.Prune(t.Context(), client, &lifecycle.Report{}, lifecycle.PruneOptions{Kinds: []lifecycle.Kind{kind}}); err == nil {
+			accepted = append(accepted, kind)
+		}
+	}
+	_, help, _ := invocation{}.run(t.Context(), "prune --help")
+	assert.Contains(t, help, fmt.Sprintf("separated by commas: %v (default", accepted))
 }
 
 func TestFailOnPrintsJustWhatTriggeredIt(t *testing.T) {

@@ -90,7 +90,7 @@ func TestWrongCallsAndSettingsExitWith2AndSendNothing(t *testing.T) {
 		{"rotate --store vault:secret/pat", map[string]string{"VAULT_ADDR": "vault", "VAULT_TOKEN": "x"}, "sailpat rotate: VAULT_ADDR is not a URL: set it to one such as https://vault.example.com:8200"},
 		{"rotate --demo --store file:x", complete, `sailpat rotate: if any flags in the group [store demo] are set none of the others can be; [demo store] were all set: run "sailpat rotate --help" for help`},
 		{"renew --lifetime 1d --never-expires", complete, `sailpat renew: if any flags in the group [lifetime never-expires] are set none of the others can be; [lifetime never-expires] were all set: run "sailpat renew --help" for help`},
-		{"prune --kinds managed", complete, "sailpat prune: a finding of the kind managed is never a reason to delete a token: leave it out"},
+		{"prune --kinds managed", complete, `sailpat prune: invalid argument "managed" for "--kinds" flag: use some of [never-used stale expired expiring-soon no-expiry every-right admin-scope long-bearer], separated by commas: run "sailpat prune --help" for help`},
 		{"renew --api-version v2024", complete, "sailpat renew: this version of the API can't change an expiry: set --api-version to v2025, v2026 or v1, or rotate the tokens"},
 	} {
 		code, stdout, stderr := invocation{env: tt.env, transport: outside{t}}.run(t.Context(), tt.line)
