@@ -86,7 +86,7 @@ func Issue(ctx context.Context, client *sailpoint.Client, req sailpoint.CreatePe
 	case strings.ContainsRune(req.Name, utf8.RuneError):
 		return nil, invalidArgument("Name %.80q holds U+FFFD, which replaces a lost character: choose another name", req.Name)
 	case marked(req.Name):
-		return nil, invalidArgument("Name %.80q has the form of this package's temporary names: choose another name", req.Name)
+		return nil, invalidArgument("Name %.80q has the form of a temporary name: choose another name", req.Name)
 	case len(req.Scope) == 0:
 		return nil, invalidArgument("Scope is empty, which would grant every right: list the scopes, or set sailpoint.ScopeAll explicitly")
 	}

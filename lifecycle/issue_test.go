@@ -909,10 +909,10 @@ func TestIssueRejectsArguments(t *testing.T) {
 		"the context is nil":  issue(nil, client, store, same),
 		"no store":            issue(t.Context(), client, nil, same),
 		"the SaveFunc is nil: give Issue a function that stores the credential": issue(t.Context(), client, lifecycle.SaveFunc(nil), same),
-		"a token needs a name":                   issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = " " }),
-		"form of this package's temporary names": issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = marked }),
-		"choose another name":                    issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = "deplo\ufffd" }),
-		"would grant every right":                issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = nil }),
+		"a token needs a name":     issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = " " }),
+		"form of a temporary name": issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = marked }),
+		"choose another name":      issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Name = "deplo\ufffd" }),
+		"would grant every right":  issue(t.Context(), client, store, func(r *sailpoint.CreatePersonalAccessTokenRequest) { r.Scope = nil }),
 	} {
 		require.ErrorIs(t, err, sailpoint.ErrInvalidArgument)
 		require.ErrorContains(t, err, want)

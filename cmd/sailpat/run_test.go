@@ -68,7 +68,7 @@ func TestWrongCallsAndSettingsExitWith2AndSendNothing(t *testing.T) {
 		{"create --show-secret --name x --scope a --expiration-date 2001-01-31T18:00:00+01:00", complete, "sailpat create: --expiration-date: 2001-01-31T17:00:00.000Z is in the past: use a later time"},
 		{"create --show-secret --name x --scope a --api-version v1", complete, "sailpat create: --expiration-date is missing: set it, or set --user-aware-token-never-expires for a token that never expires"},
 		{"create --show-secret --name x --scope a --user-aware-token-never-expires", complete, "sailpat create: --user-aware-token-never-expires: every token expires in v2024: use --api-version v2025 or later"},
-		{"create --show-secret --name x --scope a --access-token-validity-seconds 5", complete, "sailpat create: --access-token-validity-seconds 5: must be 15 to 43200, or 0 for the API's default"},
+		{"create --show-secret --name x --scope a --access-token-validity-seconds 5", complete, "sailpat create: --access-token-validity-seconds 5: must be 15 to 43200, or left out for the API's default"},
 		{"delete id", complete, `sailpat delete: this is the token that sailpat itself uses: to delete it, use "sailpat delete self"`},
 		{"issue --name x --scope y", complete, "sailpat issue: the secret needs a place: add --store"},
 		{"rotate", complete, "sailpat rotate: the secret needs a place: add --store"},

@@ -29,7 +29,7 @@ var goWords = []string{
 	invalid + "no store: use a FileStore or your own Store", "the secret needs a place: add --store",
 	invalid, "", "lifecycle: issue: ", "", "lifecycle: rotate: ", "", "lifecycle: ", "", "sailpoint: ", "",
 	"and set APIVersion", "and use --api-version",
-	", or set TokenURL", "",
+	", or set TokenURL", "", "or 0 for the API's default", "or left out for the API's default",
 	"put credentials in ClientID and ClientSecret", "put credentials in SAIL_CLIENT_ID and SAIL_CLIENT_SECRET",
 	"set UserAwareTokenNeverExpires for", "set --user-aware-token-never-expires for",
 	"use V2025 or later", "use --api-version v2025 or later",
