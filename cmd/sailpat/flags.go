@@ -105,16 +105,16 @@ func (a *app) checkFlags(flags *pflag.FlagSet) (err error) {
 
 // checkFile rejects a file that can't or must not be replaced.
 func (a *app) checkFile() error {
-	if err := checkFolder("--file", a.file); err != nil {
-		return err
-	}
-	if place, isFile := strings.CutPrefix(a.store, "file:"); isFile && filepath.Clean(place) == filepath.Clean(a.file) {
+	stat := func(path string) os.FileInfo { info, _ := os.Stat(path); return info }
+	place := strings.TrimPrefix(a.store, "file:")
+	switch file := stat(a.file); {
+	case file != nil && !file.Mode().IsRegular():
+		return usageError(fmt.Sprintf("--file: %q is not a regular file, and only such a file is replaced: leave out --file to write to standard output", a.file))
+	case os.SameFile(file, stat(place)),
+		filepath.Base(a.file) == filepath.Base(place) && os.SameFile(stat(filepath.Dir(a.file)), stat(filepath.Dir(place))):
 		return usageError("--file would replace the secret in the store: choose another file for the output")
 	}
-	if file, err := os.Stat(a.file); err == nil && !file.Mode().IsRegular() {
-		return usageError(fmt.Sprintf("--file: %q is not a regular file, and only such a file is replaced: leave out --file to write to standard output", a.file))
-	}
-	return nil
+	return checkFolder("--file", a.file)
 }
 
 // checkFolder returns an error if the folder of a flag's file does not exist.

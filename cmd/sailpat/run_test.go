@@ -19,7 +19,10 @@ import (
 )
 
 func TestWrongCallsAndSettingsExitWith2AndSendNothing(t *testing.T) {
-	t.Chdir(t.TempDir()) // no config.json
+	folder := t.TempDir() // no config.json
+	t.Chdir(folder)
+	require.NoError(t, os.WriteFile("stored.json", []byte(`{"id":"id","secret":"s3cr3t-s3cr3t"}`), 0o600))
+	require.NoError(t, os.Link("stored.json", "link.json"))
 	complete := map[string]string{"SAIL_BASE_URL": "https://acme.example", "SAIL_CLIENT_ID": "id", "SAIL_CLIENT_SECRET": "s3cr3t-s3cr3t"}
 	with := func(name, value string) map[string]string { return invocation{env: complete}.with(name, value).env }
 	for _, tt := range []struct {
@@ -76,6 +79,8 @@ func TestWrongCallsAndSettingsExitWith2AndSendNothing(t *testing.T) {
 		{"rotate --store file:", complete, "sailpat rotate: --store must be file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND"},
 		{"rotate --store file:missing/pat.json", complete, `sailpat rotate: --store: there is no folder "missing": create it`},
 		{"issue --name x --scope y --store file:pat.json --file ./pat.json", complete, "sailpat issue: --file would replace the secret in the store: choose another file for the output"},
+		{"issue --name x --scope y --store file:pat.json --file " + folder + "/pat.json", complete, "sailpat issue: --file would replace the secret in the store: choose another file for the output"},
+		{"list --store file:link.json --file stored.json", complete, "sailpat list: --file would replace the secret in the store: choose another file for the output"},
 		{"rotate --store vault:secret", complete, "sailpat rotate: --store must be file:PATH, vault:MOUNT/PATH, kubernetes:NAMESPACE/NAME or exec:COMMAND"},
 		{"rotate --store vault:secret/pat", complete, "sailpat rotate: the store is in Vault: set VAULT_ADDR and VAULT_TOKEN in the environment"},
 		{"rotate --store kubernetes:ci/pat", complete, "sailpat rotate: the store kubernetes: works only in a pod: not in a pod with a service account: open /var/run/secrets/kubernetes.io/serviceaccount/namespace: no such file or directory"},
@@ -260,8 +265,8 @@ func TestUnusableStoredCredentials(t *testing.T) {
 	complete := map[string]string{"SAIL_BASE_URL": "https://acme.example", "SAIL_CLIENT_ID": "id", "SAIL_CLIENT_SECRET": "s3cr3t-s3cr3t"}
 	for content, want := range map[string]string{
 		"":                                       `the store holds no credential: run "sailpat issue", or put a token's id and secret into it`,
-		`{"id":"","secret":"s3c"}`:               `the store holds no credential: run "sailpat issue", or put a token's id and secret into it`,
-		`{"id":"a1","secret":""}`:                "the store holds an id without a secret: put that token's secret into it",
+		`{"id":"","secret":"s3c"}`:               "the store holds only an id or only a secret: put the other of the same token into it",
+		`{"id":"a1","secret":""}`:                "the store holds only an id or only a secret: put the other of the same token into it",
 		`{"id":"a1\n","secret":"s3cr3t-s3cr3t"}`: "with the credential in the store: the client id has a space or a control character: remove it, perhaps a pasted line break",
 	} {
 		path := filepath.Join(t.TempDir(), "pat.json")

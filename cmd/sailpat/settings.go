@@ -47,10 +47,10 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 			return nil, fmt.Errorf("read the store: %w", err)
 		}
 		switch {
+		case (stored.ID == "") != stored.Secret.IsZero():
+			return nil, usageError("the store holds only an id or only a secret: put the other of the same token into it")
 		case stored.ID == "" && a.needsStored:
 			return nil, usageError(`the store holds no credential: run "sailpat issue", or put a token's id and secret into it`)
-		case stored.ID != "" && stored.Secret.IsZero():
-			return nil, usageError("the store holds an id without a secret: put that token's secret into it")
 		}
 	}
 	cfg, err := a.config(stored)
