@@ -12,7 +12,7 @@ import (
 
 // RotateOptions configures [Rotate]. The zero value rotates now and gives the
 // new token, the successor, the old token's lifetime. IfOlderThan and Grace
-// compare the token's creation with the local clock.
+// compare the token's creation and expiry with the local clock.
 type RotateOptions struct {
 	// Lifetime is how long the successor lasts from now on. The default is the
 	// time from the old token's creation to its expiry. The API versions V3,
@@ -34,7 +34,8 @@ type RotateOptions struct {
 	// It returns OutcomePending. Call it again at Result.RetireAt or later,
 	// with the same Grace, to delete the old token. The successor can be rotated
 	// only after that. Grace must therefore end before the last 7 days of its
-	// life, or before the last third if that is shorter.
+	// life, or before the last third if that is shorter. If the tenant gives the
+	// successor an earlier expiry than requested, Grace ends earlier as well.
 	Grace time.Duration
 	// AbandonAfter matters only for a store without versions. It is the age
 	// from which another run's unfinished token is treated as abandoned and is
@@ -192,10 +193,19 @@ func (r *run) rotate(ctx context.Context, nonce string, opts RotateOptions) (*Re
 
 // isDue reports whether to rotate a token.
 func (o *RotateOptions) isDue(token *sailpoint.PersonalAccessToken) bool {
-	if expiry := token.ExpirationDate; expiry != nil && time.Until(*expiry) <= reserve(expiry.Sub(token.Created)) {
+	if by, expires := rotateBy(token); expires && !time.Now().Before(by) {
 		return true
 	}
 	return time.Since(token.Created) >= o.IfOlderThan
+}
+
+// rotateBy returns when to rotate a token at the latest, if it expires.
+func rotateBy(token *sailpoint.PersonalAccessToken) (by time.Time, expires bool) {
+	expiry := token.ExpirationDate
+	if expiry == nil {
+		return time.Time{}, false
+	}
+	return expiry.Add(-reserve(expiry.Sub(token.Created))), true
 }
 
 // requireStored finds the token to rotate.
@@ -249,6 +259,9 @@ func (r *run) finish(ctx context.Context, grace time.Duration, outcome Outcome) 
 	replaced, _ := r.cur.replaces()
 	// Counted from the successor's creation, so every run gets the same time.
 	retireAt := r.token.Created.Add(grace)
+	if by, expires := rotateBy(&r.token); expires && by.Before(retireAt) {
+		retireAt = by // the tenant may have shortened its life
+	}
 	_, alive := r.listed(replaced)
 	if alive && grace > 0 && r.token.Created.IsZero() {
 		r.leaveReplaced("the stored token replaced it")

@@ -506,6 +506,34 @@ func TestGraceThatEndsTooLate(t *testing.T) {
 	}
 }
 
+// TestGraceEndsBeforeTheSuccessorExpires checks a successor that the tenant lets
+// expire within the Grace. The job could not rotate it any more.
+func TestGraceEndsBeforeTheSuccessorExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(true)
+		id, secret := w.tenant.Add(sailpoint.PersonalAccessToken{Name: jobName, Scope: jobScope, ExpirationDate: ptr(time.Now().Add(3 * day))})
+		require.NoError(t, w.memory.Save(t.Context(), lifecycle.Credential{ID: id, Secret: secret}))
+		cfg := w.tenant.Config()
+		cfg.APIVersion = sailpoint.V2026
+		cfg.HTTPClient = &http.Client{Transport: &process{w: w, rewrite: edit("POST GET", func(token map[string]any) {
+			token["expirationDate"] = "2000-01-10T00:00:00Z" // in 9 days
+		})}}
+		client, err := sailpoint.NewClient(cfg)
+		require.NoError(t, err)
+		rotate := func() *lifecycle.Result {
+			result, err := lifecycle.Rotate(t.Context(), client, w.memory, lifecycle.RotateOptions{NeverExpires: true, Grace: 30 * day})
+			require.NoError(t, err)
+			return result
+		}
+		result := rotate()
+		assert.Equal(t, lifecycle.OutcomePending, result.Outcome)
+		assert.Equal(t, time.Date(2000, 1, 7, 0, 0, 0, 0, time.UTC), result.RetireAt.UTC())
+		<-time.After(time.Until(result.RetireAt))
+		assert.Equal(t, lifecycle.OutcomeFinished, rotate().Outcome)
+		requireRotated(t, w, id)
+	})
+}
+
 // TestRotateFails checks the step of each error, the stored credential, and the
 // leftovers.
 func TestRotateFails(t *testing.T) {
