@@ -1076,6 +1076,40 @@ func TestCleaningUpAfterTheContextEnded(t *testing.T) {
 	})
 }
 
+// nameless is a store that does not find the IDs that it saved.
+type nameless struct{ *process }
+
+func (s nameless) Load(ctx context.Context) (lifecycle.Credential, error) {
+	c, err := s.process.Load(ctx)
+	if s.like["Save"] > 0 {
+		c.ID = ""
+	}
+	return c, err
+}
+
+// TestSecretIsStoredWithoutItsID checks that no token is deleted, because the
+// store holds the secret of the new one.
+func TestSecretIsStoredWithoutItsID(t *testing.T) {
+	for on, tt := range map[fault]struct {
+		step lifecycle.Step
+		is   error
+	}{
+		"":    {lifecycle.StepLoad, lifecycle.ErrStoredCredential},
+		loses: {lifecycle.StepSave, lifecycle.ErrStoreUnknown},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(true)
+			w.adopt()
+			p := &process{w: w, on: map[string]fault{"Save 1": on}}
+			_, err := lifecycle.Rotate(t.Context(), p.client(t), nameless{p}, daily)
+			requireError(t, err, tt.step, tt.is)
+			assert.Zero(t, p.like["DELETE"])
+			assert.Len(t, w.made(), 2)
+			require.NoError(t, w.works())
+		})
+	}
+}
+
 // heldUp is a process that pauses after its first Load.
 type heldUp struct {
 	lifecycle.Store

@@ -92,16 +92,14 @@ func (r *run) load(ctx context.Context) error {
 	c, err := r.read(ctx)
 	if err != nil {
 		r.stored = Stored{}
+		if errors.Is(err, errNoID) {
+			r.stored.Known = true
+			return r.fail(StepLoad, err, "correct or delete what is stored, or the names under which the store keeps it, and run it again")
+		}
 		return r.fail(StepLoad, wrap(ErrStoreUnknown, err), "repair the store and run it again")
 	}
 	r.cur, r.written = c, false
 	r.stored = Stored{ID: c.ID, Known: true, Working: r.stored.Working && r.stored.ID == c.ID}
-	if c.ID == "" && !c.Secret.IsZero() {
-		// The names that the store looks for may be wrong. A write could destroy
-		// the only copy of a working secret.
-		return r.fail(StepLoad, wrap(ErrStoredCredential, errors.New("it has a secret but no ID")),
-			"correct or delete what is stored, or the names under which the store keeps it, and run it again")
-	}
 	if _, ok := c.replaces(); !ok && laterNote.MatchString(c.Note) {
 		// It may name a token that must still be retired. The next write would
 		// lose that.
@@ -111,13 +109,21 @@ func (r *run) load(ctx context.Context) error {
 	return nil
 }
 
+var errNoID = wrap(ErrStoredCredential, errors.New("it has a secret but no ID"))
+
 // read loads the stored credential.
 func (r *run) read(ctx context.Context) (Credential, error) {
 	c, err := r.store.Load(ctx)
-	if err == nil {
-		r.secrets = append(r.secrets, c.Secret)
+	if err != nil {
+		return c, r.storeError(err)
 	}
-	return c, r.storeError(err)
+	r.secrets = append(r.secrets, c.Secret)
+	if c.ID == "" && !c.Secret.IsZero() {
+		// The names that the store looks for may be wrong. A write or a deletion
+		// could destroy the only copy of a working secret.
+		return Credential{}, errNoID
+	}
+	return c, nil
 }
 
 // write saves c.
