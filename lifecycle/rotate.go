@@ -257,11 +257,7 @@ func (r *run) finish(ctx context.Context, grace time.Duration, outcome Outcome) 
 		return nil, err
 	}
 	replaced, _ := r.cur.replaces()
-	// Counted from the successor's creation, so every run gets the same time.
-	retireAt := r.token.Created.Add(grace)
-	if by, expires := rotateBy(&r.token); expires && by.Before(retireAt) {
-		retireAt = by // the tenant may have shortened its life
-	}
+	retireAt := r.retireAt(grace)
 	_, alive := r.listed(replaced)
 	if alive && grace > 0 && r.token.Created.IsZero() {
 		r.leaveReplaced("the stored token replaced it")
@@ -289,6 +285,16 @@ func (r *run) finish(ctx context.Context, grace time.Duration, outcome Outcome) 
 	}
 	r.recheck(ctx)
 	return r.result(outcome), nil
+}
+
+// retireAt returns when the grace period of the replaced token ends. It counts
+// from the successor's creation, so every run gets the same time.
+func (r *run) retireAt(grace time.Duration) time.Time {
+	at := r.token.Created.Add(grace)
+	if by, expires := rotateBy(&r.token); expires && by.Before(at) {
+		return by // the tenant may have given the successor an earlier expiry
+	}
+	return at
 }
 
 // confirm stores the credential that an earlier run stored once more. That it
