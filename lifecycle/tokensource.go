@@ -116,6 +116,9 @@ func (s *storedSource) load(ctx context.Context) (*storedClient, error) {
 	if err != nil {
 		return s.worked, storeError{redactorOf(s.secrets()).Error(err)}
 	}
+	if c.ID == "" && !c.Secret.IsZero() {
+		return s.worked, errNoID
+	}
 	if c.ID == "" {
 		return s.worked, wrap(ErrStoredCredential, errors.New("nothing is stored: run Issue"))
 	}

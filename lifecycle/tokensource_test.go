@@ -242,6 +242,22 @@ func TestEveryLoadReturnsAnotherBadCredential(t *testing.T) {
 	})
 }
 
+// TestAStoreWithoutAnID checks what the error says.
+func TestAStoreWithoutAnID(t *testing.T) {
+	for _, tt := range []struct {
+		stored lifecycle.Credential
+		want   string
+	}{
+		{lifecycle.Credential{}, "nothing is stored: run Issue"},
+		{lifecycle.Credential{Secret: sailpoint.NewSecret("not-the-secret")}, "it has a secret but no ID"},
+	} {
+		source := lifecycle.TokenSource(clientOf(t, sailpointtest.NewTenant()), loadFunc(func(context.Context) (lifecycle.Credential, error) { return tt.stored, nil }))
+		_, err := source(t.Context(), sailpoint.Secret{})
+		require.ErrorIs(t, err, lifecycle.ErrStoredCredential)
+		assert.ErrorContains(t, err, tt.want)
+	}
+}
+
 // TestTheStoreIsDown checks that the last credential that worked is used, and
 // which error is returned if the tenant rejects it.
 func TestTheStoreIsDown(t *testing.T) {
