@@ -25,9 +25,10 @@ type RotateOptions struct {
 	NeverExpires bool
 	// IfOlderThan is the age from which a token is rotated. The default of 0
 	// rotates it now. A daily job that sets 30 days rotates about once a month.
-	// On the other days it only finishes what an earlier run left. So that the
-	// token doesn't expire, it is rotated earlier if less than 7 days are left,
-	// or less than a third of its life if that is shorter.
+	// On the other days it only finishes what an earlier run left. If the tenant
+	// reports an expiry, the token is rotated before it. It is then rotated as
+	// soon as less than 7 days are left, or less than a third of its life if
+	// that is shorter.
 	IfOlderThan time.Duration
 	// Grace is how long the old token stays valid after its successor was
 	// created, for programs that cache the secret. Rotate does not wait for it.
