@@ -328,7 +328,7 @@ const maxErrorBytes = 64 << 10
 // have the form of the API, of its gateway, of RFC 6749, of RFC 9457 or of
 // other services. A body that isn't JSON is kept but not shown. Secrets are
 // redacted before anything is cut.
-func (e *Error) readProblem(body []byte, secrets *redact.Redactor) {
+func (e *Error) readProblem(body []byte, isFetch bool, secrets *redact.Redactor) {
 	e.Body = []byte(secrets.Text(string(body)))
 	e.Body = e.Body[:min(len(e.Body), maxErrorBytes)] // a placeholder may be longer than the secret
 
@@ -343,15 +343,16 @@ func (e *Error) readProblem(body []byte, secrets *redact.Redactor) {
 	e.Causes = redactAll(secrets, messagesIn(members["causes"], maxProblemDepth))
 	e.TrackingID = secrets.Text(textOf(members["trackingId"]))
 	e.own = e.TrackingID != "" || textOf(members["detailCode"]) != ""
-	e.DetailCode = secrets.Text(e.codeIn(members))
+	e.DetailCode = secrets.Text(e.codeIn(members, isFetch))
 	e.Messages = slices.DeleteFunc(e.Messages, func(message string) bool { return message == e.DetailCode && oauthCodes[message] })
 }
 
 // codeIn returns the code of a problem with these members. It skips a code that
-// only repeats the status. A 404 with a code is the API's own.
-func (e *Error) codeIn(members map[string]jsontext.Value) string {
+// only repeats the status. A 404 about a token has a code only if it is the
+// API's own.
+func (e *Error) codeIn(members map[string]jsontext.Value, isFetch bool) string {
 	oauth := textOf(members["error"])
-	if !oauthCodes[oauth] || e.StatusCode == http.StatusNotFound {
+	if !oauthCodes[oauth] || e.StatusCode == http.StatusNotFound && !isFetch {
 		oauth = ""
 	}
 	for _, code := range []string{textOf(members["detailCode"]), oauth} {

@@ -87,6 +87,7 @@ func TestStatusOfTheTokenEndpointMatches(t *testing.T) {
 		{403, `<html>`, sailpoint.ErrForbidden},
 		{404, ``, nil},
 		{404, `{"error":"invalid_request"}`, nil},
+		{404, `{"error":"invalid_client"}`, sailpoint.ErrInvalidCredentials},
 		{409, ``, nil},
 		{429, `{"error":"unauthorized_client"}`, sailpoint.ErrRateLimited},
 		{500, `{"error":"unauthorized"}`, sailpoint.ErrServer},

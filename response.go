@@ -66,7 +66,7 @@ func (c *call) readFailure(resp *http.Response) (event, *Error) {
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
 	_ = resp.Body.Close()
-	failure.readProblem(body, c.redactor())
+	failure.readProblem(body, c.kind == kindFetch, c.redactor())
 	wait, readable := retryAfter(resp.Header, time.Now())
 	failure.RetryAfter, failure.retryAfterUnreadable = wait, !readable
 	if failure.own {

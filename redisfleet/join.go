@@ -110,7 +110,7 @@ func Join(cfg sailpoint.Config, opts Options) (sailpoint.Config, error) {
 	version := string(issuer.APIVersion())
 	cfg.Limiter = &limiter{
 		member: m, script: limiterScript, keys: []string{prefix + "quota:" + version, prefix + "turns:" + version},
-		limit: opts.Limit, window: opts.Window, slack: opts.Slack,
+		limit: opts.Limit, window: opts.Window, slack: opts.Slack, giveBackTimeout: giveBackTimeout,
 	}
 	cfg.TokenSource = (&bearerSource{member: m, sealer: sealer, issuer: issuer}).accessToken
 	cfg.ClientSecret = sailpoint.Secret{}

@@ -19,9 +19,9 @@ var limiterLua string
 var limiterScript = newScript(limiterLua)
 
 const (
-	longestWait     = 24 * time.Hour // if the context has no deadline
-	maxLateSends    = 5              // of one call, before Redis counts as too slow
-	giveBackTimeout = 20 * time.Millisecond
+	longestWait     = 24 * time.Hour        // if the context has no deadline
+	maxLateSends    = 5                     // of one call, before Redis counts as too slow
+	giveBackTimeout = 20 * time.Millisecond // because a cancelled call should end at once
 )
 
 var _ sailpoint.SharedLimiter = (*limiter)(nil)
@@ -36,6 +36,8 @@ type limiter struct {
 	limit  int
 	window time.Duration
 	slack  time.Duration
+
+	giveBackTimeout time.Duration
 }
 
 // The verdicts of limiter.lua.
@@ -112,7 +114,7 @@ func (l *limiter) awaitTurn(ctx context.Context, id string) error {
 // giveBack returns the turn of a call that was cancelled. The call waits for it,
 // but only shortly.
 func (l *limiter) giveBack(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.giveBackTimeout)
 	defer cancel()
 	_, _ = l.run(ctx, -time.Microsecond, id, verdict{}, 0)
 }
