@@ -93,7 +93,9 @@ local due = tonumber(redis.call('ZSCORE', turns, id))
 if due and now <= due + tolerance and patience >= 0 and not isHeld then
 	return reply(due > now and CONFIRM or SEND, math.max(due - now, 0), due)
 end
-if due then -- the caller can't use it any more
+-- Only a cancelled call has surely not used its turn. Another call may have, if
+-- the network repeats its message. That turn counts until a later one replaces it.
+if patience < 0 then
 	redis.call('ZREM', turns, id)
 end
 if isHeld then

@@ -41,8 +41,8 @@ func within(t *testing.T, d time.Duration) context.Context {
 }
 
 // TestScheduleNeverExceedsTheLimit runs limiter.lua in virtual time, in random
-// schedules of late confirmations, cancelled waits, 429s, restarts, failovers
-// and clocks that are set back.
+// schedules of late confirmations, cancelled waits, repeated messages, 429s,
+// restarts, failovers, evictions and clocks that are set back.
 func TestScheduleNeverExceedsTheLimit(t *testing.T) {
 	t.Parallel()
 	schedules := 30
@@ -77,6 +77,7 @@ func TestSchedulesFindFaultsInTheScript(t *testing.T) {
 		"turns don't count for long": {"turns, 1, now - window)", "turns, 1, now - window / 2)"},
 		"a window without the slack": {"latest(limit) + window", "latest(limit) + window * 0.8"},
 		"another turn is given back": {"'ZREM', turns, id)", "'ZPOPMAX', turns)"},
+		"a used turn is given back":  {"if patience < 0 then", "if due then"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, 1, strings.Count(limiterLua, edit[0]), "the edit fits")
@@ -170,6 +171,7 @@ type schedule struct {
 	calls    int
 	waiting  []waiter
 	gone     []waiter // those that have given their turn back
+	asked    []waiter
 	arrivals []int64
 }
 
@@ -238,6 +240,11 @@ func (s *schedule) step() {
 		}
 	case n < 86 && len(s.gone) > 0: // the network repeats it
 		s.run(s.gone[s.random.IntN(len(s.gone))], 0, -1)
+	case n < 94 && len(s.asked) > 0: // the network repeats a message, and its response is lost
+		recent := s.asked[max(0, len(s.asked)-s.limit):]
+		s.run(recent[s.random.IntN(len(recent))], 0, s.random.Int64N(2)*s.upTo(s.window))
+	case n < 95: // one of the keys is evicted
+		require.NoError(s.t, s.rdb.Del(s.t.Context(), s.keys[s.random.IntN(2)]).Err())
 	}
 	s.advance(s.now + s.upTo(s.window/4))
 }
@@ -275,6 +282,9 @@ func (s *schedule) run(w waiter, hold, patience int64) []int64 {
 
 // call runs the script as a member does.
 func (s *schedule) call(w waiter, hold, patience int64) {
+	if hold == 0 {
+		s.asked = append(s.asked, w)
+	}
 	numbers := s.run(w, hold, patience)
 	verdict, wait := numbers[0], numbers[1]
 	switch verdict {
