@@ -81,7 +81,7 @@ end
 
 local function reply(verdict, wait, due)
 	redis.call('HSET', key, 'heldUntil', heldUntil, 'seen', now)
-	redis.call('ZREMRANGEBYSCORE', turns, 1, now - window)
+	redis.call('ZREMRANGEBYSCORE', turns, 1, now - (inUse and number(2) or window))
 	redis.call('PEXPIRE', key, KEPT)
 	redis.call('PEXPIRE', turns, KEPT)
 	return {verdict, wait, due, epoch}
