@@ -238,15 +238,23 @@ func (s *schedule) step() {
 			s.run(w, 0, -1)
 			s.gone = append(s.gone, w)
 		}
-	case n < 86 && len(s.gone) > 0: // the network repeats it
-		s.run(s.gone[s.random.IntN(len(s.gone))], 0, -1)
-	case n < 94 && len(s.asked) > 0: // the network repeats a message, and its response is lost
-		recent := s.asked[max(0, len(s.asked)-s.limit):]
-		s.run(recent[s.random.IntN(len(recent))], 0, s.random.Int64N(2)*s.upTo(s.window))
+	case n < 94:
+		s.repeat()
 	case n < 95: // one of the keys is evicted
 		require.NoError(s.t, s.rdb.Del(s.t.Context(), s.keys[s.random.IntN(2)]).Err())
 	}
 	s.advance(s.now + s.upTo(s.window/4))
+}
+
+// repeat is a message that the network repeats. Its response is lost.
+func (s *schedule) repeat() {
+	recent := s.asked[max(0, len(s.asked)-s.limit):]
+	switch {
+	case len(s.gone) > 0 && s.random.IntN(4) == 0:
+		s.run(s.gone[s.random.IntN(len(s.gone))], 0, -1)
+	case len(recent) > 0:
+		s.run(recent[s.random.IntN(len(recent))], 0, s.random.Int64N(2)*s.upTo(s.window))
+	}
 }
 
 // advance passes the time, and confirms what is due.
