@@ -102,7 +102,7 @@ type Error struct {
 	RequestID  string        // the response's header SLPT-Request-ID, for support if there is no TrackingID, or "" for the token endpoint
 	Messages   []string      // the API's texts about the failure
 	Causes     []string      // the API's texts about its causes
-	RetryAfter time.Duration // how long to wait according to the server, or 0 if it sent no readable Retry-After
+	RetryAfter time.Duration // how long to wait according to the server, or 0 if it sent no readable Retry-After or the client has waited for it
 	Attempts   int           // the number of requests sent, including those that net/http repeated
 	Body       []byte        `json:"-" xml:"-" yaml:"-"` // at most 64 KiB of the last response's body
 	Err        error         `json:"-" xml:"-" yaml:"-"` // from the transport, context, decoder, Limiter or TokenSource, or nil if the response itself is the failure
