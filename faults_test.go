@@ -46,6 +46,7 @@ var kindsOfFaults = []kindOfFault{
 	{name: "error response of a proxy", tests: by(TestProxyRejectsTheConnection)},
 	{name: "connections under retries", tests: by(TestRetriesReuseConnections)},
 	{name: "context ends at any instant", tests: by(TestContextThatEndsAtAnyInstant, TestCompleteResponseCountsAfterTheContextEnded)},
+	{name: "context ended by the failure of another call", tests: by(TestContextEndedByAnotherCall)},
 	// The status
 	{name: "Retry-After in seconds", tests: by(TestRetryAfter)},
 	{name: "Retry-After too long", tests: by(TestRetryAfter)},
