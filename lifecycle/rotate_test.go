@@ -534,6 +534,28 @@ func TestGraceEndsBeforeTheSuccessorExpires(t *testing.T) {
 	})
 }
 
+// TestContextThatEndsDuringAWait checks what is said of its cause. That may be
+// the failure of another call, as in an errgroup.
+func TestContextThatEndsDuringAWait(t *testing.T) {
+	stopping := errors.New("stopping")
+	for _, cause := range []error{nil, stopping, &sailpoint.Error{StatusCode: http.StatusNotFound, DetailCode: "404.1"}} {
+		synctest.Test(t, func(t *testing.T) {
+			tenant, store := sailpointtest.NewTenant(), &lifecycle.MemoryStore{}
+			require.NoError(t, store.Save(t.Context(), lifecycle.Credential{ID: "not-listed", Secret: sailpoint.NewSecret("s")}))
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(time.Second, func() { cancel(cause) })
+			_, err := lifecycle.Rotate(ctx, clientOf(t, tenant), store, lifecycle.RotateOptions{})
+			require.ErrorIs(t, err, context.Canceled)
+			require.NotErrorIs(t, err, sailpoint.ErrNotFound)
+			assert.Equal(t, errors.Is(cause, stopping), errors.Is(err, stopping))
+			var failure *lifecycle.Error
+			require.ErrorAs(t, err, &failure)
+			assert.Equal(t, lifecycle.StepList, failure.Step)
+			assert.Equal(t, "run it again; nothing was changed", failure.Next)
+		})
+	}
+}
+
 // TestRotateFails checks the step of each error, the stored credential, and the
 // leftovers.
 func TestRotateFails(t *testing.T) {

@@ -2,8 +2,11 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/sailpoint-go/sailpoint"
 )
 
 const day = 24 * time.Hour
@@ -14,9 +17,24 @@ func sleep(ctx context.Context, d time.Duration) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return context.Cause(ctx) // ctx may have ended as well
+		return ended(ctx) // it may have ended as well
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ended(ctx)
+	}
+}
+
+// ended returns nil if ctx has not ended, or else an error that matches
+// ctx.Err() and its cause. It leaves out the error of another call, such as the
+// one that ended the context of an errgroup, because that says nothing about
+// this one.
+func ended(ctx context.Context) error {
+	switch err, cause := ctx.Err(), context.Cause(ctx); {
+	case err == nil || errors.As(cause, new(*sailpoint.Error)):
+		return err
+	case errors.Is(cause, err):
+		return cause
+	default:
+		return errors.Join(err, cause)
 	}
 }
 
