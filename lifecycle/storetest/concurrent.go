@@ -87,6 +87,7 @@ func increment(ctx context.Context, s lifecycle.Store) error {
 		if err != nil {
 			return withoutSecret(err)
 		}
+		time.Sleep(turn)                                    // so that other writers load the same
 		n, _ := strconv.Atoi(strings.TrimPrefix(c.ID, "n")) // 0 if nothing is stored
 		next := newCredential(c.Version)
 		next.ID = counterID(n + 1)
@@ -97,7 +98,7 @@ func increment(ctx context.Context, s lifecycle.Store) error {
 	return fmt.Errorf("%d Saves in turn returned ErrStoreConflict, each with the Version that Load had just returned", maxConflicts)
 }
 
-// turn is the pause in which readers and the writer let each other in.
+// turn is the pause in which readers and writers let each other in.
 const turn = 100 * time.Microsecond
 
 func checkTorn(ctx context.Context, p Place) error {
