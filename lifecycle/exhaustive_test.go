@@ -147,7 +147,7 @@ func enumerate(t *testing.T, j job, versions bool, f fault) {
 		mend(t, w, j, strings.Join(p.trace, ", "))
 		return p
 	}
-	first, step := sampletest.Choose(t, 16)
+	first, step := sampletest.Choose(t, 24)
 	atStep := (step + 1) / 2 // 1 if every case runs
 	for at := 1 + first%atStep; ; at += atStep {
 		p := try(at, 0)
