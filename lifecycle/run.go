@@ -111,6 +111,8 @@ func (r *run) load(ctx context.Context) error {
 
 var errNoID = wrap(ErrStoredCredential, errors.New("it has a secret but no ID"))
 
+func (c Credential) lacksID() bool { return c.ID == "" && !c.Secret.IsZero() }
+
 // read loads the stored credential.
 func (r *run) read(ctx context.Context) (Credential, error) {
 	c, err := r.store.Load(ctx)
@@ -118,7 +120,7 @@ func (r *run) read(ctx context.Context) (Credential, error) {
 		return c, r.storeError(err)
 	}
 	r.secrets = append(r.secrets, c.Secret)
-	if c.ID == "" && !c.Secret.IsZero() {
+	if c.lacksID() {
 		// The names that the store looks for may be wrong. A write or a deletion
 		// could destroy the only copy of a working secret.
 		return Credential{}, errNoID

@@ -116,7 +116,7 @@ func (s *storedSource) load(ctx context.Context) (*storedClient, error) {
 	if err != nil {
 		return s.worked, storeError{redactorOf(s.secrets()).Error(err)}
 	}
-	if c.ID == "" && !c.Secret.IsZero() {
+	if c.lacksID() {
 		return s.worked, errNoID
 	}
 	if c.ID == "" {
