@@ -89,12 +89,11 @@ func (a *app) addAudit(root *cobra.Command) {
 				return nil, err
 			}
 			s.at = found.At.UTC()
-			all := a.reportResult(ctx, s, found, lifecycle.Kinds())
 			if len(failOn) == 0 {
-				return all, nil
+				return a.reportResult(ctx, s, found, lifecycle.Kinds()), nil
 			}
 			if a.file != "" { // a file gets all findings
-				if err := a.write(s, all); err != nil {
+				if err := a.write(s, a.reportResult(ctx, s, found, lifecycle.Kinds())); err != nil {
 					return nil, err
 				}
 				a.file, a.format = "", "table"
@@ -167,8 +166,9 @@ func (a *app) addPrune(root *cobra.Command) {
 				return lifecycle.Prune(ctx, s.client, found, opts)
 			})
 		})
-	// Prune rejects the other kinds.
-	kindsFlag(cmd.Flags(), &opts.Kinds, "kinds", "delete tokens with findings of these `KINDS`, separated by commas: %v (default never-used,stale,expired)", lifecycle.Kinds()[:8])
+	kinds := lifecycle.Kinds()
+	kinds = kinds[:slices.Index(kinds, lifecycle.FindingNearLimit)] // Prune rejects this one and those after it
+	kindsFlag(cmd.Flags(), &opts.Kinds, "kinds", "delete tokens with findings of these `KINDS`, separated by commas: %v (default never-used,stale,expired)", kinds)
 	cmd.Flags().IntVar(&opts.MaxDeletions, "max-deletions", 100, "delete at most `N` tokens")
 	policyFlags(cmd, &policy)
 	a.applyFlags(cmd)
